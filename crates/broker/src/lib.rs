@@ -1,0 +1,1 @@
+//! The server: listens, authorises, dispatches, and carries out what the cores decide.

@@ -1,0 +1,3 @@
+//! The binary `bourn`: arguments and wiring.
+
+fn main() {}

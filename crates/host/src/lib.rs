@@ -1,0 +1,1 @@
+//! The machine a node runs on, as narrow traits: network, disk, clock, randomness, tasks.

@@ -1,0 +1,1 @@
+//! Kafka's bytes: messages, headers, record batches, compression.

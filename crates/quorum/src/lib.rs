@@ -1,0 +1,1 @@
+//! The replicated metadata log: propose, committed stream, snapshot.

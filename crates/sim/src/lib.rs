@@ -1,0 +1,1 @@
+//! A whole cluster with its clients in one process and one thread, under virtual time and faults.

@@ -1,0 +1,1 @@
+//! Logs on disk: journal, segments, indexes, producer state, checkpoint, recovery, retention.

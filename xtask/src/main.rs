@@ -1,0 +1,3 @@
+//! Tasks of the repository: code generation, layer and size checks, campaigns.
+
+fn main() {}
