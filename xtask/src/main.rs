@@ -1,3 +1,36 @@
-//! Tasks of the repository: code generation, layer and size checks, campaigns.
+//! Tasks of the repository: one module a subcommand, `cargo xtask <name>` runs it.
 
-fn main() {}
+use std::process::ExitCode;
+
+mod tidy;
+
+struct Task {
+    name: &'static str,
+    help: &'static str,
+    run: fn(&[String]) -> anyhow::Result<ExitCode>,
+}
+
+const TASKS: &[Task] =
+    &[Task { name: "tidy", help: "check layers, purity, sizes and test manners", run: tidy::run }];
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (name, rest) = match arguments.split_first() {
+        Some((name, rest)) => (name.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    if let Some(task) = TASKS.iter().find(|task| task.name == name) {
+        return (task.run)(rest);
+    }
+    eprintln!("usage: cargo xtask <task> [arguments]\n");
+    for task in TASKS {
+        eprintln!("  {:<12} {}", task.name, task.help);
+    }
+    Ok(if matches!(name, "help" | "--help" | "-h") { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// The root of the workspace: tasks work on it wherever they are started from.
+pub(crate) fn root() -> std::path::PathBuf {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
