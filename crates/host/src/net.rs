@@ -1,0 +1,56 @@
+//! Byte streams between nodes and clients.
+//!
+//! Invariants:
+//! * A [`Stream`] delivers bytes in order or breaks; nothing is promised about when.
+//! * [`Stream::poll_send_file`] sends exactly the bytes of the file region or fails; on a file that is
+//!   shorter than promised it reports `UnexpectedEof`, after which the stream must be closed.
+
+use std::fmt::Debug;
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{BoxFuture, FileRef};
+
+pub trait Net: Send + Sync + Debug {
+    /// Binds `host:port`; port 0 takes a free one, told by [`Listener::local_addr`].
+    fn listen<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Box<dyn Listener>>>;
+
+    /// Resolves `host` and connects. The stream belongs to the task's place.
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Box<dyn Stream>>>;
+}
+
+pub trait Listener: Send + Debug {
+    fn local_addr(&self) -> SocketAddr;
+
+    /// The next connection. An error concerns that connection only (for example: out of descriptors).
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Box<dyn Incoming>>>;
+}
+
+/// A connection that no place owns yet.
+pub trait Incoming: Send + Debug {
+    fn peer_addr(&self) -> SocketAddr;
+
+    fn local_addr(&self) -> SocketAddr;
+
+    /// Makes the stream; call it on the task that will serve the connection.
+    fn into_stream(self: Box<Self>) -> io::Result<Box<dyn Stream>>;
+}
+
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Debug {
+    fn peer_addr(&self) -> SocketAddr;
+
+    fn local_addr(&self) -> SocketAddr;
+
+    /// Sends up to `len` bytes of `file` from `offset` without copying them through this process; returns how
+    /// many went out, at least one. A region that is not in memory may cost a disk read: callers bound `len`.
+    fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &FileRef,
+        offset: u64,
+        len: usize,
+    ) -> Poll<io::Result<usize>>;
+}
