@@ -1,1 +1,18 @@
 //! Logs on disk: journal, segments, indexes, producer state, checkpoint, recovery, retention.
+//!
+//! Synchronous state machines fed with requests and completions; the broker's shards drive them and the
+//! lanes of `host` carry out the operations they ask for.
+//!
+//! Invariants:
+//! * (partition, leader epoch, offset) names one batch for ever.
+//! * An offset below a partition's synced end survives any crash; one below its log start, or cut off by a
+//!   truncation, never comes back.
+//! * Replaying the journal in order gives the same tail, and replaying it twice gives the same again.
+//!
+//! Does not know: sockets, tasks, Kafka's requests, who the leader is, replication.
+
+pub mod partition_key;
+pub mod position;
+
+pub use partition_key::PartitionKey;
+pub use position::Position;
