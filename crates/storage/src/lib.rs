@@ -11,8 +11,10 @@
 //!
 //! Does not know: sockets, tasks, Kafka's requests, who the leader is, replication.
 
+pub mod config;
 pub mod partition_key;
 pub mod position;
 
+pub use config::{CleanupPolicy, Durability, LogConfig, TimestampSource};
 pub use partition_key::PartitionKey;
 pub use position::Position;
