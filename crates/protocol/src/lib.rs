@@ -2,6 +2,7 @@
 
 mod error_code;
 pub mod ids;
+pub mod records;
 mod str;
 pub mod uuid;
 
