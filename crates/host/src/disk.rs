@@ -11,6 +11,8 @@
 //! * After a failed sync nothing is known about the unsynced bytes. Nobody syncs again in the hope of better.
 //! * The completion of an operation runs on the driver: it hands over the result and returns, nothing else.
 
+mod aligned;
+
 use std::any::Any;
 use std::fmt;
 use std::io;
@@ -19,10 +21,26 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use aligned::{AlignedBuf, AlignedPool};
+
 use crate::BoxFuture;
 
 /// Unit of direct I/O: offsets, lengths and memory of writes to a [`OpenMode::direct`] file are multiples of it.
 pub const BLOCK_BYTES: usize = 4096;
+
+/// Checks a write to a [`OpenMode::direct`] file, for both machines alike: `InvalidInput` names what is not aligned.
+pub(crate) fn check_direct(pieces: &[Bytes], offset: u64) -> io::Result<()> {
+    let block = BLOCK_BYTES as u64;
+    let aligned = |piece: &Bytes| {
+        piece.len().is_multiple_of(BLOCK_BYTES)
+            && (piece.is_empty() || piece.as_ptr().addr().is_multiple_of(BLOCK_BYTES))
+    };
+    if offset.is_multiple_of(block) && pieces.iter().all(aligned) {
+        return Ok(());
+    }
+    let text = format!("direct write at {offset}: offset, lengths and memory must be multiples of {block}");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
 
 pub type FileRef = Arc<dyn File>;
 pub type LaneRef = Arc<dyn Lane>;
@@ -177,6 +195,23 @@ impl fmt::Debug for Op {
             Self::Sync { .. } => write!(f, "Sync"),
             Self::Read { offset, len, .. } => write!(f, "Read {len} at {offset}"),
             Self::Call(_) => write!(f, "Call"),
+        }
+    }
+}
+
+impl Op {
+    /// Carries the operation out, on a driver.
+    pub(crate) fn execute(self, files: &dyn Files) -> io::Result<Bytes> {
+        match self {
+            Self::Write { file, offset, pieces } => file.write_at(&pieces, offset).map(|()| Bytes::new()),
+            Self::Sync { file } => file.sync().map(|()| Bytes::new()),
+            Self::Read { file, offset, len } => {
+                let mut bytes = vec![0; len];
+                let read = file.read_at(&mut bytes, offset)?;
+                bytes.truncate(read);
+                Ok(Bytes::from(bytes))
+            }
+            Self::Call(call) => call(files),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The machine a node runs on, as narrow traits: network, disk, clock, randomness, tasks.
 //!
 //! Owns every socket, file, thread, timer and source of randomness of the process. There are two
-//! machines: [`real`], and [`sim`], where a whole cluster shares one thread under virtual time and where
+//! machines: [`real`], and the simulated one, where a whole cluster shares one thread under virtual time and where
 //! disks lose unsynced writes, networks partition and clocks drift.
 //!
 //! Invariants:
@@ -14,7 +14,10 @@
 
 pub mod clock;
 pub mod disk;
+mod guarded;
+mod here;
 pub mod net;
+pub mod real;
 pub mod rng;
 pub mod tasks;
 
@@ -22,6 +25,7 @@ use std::sync::Arc;
 
 pub use clock::{Clock, Instant, Sleep};
 pub use disk::{Disk, File, FileRef, Files, Lane, LaneRef, Op, OpenMode};
+pub use here::{current, place, try_current};
 pub use net::{Incoming, Listener, Net, Stream};
 pub use rng::Rng;
 pub use tasks::{Place, Spawn, Task};

@@ -25,8 +25,16 @@ pub trait Net: Send + Sync + Debug {
 pub trait Listener: Send + Debug {
     fn local_addr(&self) -> SocketAddr;
 
-    /// The next connection. An error concerns that connection only (for example: out of descriptors).
+    /// The next connection. An error concerns that connection only (for example: out of descriptors); the
+    /// caller waits a little before it asks again, because the cause may last.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Box<dyn Incoming>>>;
+}
+
+impl dyn Listener {
+    /// The next connection, as a future.
+    pub async fn accept(&mut self) -> io::Result<Box<dyn Incoming>> {
+        std::future::poll_fn(|cx| self.poll_accept(cx)).await
+    }
 }
 
 /// A connection that no place owns yet.
@@ -53,4 +61,16 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Debug {
         offset: u64,
         len: usize,
     ) -> Poll<io::Result<usize>>;
+}
+
+impl dyn Stream {
+    /// Sends exactly `len` bytes of `file` from `offset`.
+    pub async fn send_file(&mut self, file: &FileRef, mut offset: u64, mut len: usize) -> io::Result<()> {
+        while len > 0 {
+            let sent = std::future::poll_fn(|cx| self.poll_send_file(cx, file, offset, len)).await?;
+            offset = offset.saturating_add(sent as u64);
+            len = len.saturating_sub(sent);
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,71 @@
+//! What both machines promise, checked on both with the same code.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+mod files;
+mod lanes;
+mod streams;
+mod tasks;
+
+use std::path::PathBuf;
+
+use host::{Host, real};
+
+fn on_real<F: Future<Output = ()>>(check: impl FnOnce(Host, PathBuf) -> F) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = real::Options { shards: 2, ..real::Options::default() };
+    real::run(options, |host| check(host, dir.path().to_owned())).unwrap();
+}
+
+/// Makes a test of every check for every machine.
+macro_rules! conformance {
+    ($($module:ident: $($check:ident)*;)*) => {
+        mod on_the_real_machine {
+            $($(#[test] fn $check() { super::on_real(super::$module::$check); })*)*
+        }
+    };
+}
+
+conformance! {
+    files:
+        reads_what_was_written
+        reads_stop_at_the_end
+        lengths
+        open_modes
+        direct_files
+        many_pieces
+        directories
+        renames_replace
+        removed_files_stay_open
+        replace_and_read
+        locks
+        errors_name_the_path
+        space_and_allocation;
+    lanes:
+        in_order
+        read_write_sync
+        call_gets_files
+        panicking_call
+        dropped_lane_finishes
+        two_lanes;
+    streams:
+        echo
+        backpressure
+        end_of_stream
+        peer_gone
+        refused
+        taken_port
+        addresses
+        served_on_a_shard
+        send_file
+        send_short_file
+        many_connections;
+    tasks:
+        places
+        tasks_run_to_their_end
+        abort_drops_the_future
+        abort_before_the_first_poll
+        timers_fire_in_order
+        clocks
+        randomness
+        yields_to_others;
+}
