@@ -11,10 +11,13 @@
 //!
 //! Does not know: sockets, tasks, Kafka's requests, who the leader is, replication.
 
+pub mod checkpoint;
 pub mod config;
+pub mod journal;
 pub mod partition_key;
 pub mod position;
 
+pub use checkpoint::PartitionState;
 pub use config::{CleanupPolicy, Durability, LogConfig, TimestampSource};
 pub use partition_key::PartitionKey;
 pub use position::Position;

@@ -1,0 +1,5 @@
+//! The checkpoint of a log directory: its partitions as they were at some point of the journal.
+
+mod state;
+
+pub use state::{ActiveSegment, EpochEntry, PartitionState, SegmentEnd};
