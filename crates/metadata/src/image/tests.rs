@@ -37,16 +37,49 @@ pub(crate) fn broker(node_id: i32, epoch: i64) -> BrokerRegistration {
 enum Step {
     Cluster(i64),
     Feature(u8, i16),
-    Register { node: u8, fenced: bool },
-    Fence { node: u8, fenced: bool, shutdown: Option<bool> },
-    Unregister { node: u8 },
-    Topic { id: u8, name: u8 },
-    Partition { topic: u8, replicas: Vec<u8> },
-    Lead { topic: u8, partition: u8, leader: Option<u8>, isr: Vec<u8> },
-    Reassign { topic: u8, partition: u8, replicas: Vec<u8> },
-    RemoveTopic { topic: u8 },
-    Config { topic: u8, key: u8, value: Option<u8> },
-    ProducerIds { node: u8 },
+    Register {
+        node: u8,
+        fenced: bool,
+    },
+    Fence {
+        node: u8,
+        fenced: bool,
+        shutdown: Option<bool>,
+    },
+    Unregister {
+        node: u8,
+    },
+    /// Ids are never given twice, deleted topics included.
+    Topic {
+        id: u128,
+        name: u8,
+    },
+    Partition {
+        topic: u8,
+        replicas: Vec<u8>,
+    },
+    Lead {
+        topic: u8,
+        partition: u8,
+        leader: Option<u8>,
+        isr: Vec<u8>,
+    },
+    Reassign {
+        topic: u8,
+        partition: u8,
+        replicas: Vec<u8>,
+    },
+    RemoveTopic {
+        topic: u8,
+    },
+    Config {
+        topic: u8,
+        key: u8,
+        value: Option<u8>,
+    },
+    ProducerIds {
+        node: u8,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -59,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (number(), any::<bool>(), any::<Option<bool>>())
             .prop_map(|(node, fenced, shutdown)| Step::Fence { node, fenced, shutdown }),
         1 => number().prop_map(|node| Step::Unregister { node }),
-        5 => (number(), 0..12_u8).prop_map(|(id, name)| Step::Topic { id, name }),
+        5 => (any::<u128>().no_shrink(), 0..12_u8).prop_map(|(id, name)| Step::Topic { id, name }),
         8 => (number(), vec(0..5_u8, 1..4)).prop_map(|(topic, replicas)| Step::Partition { topic, replicas }),
         6 => (number(), number(), any::<Option<u8>>(), vec(0..5_u8, 0..3))
             .prop_map(|(topic, partition, leader, isr)| Step::Lead { topic, partition, leader, isr }),
@@ -114,7 +147,7 @@ impl Step {
             }
             Step::Topic { id, name } => {
                 let name = Str::from(format!("t{}{}", ['.', '_', '-'][usize::from(*name) % 3], name / 3));
-                let topic_id = TopicId(uuid(*id));
+                let topic_id = TopicId(Uuid::from_bytes(id.to_be_bytes()));
                 let taken = image.topic_by_id(topic_id).is_some() || image.topic(&name).is_some();
                 (!taken).then_some(Record::Topic { topic_id, name })?
             }

@@ -39,7 +39,7 @@ pub enum Record {
     ChangeBroker(BrokerChange),
     /// A broker left for good.
     UnregisterBroker { node_id: NodeId, epoch: i64 },
-    /// A topic without partitions; they follow.
+    /// A topic without partitions; they follow. The id was never given before.
     Topic { topic_id: TopicId, name: Str },
     /// The next partition of a topic.
     Partition { topic_id: TopicId, partition: i32, state: Partition },
