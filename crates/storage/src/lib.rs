@@ -13,11 +13,15 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod epochs;
 pub mod journal;
 pub mod partition_key;
+pub mod partition_state;
 pub mod position;
+pub mod producers;
+pub mod segment;
 
-pub use checkpoint::PartitionState;
 pub use config::{CleanupPolicy, Durability, LogConfig, TimestampSource};
 pub use partition_key::PartitionKey;
+pub use partition_state::PartitionState;
 pub use position::Position;

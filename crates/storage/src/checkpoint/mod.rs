@@ -1,5 +1,2 @@
-//! The checkpoint of a log directory: its partitions as they were at some point of the journal.
-
-mod state;
-
-pub use state::{ActiveSegment, EpochEntry, PartitionState, SegmentEnd};
+//! The checkpoint of a log directory: its partitions as they were at some point of the journal
+//! ([`PartitionState`](crate::PartitionState)).

@@ -1,0 +1,287 @@
+//! [`PartitionState`]: what a checkpoint holds of one partition.
+//!
+//! Invariants:
+//! * Everything below `synced.end` is in the segments and synced; what lies behind it is in the journal.
+//! * Epochs and producers may know more than `synced.end`; recovery cuts them back to what it found.
+//! * [`PartitionState::decode`] allocates no more than the bytes it reads account for.
+//!
+//! Does not know: checksums and framing (the checkpoint's), the journal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut};
+use protocol::Uuid;
+use protocol::ids::{LeaderEpoch, Offset, ProducerId, TopicId};
+
+use crate::PartitionKey;
+use crate::epochs::EpochEntry;
+use crate::producers::{BATCHES_MAX, BatchMark, ProducerState};
+use crate::segment::{SealedSegment, SegmentState};
+
+const VERSION: u8 = 1;
+
+/// Bytes of one encoded item of each list: a bound for its length.
+const SEALED_BYTES: usize = 44;
+const EPOCH_BYTES: usize = 12;
+const PRODUCER_BYTES: usize = 19;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionState {
+    pub key: PartitionKey,
+    /// For the directory's name and for people.
+    pub topic: Arc<str>,
+    /// The segments before `synced`, oldest first: whole and synced.
+    pub sealed: Vec<SealedSegment>,
+    /// The segment in which the synced part ends, up to there.
+    pub synced: SegmentState,
+    pub log_start: Offset,
+    pub high_watermark: Offset,
+    pub epochs: Vec<EpochEntry>,
+    pub producers: Vec<(ProducerId, ProducerState)>,
+}
+
+/// The bytes are not a partition's state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("damaged state of a partition: {what}")]
+pub struct DecodeError {
+    pub what: &'static str,
+}
+
+impl PartitionState {
+    /// A partition in which nothing has happened yet.
+    #[must_use]
+    pub fn empty(key: PartitionKey, topic: Arc<str>) -> Self {
+        Self {
+            key,
+            topic,
+            sealed: Vec::new(),
+            synced: SegmentState::new(Offset::ZERO, 0),
+            log_start: Offset::ZERO,
+            high_watermark: Offset::ZERO,
+            epochs: Vec::new(),
+            producers: Vec::new(),
+        }
+    }
+
+    pub fn encode(&self, to: &mut Vec<u8>) {
+        to.put_u8(VERSION);
+        to.put_slice(self.key.topic_id.0.as_bytes());
+        to.put_i32(self.key.partition);
+        put_len(to, self.topic.len());
+        to.put_slice(self.topic.as_bytes());
+        to.put_i64(self.log_start.0);
+        to.put_i64(self.high_watermark.0);
+        put_segment(to, &self.synced);
+        put_len(to, self.sealed.len());
+        for sealed in &self.sealed {
+            put_sealed(to, sealed);
+        }
+        put_len(to, self.epochs.len());
+        for entry in &self.epochs {
+            to.put_i32(entry.epoch.0);
+            to.put_i64(entry.start.0);
+        }
+        put_len(to, self.producers.len());
+        for (id, state) in &self.producers {
+            put_producer(to, *id, state);
+        }
+    }
+
+    /// Reads one state and leaves `from` behind it.
+    pub fn decode(from: &mut &[u8]) -> Result<Self, DecodeError> {
+        if from.try_get_u8()? != VERSION {
+            return Err(DecodeError { what: "unknown version" });
+        }
+        let topic_id = TopicId(Uuid::from_bytes(from.try_get_u128()?.to_be_bytes()));
+        let key = PartitionKey { topic_id, partition: from.try_get_i32()? };
+        let len = get_len(from, 1)?;
+        let (topic, rest) = from.split_at_checked(len).ok_or(CUT_OFF)?;
+        let topic = std::str::from_utf8(topic).map_err(|_| DecodeError { what: "topic is not text" })?;
+        *from = rest;
+        let log_start = Offset(from.try_get_i64()?);
+        let high_watermark = Offset(from.try_get_i64()?);
+        let synced = get_segment(from)?;
+        let sealed = get_list(from, SEALED_BYTES, get_sealed)?;
+        let epochs = get_list(from, EPOCH_BYTES, |from| {
+            let epoch = LeaderEpoch(from.try_get_i32()?);
+            Ok(EpochEntry { epoch, start: Offset(from.try_get_i64()?) })
+        })?;
+        let producers = get_list(from, PRODUCER_BYTES, get_producer)?;
+        let topic = Arc::from(topic);
+        Ok(Self { key, topic, sealed, synced, log_start, high_watermark, epochs, producers })
+    }
+}
+
+const CUT_OFF: DecodeError = DecodeError { what: "cut off" };
+
+impl From<bytes::TryGetError> for DecodeError {
+    fn from(_: bytes::TryGetError) -> Self {
+        CUT_OFF
+    }
+}
+
+fn put_len(to: &mut Vec<u8>, len: usize) {
+    to.put_u32(u32::try_from(len).expect("a list in a checkpoint has fewer than 2^32 items"));
+}
+
+/// The length of a list whose items take at least `item_bytes` each.
+fn get_len(from: &mut &[u8], item_bytes: usize) -> Result<usize, DecodeError> {
+    let len = usize::try_from(from.try_get_u32()?).map_err(|_| CUT_OFF)?;
+    if len > from.remaining() / item_bytes { Err(CUT_OFF) } else { Ok(len) }
+}
+
+fn get_list<T>(
+    from: &mut &[u8],
+    item_bytes: usize,
+    mut get: impl FnMut(&mut &[u8]) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
+    (0..get_len(from, item_bytes)?).map(|_| get(from)).collect()
+}
+
+fn put_segment(to: &mut Vec<u8>, state: &SegmentState) {
+    to.put_i64(state.base.0);
+    to.put_i64(state.end.0);
+    to.put_u32(state.bytes);
+    to.put_i64(state.first_timestamp_ms);
+    to.put_i64(state.max_timestamp_ms);
+    to.put_i64(state.max_timestamp_offset.0);
+    to.put_i64(state.created_ms);
+    to.put_u32(state.bytes_since_index);
+    to.put_u32(state.offset_entries);
+    to.put_u32(state.time_entries);
+    to.put_i64(state.last_time_entry_ms);
+}
+
+fn get_segment(from: &mut &[u8]) -> Result<SegmentState, DecodeError> {
+    let state = SegmentState {
+        base: Offset(from.try_get_i64()?),
+        end: Offset(from.try_get_i64()?),
+        bytes: from.try_get_u32()?,
+        first_timestamp_ms: from.try_get_i64()?,
+        max_timestamp_ms: from.try_get_i64()?,
+        max_timestamp_offset: Offset(from.try_get_i64()?),
+        created_ms: from.try_get_i64()?,
+        bytes_since_index: from.try_get_u32()?,
+        offset_entries: from.try_get_u32()?,
+        time_entries: from.try_get_u32()?,
+        last_time_entry_ms: from.try_get_i64()?,
+    };
+    if state.base.is_none() || state.end < state.base {
+        return Err(DecodeError { what: "offsets of a segment" });
+    }
+    Ok(state)
+}
+
+fn put_sealed(to: &mut Vec<u8>, sealed: &SealedSegment) {
+    to.put_i64(sealed.base.0);
+    to.put_i64(sealed.end.0);
+    to.put_u32(sealed.bytes);
+    to.put_i64(sealed.max_timestamp_ms);
+    to.put_i64(sealed.max_timestamp_offset.0);
+    to.put_i64(sealed.created_ms);
+}
+
+fn get_sealed(from: &mut &[u8]) -> Result<SealedSegment, DecodeError> {
+    let sealed = SealedSegment {
+        base: Offset(from.try_get_i64()?),
+        end: Offset(from.try_get_i64()?),
+        bytes: from.try_get_u32()?,
+        max_timestamp_ms: from.try_get_i64()?,
+        max_timestamp_offset: Offset(from.try_get_i64()?),
+        created_ms: from.try_get_i64()?,
+    };
+    if sealed.base.is_none() || sealed.end < sealed.base {
+        return Err(DecodeError { what: "offsets of a segment" });
+    }
+    Ok(sealed)
+}
+
+fn put_producer(to: &mut Vec<u8>, id: ProducerId, state: &ProducerState) {
+    to.put_i64(id.0);
+    to.put_i16(state.epoch);
+    to.put_i64(state.last_seen_ms);
+    to.put_u8(u8::try_from(state.batches.len()).expect("a producer has few batches"));
+    for mark in &state.batches {
+        to.put_i32(mark.first_sequence);
+        to.put_i32(mark.last_sequence);
+        to.put_i64(mark.base_offset.0);
+        to.put_i64(mark.last_offset.0);
+        to.put_i64(mark.timestamp_ms);
+    }
+}
+
+fn get_producer(from: &mut &[u8]) -> Result<(ProducerId, ProducerState), DecodeError> {
+    let id = ProducerId(from.try_get_i64()?);
+    let epoch = from.try_get_i16()?;
+    let last_seen_ms = from.try_get_i64()?;
+    let count = usize::from(from.try_get_u8()?);
+    if count > BATCHES_MAX {
+        return Err(DecodeError { what: "more batches of a producer than are kept" });
+    }
+    let mut batches = VecDeque::with_capacity(count);
+    for _ in 0..count {
+        batches.push_back(BatchMark {
+            first_sequence: from.try_get_i32()?,
+            last_sequence: from.try_get_i32()?,
+            base_offset: Offset(from.try_get_i64()?),
+            last_offset: Offset(from.try_get_i64()?),
+            timestamp_ms: from.try_get_i64()?,
+        });
+    }
+    Ok((id, ProducerState { epoch, batches, last_seen_ms }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> PartitionState {
+        let key = PartitionKey { topic_id: TopicId(Uuid::from_bytes([7; 16])), partition: 3 };
+        let mark = |at: i64| BatchMark {
+            first_sequence: 1,
+            last_sequence: 2,
+            base_offset: Offset(at),
+            last_offset: Offset(at + 1),
+            timestamp_ms: 1_700_000_000_000,
+        };
+        let state = ProducerState { epoch: 4, batches: [mark(10), mark(12)].into(), last_seen_ms: 55 };
+        let synced = SegmentState { end: Offset(140), bytes: 4_000, ..SegmentState::new(Offset(100), 9) };
+        PartitionState {
+            sealed: vec![SealedSegment::from(&SegmentState::new(Offset(0), 1))],
+            synced,
+            log_start: Offset(5),
+            high_watermark: Offset(139),
+            epochs: vec![EpochEntry { epoch: LeaderEpoch(2), start: Offset(0) }],
+            producers: vec![(ProducerId(77), state)],
+            ..PartitionState::empty(key, Arc::from("flights"))
+        }
+    }
+
+    #[test]
+    fn states_follow_each_other() {
+        let (one, two) = (example(), PartitionState::empty(example().key, Arc::from("ü")));
+        let mut bytes = Vec::new();
+        one.encode(&mut bytes);
+        two.encode(&mut bytes);
+        let mut left = bytes.as_slice();
+        assert_eq!(PartitionState::decode(&mut left), Ok(one));
+        assert_eq!(PartitionState::decode(&mut left), Ok(two));
+        assert!(left.is_empty());
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let mut bytes = Vec::new();
+        example().encode(&mut bytes);
+        for end in 0..bytes.len() {
+            assert!(PartitionState::decode(&mut &bytes[..end]).is_err(), "cut at {end}");
+        }
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0xff;
+            // Never panics and never asks for more memory than there are bytes; whether it is noticed is the checksum's.
+            let _ = PartitionState::decode(&mut damaged.as_slice());
+        }
+    }
+}
