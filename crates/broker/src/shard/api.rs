@@ -95,6 +95,21 @@ pub struct ReadReply {
     pub records: RecordSet,
 }
 
+impl ReadReply {
+    /// An answer without records.
+    pub fn refused(key: PartitionKey, error: ErrorCode) -> Self {
+        Self {
+            key,
+            error,
+            high_watermark: Offset::NONE,
+            last_stable_offset: Offset::NONE,
+            log_start_offset: Offset::NONE,
+            diverging: None,
+            records: RecordSet::new(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EpochEnd {
     pub leader_epoch: LeaderEpoch,

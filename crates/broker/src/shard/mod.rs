@@ -1,0 +1,254 @@
+//! The shards: tasks that own partitions, and [`Shards`], the handle through which the rest of the broker asks them.
+//!
+//! Invariants:
+//! * A partition belongs to one shard, by its key; that shard is the single writer of its state.
+//! * Every method of [`Shards`] has sent its messages when it returns its future, so that calls made one after the
+//!   other are carried out in that order for each partition, whatever order their futures are awaited in.
+//! * Mailboxes hold no more than what the server has admitted: its bound on request memory bounds them too.
+//!
+//! Does not know: connections, topics by name, authorisation, who should lead.
+
+pub mod api;
+mod message;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::ErrorCode;
+use protocol::ids::LeaderEpoch;
+use storage::{LogConfig, PartitionKey};
+use tokio::sync::{mpsc, oneshot};
+
+pub use api::{
+    Acks, Append, Appended, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec, PartitionStatus, Read,
+    ReadBatch, ReadReply, ReadWaiter, Refusal,
+};
+use message::{Message, ReadDone};
+
+/// How the shards are set up. The defaults suit a small machine.
+#[derive(Clone, Debug)]
+pub struct ShardsOptions {
+    /// `log.dirs`; made if they are not there.
+    pub log_dirs: Vec<PathBuf>,
+    /// How far the journal of each directory may grow.
+    pub journal_bytes_max: u64,
+    /// Bytes of record batches that all shards together keep in memory.
+    pub memory_bytes_max: usize,
+    /// `producer.id.expiration.ms`
+    pub producer_id_expiration_ms: u64,
+    /// `log.retention.check.interval.ms`
+    pub retention_check_interval: Duration,
+}
+
+impl Default for ShardsOptions {
+    fn default() -> Self {
+        Self {
+            log_dirs: vec![PathBuf::from("bourn-data")],
+            journal_bytes_max: 1 << 30,
+            memory_bytes_max: 256 << 20,
+            producer_id_expiration_ms: 24 * 60 * 60 * 1000,
+            retention_check_interval: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The handle. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Shards {
+    mailboxes: Arc<[mpsc::UnboundedSender<Message>]>,
+}
+
+/// One partition's outcome of an append.
+pub type AppendResult = (PartitionKey, Result<Appended, Refusal>);
+
+impl Shards {
+    /// Opens or creates a partition, and leads it from here on.
+    pub fn open(&self, spec: PartitionSpec) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
+        self.ask(spec.key, |reply| Message::Open { spec, reply })
+    }
+
+    /// Deletes a partition: its directory gets another name at once and goes away after `file.delete.delay.ms`.
+    pub fn delete(&self, key: PartitionKey) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
+        self.ask(key, |reply| Message::Delete { key, reply })
+    }
+
+    /// Another configuration from here on.
+    pub fn configure(
+        &self,
+        key: PartitionKey,
+        config: Arc<LogConfig>,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
+        self.ask(key, |reply| Message::Configure { key, config, reply })
+    }
+
+    /// A new leadership: what is appended from here on carries this epoch.
+    pub fn lead(
+        &self,
+        key: PartitionKey,
+        leader_epoch: LeaderEpoch,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
+        self.ask(key, |reply| Message::Lead { key, leader_epoch, reply })
+    }
+
+    /// Appends one batch to each of some partitions. The batches come from one frame of a connection. Outcomes are
+    /// in the order of `appends`; each is decided when `acks` says so.
+    pub fn append(
+        &self,
+        acks: Acks,
+        appends: Vec<Append>,
+    ) -> impl Future<Output = Vec<AppendResult>> + Send + use<> {
+        let keys: Vec<_> = appends.iter().map(|append| append.key).collect();
+        let frame_bytes = appends.iter().map(|append| append.batch.size()).sum();
+        let parts = self.split(appends, |append| append.key);
+        let replies: Vec<_> = parts
+            .into_iter()
+            .map(|(shard, appends)| {
+                let (reply, receive) = oneshot::channel();
+                self.send(shard, Message::Append { acks, appends, frame_bytes, reply });
+                (shard, receive)
+            })
+            .collect();
+        let shards = self.mailboxes.len();
+        async move {
+            let mut done: Vec<std::vec::IntoIter<AppendResult>> =
+                (0..shards).map(|_| Vec::new().into_iter()).collect();
+            for (shard, receive) in replies {
+                if let (Some(place), Ok(results)) = (done.get_mut(shard), receive.await) {
+                    *place = results.into_iter();
+                }
+            }
+            let next = |key: PartitionKey| {
+                done.get_mut(shard_of(&key, shards))
+                    .and_then(Iterator::next)
+                    .unwrap_or_else(|| (key, Err(stopped())))
+            };
+            keys.into_iter().map(next).collect()
+        }
+    }
+
+    /// Reads from some partitions, which share `bytes_max` in the order in which they are given, shard by shard.
+    /// Replies are in the order of `reads`. If a `waiter` is given, each partition registers it in the turn in which
+    /// it is read, so nothing appended afterwards is missed.
+    pub fn read(
+        &self,
+        reads: Vec<Read>,
+        bytes_max: usize,
+        at_least_one: bool,
+        waiter: Option<Arc<ReadWaiter>>,
+    ) -> impl Future<Output = Vec<ReadReply>> + Send + use<> {
+        let keys: Vec<_> = reads.iter().map(|read| read.key).collect();
+        let parts = self.split(reads, |read| read.key);
+        let this = self.clone();
+        async move {
+            let shards = this.mailboxes.len();
+            let mut done: Vec<std::vec::IntoIter<ReadReply>> =
+                (0..shards).map(|_| Vec::new().into_iter()).collect();
+            let (mut bytes_left, mut at_least_one) = (bytes_max, at_least_one);
+            for (shard, reads) in parts {
+                let (reply, receive) = oneshot::channel();
+                let batch = ReadBatch { reads, bytes_max: bytes_left, at_least_one, waiter: waiter.clone() };
+                this.send(shard, Message::Read { batch, reply });
+                let Ok(ReadDone { replies }) = receive.await else { continue };
+                let bytes: usize = replies.iter().map(|reply| reply.records.len()).sum();
+                bytes_left = bytes_left.saturating_sub(bytes);
+                at_least_one &= bytes == 0;
+                if let Some(place) = done.get_mut(shard) {
+                    *place = replies.into_iter();
+                }
+            }
+            let next = |key: PartitionKey| {
+                let reply = done.get_mut(shard_of(&key, shards)).and_then(Iterator::next);
+                reply.unwrap_or_else(|| ReadReply::refused(key, stopped().code))
+            };
+            keys.into_iter().map(next).collect()
+        }
+    }
+
+    /// Answers one of ListOffsets' questions.
+    pub fn offset(
+        &self,
+        key: PartitionKey,
+        query: OffsetQuery,
+        current_leader_epoch: Option<LeaderEpoch>,
+    ) -> impl Future<Output = Result<OffsetFound, Refusal>> + Send + use<> {
+        self.ask(key, |reply| Message::Offset { key, query, current_leader_epoch, reply })
+    }
+
+    /// Where an epoch ended, or the largest smaller one that is known (OffsetForLeaderEpoch); epoch and offset are
+    /// -1 if there is none.
+    pub fn epoch_end(
+        &self,
+        key: PartitionKey,
+        leader_epoch: LeaderEpoch,
+        current_leader_epoch: Option<LeaderEpoch>,
+    ) -> impl Future<Output = Result<EpochEnd, Refusal>> + Send + use<> {
+        self.ask(key, |reply| Message::EpochEnd { key, leader_epoch, current_leader_epoch, reply })
+    }
+
+    pub fn status(
+        &self,
+        key: PartitionKey,
+    ) -> impl Future<Output = Result<PartitionStatus, Refusal>> + Send + use<> {
+        self.ask(key, |reply| Message::Status { key, reply })
+    }
+
+    /// Writes out every tail, empties the journals and ends the tasks. Whatever is asked afterwards is refused.
+    pub async fn stop(&self) {
+        let stops: Vec<_> = (0..self.mailboxes.len())
+            .map(|shard| {
+                let (reply, receive) = oneshot::channel();
+                self.send(shard, Message::Stop { reply });
+                receive
+            })
+            .collect();
+        for stop in stops {
+            // An error means that the shard has ended already.
+            let _ = stop.await;
+        }
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        key: PartitionKey,
+        message: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Message,
+    ) -> impl Future<Output = Result<T, Refusal>> + Send + use<T> {
+        let (reply, receive) = oneshot::channel();
+        self.send(shard_of(&key, self.mailboxes.len()), message(reply));
+        async move { receive.await.unwrap_or_else(|_| Err(stopped())) }
+    }
+
+    fn send(&self, shard: usize, message: Message) {
+        if let Some(mailbox) = self.mailboxes.get(shard) {
+            // A shard that has ended drops the reply's sender, which the asker hears.
+            let _ = mailbox.send(message);
+        }
+    }
+
+    /// The shards concerned in order of first mention, each with its items in their order.
+    fn split<T>(&self, items: Vec<T>, key: impl Fn(&T) -> PartitionKey) -> Vec<(usize, Vec<T>)> {
+        let mut parts: Vec<(usize, Vec<T>)> = Vec::new();
+        for item in items {
+            let shard = shard_of(&key(&item), self.mailboxes.len());
+            match parts.iter_mut().find(|(of, _)| *of == shard) {
+                Some((_, items)) => items.push(item),
+                None => parts.push((shard, vec![item])),
+            }
+        }
+        parts
+    }
+}
+
+/// The shard that owns a partition. Consecutive partitions of a topic go to different shards.
+fn shard_of(key: &PartitionKey, shards: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.topic_id.hash(&mut hasher);
+    let partition = u64::from(key.partition.unsigned_abs());
+    let shard = hasher.finish().wrapping_add(partition).checked_rem(shards as u64).unwrap_or(0);
+    usize::try_from(shard).unwrap_or(0)
+}
+
+fn stopped() -> Refusal {
+    Refusal { code: ErrorCode::NotLeaderOrFollower, message: Some("the broker is shutting down".to_owned()) }
+}
