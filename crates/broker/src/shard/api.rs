@@ -129,24 +129,37 @@ pub struct ReadBatch {
 }
 
 /// A Fetch that waits until its partitions, on whatever shards, have gained enough bytes.
+///
+/// It is registered with the read itself, before anybody knows how much is missing, so that nothing appended
+/// after the read is overlooked; [`Self::arm`] then says how much would do.
 #[derive(Debug)]
 pub struct ReadWaiter {
     missing_bytes: AtomicI64,
     notify: Notify,
 }
 
+/// More than can be gained before the waiter is armed.
+const UNARMED: i64 = i64::MAX / 2;
+
 impl ReadWaiter {
-    /// Waits for `missing_bytes` more than what the registering read returned.
-    pub fn new(missing_bytes: usize) -> Arc<Self> {
-        let missing = i64::try_from(missing_bytes).unwrap_or(i64::MAX);
-        Arc::new(Self { missing_bytes: AtomicI64::new(missing), notify: Notify::new() })
+    #[must_use]
+    pub fn unarmed() -> Arc<Self> {
+        Arc::new(Self { missing_bytes: AtomicI64::new(UNARMED), notify: Notify::new() })
+    }
+
+    /// From now on, `missing_bytes` gained since the registering read are enough.
+    pub fn arm(&self, missing_bytes: usize) {
+        let missing = i64::try_from(missing_bytes).unwrap_or(UNARMED).clamp(1, UNARMED);
+        let drop_by = UNARMED - missing;
+        if self.missing_bytes.fetch_sub(drop_by, Ordering::Relaxed) <= drop_by {
+            self.notify.notify_one();
+        }
     }
 
     /// A partition has `bytes` more for readers. True once the waiter is satisfied and may be forgotten.
     pub fn gained(&self, bytes: usize) -> bool {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let before = self.missing_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        let satisfied = before <= bytes;
+        let bytes = i64::try_from(bytes).unwrap_or(UNARMED);
+        let satisfied = self.missing_bytes.fetch_sub(bytes, Ordering::Relaxed) <= bytes;
         if satisfied {
             self.notify.notify_one();
         }
