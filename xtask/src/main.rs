@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod codegen;
 mod tidy;
 
 struct Task {
@@ -10,8 +11,14 @@ struct Task {
     run: fn(&[String]) -> anyhow::Result<ExitCode>,
 }
 
-const TASKS: &[Task] =
-    &[Task { name: "tidy", help: "check layers, purity, sizes and test manners", run: tidy::run }];
+const TASKS: &[Task] = &[
+    Task {
+        name: "codegen",
+        help: "write the messages of the protocol from Kafka's definitions",
+        run: codegen::run,
+    },
+    Task { name: "tidy", help: "check layers, purity, sizes and test manners", run: tidy::run },
+];
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
