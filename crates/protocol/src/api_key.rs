@@ -5,7 +5,7 @@
 //! Does not know: which of them this broker serves.
 
 pub use crate::generated::api::ApiKey;
-use crate::generated::api::TABLE;
+use crate::generated::api::{ROWS, TABLE};
 use crate::wire::{Error, VersionRange};
 
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,29 @@ pub struct Listeners {
     pub controller: bool,
 }
 
+impl ApiInfo {
+    pub(crate) const fn new(
+        key: ApiKey,
+        name: &'static str,
+        versions: (i16, i16),
+        stable_max: i16,
+        flexible_from: Option<i16>,
+        broker: bool,
+        controller: bool,
+    ) -> ApiInfo {
+        let versions = VersionRange::new(versions.0, versions.1);
+        let listeners = Listeners { broker, controller };
+        ApiInfo { key, name, versions, stable_max, flexible_from, listeners }
+    }
+}
+
 impl ApiKey {
+    /// `None` if no live API has this number.
+    pub fn known(key: i16) -> Option<ApiKey> {
+        let row = ROWS.get(usize::try_from(key).ok()?)?;
+        TABLE.get(usize::from(*row)).map(|info| info.key)
+    }
+
     /// Every live API by ascending key.
     pub fn all() -> impl Iterator<Item = ApiKey> {
         TABLE.iter().map(|info| info.key)
@@ -38,9 +60,8 @@ impl ApiKey {
     }
 
     pub const fn info(self) -> &'static ApiInfo {
-        // `place` is generated together with the table; the test goes through all of it.
-        #[expect(clippy::indexing_slicing, reason = "the index comes from the generator, not from a peer")]
-        &TABLE[self.place()]
+        #[expect(clippy::indexing_slicing, reason = "the generator writes keys, rows and table together")]
+        &TABLE[ROWS[self as usize] as usize]
     }
 
     /// Kafka's name, without `Request`.

@@ -45,13 +45,13 @@ pub(super) fn api(messages: &[Message]) -> anyhow::Result<String> {
     }
     requests.sort_by_key(|(key, _, _)| *key);
     let mut out = String::from(BANNER);
-    out.push_str("use crate::api_key::{ApiInfo, Listeners};\nuse crate::wire::VersionRange;\n\n");
-    out.push_str("/// The requests of Kafka's protocol.\n");
+    out.push_str("use crate::api_key::ApiInfo;\n\n/// The requests of Kafka's protocol.\n");
     out.push_str("#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]\n#[repr(i16)]\npub enum ApiKey {\n");
     for (key, name, message) in &requests {
         let _ = writeln!(out, "/// Versions {}.\n{name} = {key},", message.versions);
     }
-    out.push_str("}\n\n/// By ascending key.\npub(crate) const TABLE: &[ApiInfo] = &[\n");
+    out.push_str("}\n\n/// Key, versions, the newest stable one, the first flexible one, on brokers, on controllers; by key.\n");
+    let _ = writeln!(out, "pub(crate) const TABLE: [ApiInfo; {}] = [", requests.len());
     for (_, name, message) in &requests {
         let versions = message.versions;
         let stable = if message.latest_unstable { versions.max - 1 } else { versions.max };
@@ -60,27 +60,20 @@ pub(super) fn api(messages: &[Message]) -> anyhow::Result<String> {
             some => format!("Some({})", some.min),
         };
         let on = |listener: &str| message.listeners.iter().any(|name| name == listener);
+        let (broker, controller) = (on("broker"), on("controller"));
         let _ = writeln!(
             out,
-            "ApiInfo {{ key: ApiKey::{name}, name: {name:?}, versions: VersionRange::new({}, {}), stable_max: {stable}, \
-             flexible_from: {flexible}, listeners: Listeners {{ broker: {}, controller: {} }} }},",
-            versions.min,
-            versions.max,
-            on("broker"),
-            on("controller"),
+            "ApiInfo::new(ApiKey::{name}, {name:?}, ({}, {}), {stable}, {flexible}, {broker}, {controller}),",
+            versions.min, versions.max
         );
     }
-    out.push_str("];\n\nimpl ApiKey {\n/// `None` if no live API has this number.\n");
-    out.push_str("pub const fn known(key: i16) -> Option<ApiKey> {\nSome(match key {\n");
-    for (key, name, _) in &requests {
-        let _ = writeln!(out, "{key} => ApiKey::{name},");
-    }
-    out.push_str("_ => return None,\n})\n}\n\n/// The place of this key in the table.\n");
-    out.push_str("pub(crate) const fn place(self) -> usize {\nmatch self {\n");
-    for (place, (_, name, _)) in requests.iter().enumerate() {
-        let _ = writeln!(out, "ApiKey::{name} => {place},");
-    }
-    out.push_str("}\n}\n}\n");
+    out.push_str("];\n\n/// The row of each key, 255 for none.\n");
+    let last = requests.last().map_or(0, |(key, _, _)| *key);
+    let rows: Vec<String> = (0..=last)
+        .map(|key| requests.iter().position(|(other, _, _)| *other == key).map_or(255, |row| row))
+        .map(|row| row.to_string())
+        .collect();
+    let _ = writeln!(out, "pub(crate) const ROWS: [u8; {}] = [{}];", rows.len(), rows.join(", "));
     Ok(out)
 }
 
