@@ -94,7 +94,8 @@ class Suite:
         start = time.monotonic()
         status, reason = "PASS", ""
         try:
-            function()
+            said = function()
+            reason = said if isinstance(said, str) else ""
         except Skip as skip:
             status, reason = "SKIP", str(skip)
         except BaseException as error:  # a check must report whatever ends it
