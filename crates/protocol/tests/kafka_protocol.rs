@@ -17,10 +17,13 @@ fn theirs(entry: &Entry, version: i16, bytes: &Bytes) -> Option<Result<Bytes, St
     }
     let mut input = bytes.clone();
     let mut output = BytesMut::new();
-    let recoded = match entry.name.ends_with("Request") {
-        true => RequestKind::decode(key, &mut input, version).and_then(|kind| kind.encode(&mut output, version)),
-        false => ResponseKind::decode(key, &mut input, version).and_then(|kind| kind.encode(&mut output, version)),
-    };
+    let recoded =
+        match entry.name.ends_with("Request") {
+            true => RequestKind::decode(key, &mut input, version)
+                .and_then(|kind| kind.encode(&mut output, version)),
+            false => ResponseKind::decode(key, &mut input, version)
+                .and_then(|kind| kind.encode(&mut output, version)),
+        };
     Some(match recoded {
         Ok(()) if input.is_empty() => Ok(output.freeze()),
         Ok(()) => Err(format!("{} bytes were not read", input.len())),

@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 pub(super) const COORDINATES: &str = "org.apache.kafka:kafka-clients:4.4.0";
 const FILE: &str = "kafka-clients-4.4.0.jar";
 /// Ignored by git; shared with the tests against Kafka's own tools.
-const CACHE: &str = "compat/.cache";
+const CACHE: &str = "compat/.cache/codec";
 const DEFINITIONS: &str = "common/message/";
 /// No definition comes near it.
 const DEFINITION_BYTES_MAX: u64 = 1 << 20;
