@@ -200,8 +200,8 @@ impl fmt::Debug for Op {
 }
 
 impl Op {
-    /// Carries the operation out, on a driver.
-    pub(crate) fn execute(self, files: &dyn Files) -> io::Result<Bytes> {
+    /// Carries the operation out right here: for drivers, and for tests that are their own driver.
+    pub fn execute(self, files: &dyn Files) -> io::Result<Bytes> {
         match self {
             Self::Write { file, offset, pieces } => file.write_at(&pieces, offset).map(|()| Bytes::new()),
             Self::Sync { file } => file.sync().map(|()| Bytes::new()),

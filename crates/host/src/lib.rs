@@ -1,7 +1,7 @@
 //! The machine a node runs on, as narrow traits: network, disk, clock, randomness, tasks.
 //!
 //! Owns every socket, file, thread, timer and source of randomness of the process. There are two
-//! machines: [`real`], and the simulated one, where a whole cluster shares one thread under virtual time and where
+//! machines: [`real`], and [`sim`], where a whole cluster shares one thread under virtual time and where
 //! disks lose unsynced writes, networks partition and clocks drift.
 //!
 //! Invariants:
@@ -19,6 +19,7 @@ mod here;
 pub mod net;
 pub mod real;
 pub mod rng;
+pub mod sim;
 pub mod tasks;
 
 use std::sync::Arc;

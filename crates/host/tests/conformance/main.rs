@@ -8,6 +8,7 @@ mod tasks;
 
 use std::path::PathBuf;
 
+use host::sim::{NodeOptions, Sim};
 use host::{Host, real};
 
 fn on_real<F: Future<Output = ()>>(check: impl FnOnce(Host, PathBuf) -> F) {
@@ -16,11 +17,24 @@ fn on_real<F: Future<Output = ()>>(check: impl FnOnce(Host, PathBuf) -> F) {
     real::run(options, |host| check(host, dir.path().to_owned())).unwrap();
 }
 
+fn on_sim<F: Future<Output = ()>>(check: impl Fn(Host, PathBuf) -> F) {
+    for seed in 0..5 {
+        let sim = Sim::new(seed);
+        let host = sim.node("node", NodeOptions::default());
+        let dir = PathBuf::from("/data");
+        host.disk.files().create_dir_all(&dir).unwrap();
+        sim.block_on_node("node", check(host, dir));
+    }
+}
+
 /// Makes a test of every check for every machine.
 macro_rules! conformance {
     ($($module:ident: $($check:ident)*;)*) => {
         mod on_the_real_machine {
             $($(#[test] fn $check() { super::on_real(super::$module::$check); })*)*
+        }
+        mod in_the_simulation {
+            $($(#[test] fn $check() { super::on_sim(super::$module::$check); })*)*
         }
     };
 }
