@@ -65,3 +65,6 @@ pub enum Error {
     #[error(transparent)]
     Compression(#[from] compression::Error),
 }
+
+#[cfg(test)]
+mod tests;
