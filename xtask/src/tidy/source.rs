@@ -27,7 +27,8 @@ impl Source {
         let (test_parts, test_modules) = test_parts(&code);
         let folders = ["/tests/", "/benches/", "/examples/"];
         let is_test = folders.iter().any(|folder| path.contains(folder)) || path.ends_with("/tests.rs");
-        let is_generated = text.lines().take(5).any(|line| line.contains("@generated"));
+        let is_generated =
+            path.contains("/generated/") || text.lines().take(5).any(|l| l.contains("@generated"));
         Source {
             package: package.to_owned(),
             path: path.to_owned(),
@@ -240,6 +241,7 @@ mod tests {
         let mut sources = [source, file("crates/p/src/x/more.rs"), file("crates/p/src/x/moreover.rs")];
         mark_test_modules(&mut sources);
         assert_eq!(sources.map(|source| source.is_test), [false, true, false]);
+        assert!(file("crates/p/src/generated/a.rs").is_generated && !file("crates/p/src/a.rs").is_generated);
         assert!(file("crates/p/tests/it.rs").is_test && file("crates/p/src/y/tests.rs").is_test);
     }
 }
