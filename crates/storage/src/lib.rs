@@ -14,7 +14,9 @@
 pub mod checkpoint;
 pub mod config;
 pub mod epochs;
+pub mod error;
 pub mod journal;
+pub mod log;
 pub mod partition_key;
 pub mod partition_state;
 pub mod position;
@@ -22,6 +24,8 @@ pub mod producers;
 pub mod segment;
 
 pub use config::{CleanupPolicy, Durability, LogConfig, TimestampSource};
+pub use error::Error;
+pub use log::Log;
 pub use partition_key::PartitionKey;
 pub use partition_state::PartitionState;
 pub use position::Position;

@@ -35,6 +35,8 @@ pub struct PartitionState {
     pub sealed: Vec<SealedSegment>,
     /// The segment in which the synced part ends, up to there.
     pub synced: SegmentState,
+    /// A truncation that the files have not followed yet: what is at or behind this offset is gone.
+    pub cut: Option<Offset>,
     pub log_start: Offset,
     pub high_watermark: Offset,
     pub epochs: Vec<EpochEntry>,
@@ -57,6 +59,7 @@ impl PartitionState {
             topic,
             sealed: Vec::new(),
             synced: SegmentState::new(Offset::ZERO, 0),
+            cut: None,
             log_start: Offset::ZERO,
             high_watermark: Offset::ZERO,
             epochs: Vec::new(),
@@ -73,6 +76,7 @@ impl PartitionState {
         to.put_i64(self.log_start.0);
         to.put_i64(self.high_watermark.0);
         put_segment(to, &self.synced);
+        to.put_i64(self.cut.unwrap_or(Offset::NONE).0);
         put_len(to, self.sealed.len());
         for sealed in &self.sealed {
             put_sealed(to, sealed);
@@ -102,6 +106,7 @@ impl PartitionState {
         let log_start = Offset(from.try_get_i64()?);
         let high_watermark = Offset(from.try_get_i64()?);
         let synced = get_segment(from)?;
+        let cut = Offset(from.try_get_i64()?).known();
         let sealed = get_list(from, SEALED_BYTES, get_sealed)?;
         let epochs = get_list(from, EPOCH_BYTES, |from| {
             let epoch = LeaderEpoch(from.try_get_i32()?);
@@ -109,7 +114,7 @@ impl PartitionState {
         })?;
         let producers = get_list(from, PRODUCER_BYTES, get_producer)?;
         let topic = Arc::from(topic);
-        Ok(Self { key, topic, sealed, synced, log_start, high_watermark, epochs, producers })
+        Ok(Self { key, topic, sealed, synced, cut, log_start, high_watermark, epochs, producers })
     }
 }
 
@@ -250,6 +255,7 @@ mod tests {
         PartitionState {
             sealed: vec![SealedSegment::from(&SegmentState::new(Offset(0), 1))],
             synced,
+            cut: Some(Offset(120)),
             log_start: Offset(5),
             high_watermark: Offset(139),
             epochs: vec![EpochEntry { epoch: LeaderEpoch(2), start: Offset(0) }],

@@ -2,6 +2,14 @@
 //!
 //! `docs/format/segments.md` describes the bytes. Everything in a file is big-endian.
 
+pub mod epoch_file;
+pub mod index;
+pub mod names;
+pub mod open_files;
+pub mod producer_snapshot;
+pub mod scan;
 pub mod state;
 
+pub use names::FileKind;
+pub use open_files::OpenFiles;
 pub use state::{BatchFacts, IndexEntries, OffsetEntry, SealedSegment, SegmentState, TimeEntry};

@@ -1,0 +1,105 @@
+//! The ends of a log, and how they move.
+
+use protocol::ids::Offset;
+
+use super::Log;
+use crate::journal::{Body, Entry};
+use crate::{Durability, Position};
+
+impl Log {
+    /// Behind the newest batch.
+    #[must_use]
+    pub fn log_end(&self) -> Offset {
+        self.active.end
+    }
+
+    #[must_use]
+    pub fn log_start(&self) -> Offset {
+        self.log_start
+    }
+
+    /// What consumers may read ends here.
+    #[must_use]
+    pub fn high_watermark(&self) -> Offset {
+        self.high_watermark
+    }
+
+    /// What is written to the journal ends here: it survives a kill of the process.
+    #[must_use]
+    pub fn written_end(&self) -> Offset {
+        self.journal_written
+    }
+
+    /// What is synced, in the journal or in segments, ends here.
+    #[must_use]
+    pub fn synced_end(&self) -> Offset {
+        self.journal_synced
+    }
+
+    /// The journal has written the batches up to `end`, at `position`.
+    pub fn journal_wrote(&mut self, end: Offset, position: Position) {
+        // A truncation may have been faster.
+        let end = end.min(self.log_end());
+        self.journal_written = self.journal_written.max(end);
+        if end > self.synced.end {
+            self.held.hold(end, position);
+        }
+    }
+
+    /// The journal has synced the batches up to `end`. Returns how many bytes consumers have gained.
+    pub fn journal_synced(&mut self, end: Offset) -> usize {
+        let end = end.min(self.log_end());
+        self.journal_synced = self.journal_synced.max(end);
+        self.advance_high_watermark()
+    }
+
+    /// The journal has synced the entries of [`Log::again`], the last of which ends at `end`, at `position`.
+    pub fn journal_moved(&mut self, end: Offset, position: Position) {
+        if end > self.synced.end {
+            self.held.moved(end, position);
+        }
+    }
+
+    /// With a single replica the high watermark is its own end: on a synced topic the synced one.
+    pub(super) fn advance_high_watermark(&mut self) -> usize {
+        let end = match self.config.durability {
+            Durability::Synced => self.journal_synced,
+            Durability::Buffered => self.log_end(),
+        };
+        let before = self.high_watermark;
+        if end <= before {
+            return 0;
+        }
+        self.high_watermark = end;
+        self.tail.bytes_between(before, end)
+    }
+
+    /// Bytes of the batches in memory that begin in `from..to`.
+    #[must_use]
+    pub fn bytes_between(&self, from: Offset, to: Offset) -> usize {
+        self.tail.bytes_between(from, to)
+    }
+
+    /// The entries of all batches that are not synced in their segments, once more, for the head of the journal. For
+    /// quiet partitions: this is cheaper than a sync of a file of their own. `None` if some batches are no longer in
+    /// memory. The second part is the end to tell [`Log::journal_moved`].
+    #[must_use]
+    pub fn again(&self) -> Option<(Vec<Entry>, Offset)> {
+        if self.cut.is_some() || self.tail.start()? > self.synced.end {
+            return None;
+        }
+        let mut end = self.synced.end;
+        let mut entries = Vec::new();
+        for batch in self.tail.from(self.synced.end) {
+            let (leader_epoch, base_offset) = (batch.leader_epoch, batch.facts.base_offset);
+            // What is still on its way to the journal needs no second entry.
+            if batch.facts.last_offset >= self.journal_synced {
+                break;
+            }
+            let body = Body::Append { leader_epoch, base_offset, batch: batch.rest().clone() };
+            entries.push(Entry { key: self.key, body });
+            end = batch.facts.last_offset.next();
+        }
+        Some((entries, end))
+    }
+}

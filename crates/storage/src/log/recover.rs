@@ -1,0 +1,331 @@
+//! From a checkpoint's state and the journal's entries back to a log.
+//!
+//! Replay needs no positions. An entry that the state reflects already may come again, and so may an entry that was
+//! submitted twice: appends are taken by their base offset, and whatever a truncation cut off is written again by
+//! entries behind it.
+//!
+//! Invariants: segment files are cut back to what the state says is synced there, the rest comes out of the
+//! journal; a byte that was synced and is missing is an error that names the file; no segment is read as a whole,
+//! unless a truncation cuts into it or its index is damaged.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use host::Files;
+use protocol::ids::{LeaderEpoch, Offset};
+use protocol::records::{HEAD_LEN, LOG_OVERHEAD, ValidBatch, head};
+
+use super::truncate::{SegmentCut, remove_segment};
+use super::{Log, LogConfig};
+use crate::epochs::Epochs;
+use crate::error::Error;
+use crate::journal::Body;
+use crate::producers::Producers;
+use crate::segment::index::{last_offset_entry, last_time_entry};
+use crate::segment::names::{DELETED_SUFFIX, FileKind, parse_segment_file, partition_dir, segment_file};
+use crate::segment::scan::{Headers, scan};
+use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
+use crate::segment::{OpenFiles, SegmentState};
+use crate::{PartitionState, Position};
+
+/// A partition as it was found on disk. It becomes a [`Log`] when its configuration is known.
+#[derive(Debug)]
+pub struct Recovered {
+    dir: PathBuf,
+    state: PartitionState,
+    /// Behind the synced end, without a gap, with their places in the journal.
+    batches: Vec<(Position, ValidBatch)>,
+}
+
+impl Recovered {
+    #[must_use]
+    pub fn state(&self) -> &PartitionState {
+        &self.state
+    }
+
+    #[must_use]
+    pub fn log_end(&self) -> Offset {
+        self.batches.last().map_or(self.state.synced.end, |(_, last)| last.header().next_offset())
+    }
+
+    /// Batches that only the journal has.
+    #[must_use]
+    pub fn batches(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// Bytes of them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.batches.iter().map(|(_, batch)| batch.size()).sum()
+    }
+}
+
+impl Log {
+    /// The log that was found; everything in it counts as synced.
+    #[must_use]
+    pub fn open(recovered: Recovered, config: Arc<LogConfig>, random: u64, now_ms: i64) -> Self {
+        let Recovered { dir, state, batches } = recovered;
+        let mut log = Self::from_state(state, dir, config, random);
+        for (position, batch) in batches {
+            // The bytes are a part of a large read of the journal.
+            log.take(&batch, usize::MAX, now_ms);
+            log.held.hold(batch.header().next_offset(), position);
+        }
+        let end = log.log_end();
+        log.journal_written = end;
+        log.journal_synced = end;
+        log.high_watermark = end;
+        log
+    }
+}
+
+/// Puts a partition of `log_dir` together. Blocking; for starts. `entries` are those of this partition, in the order
+/// of the journal.
+pub fn recover(
+    files: &dyn Files,
+    open: &OpenFiles,
+    log_dir: &Path,
+    mut state: PartitionState,
+    entries: impl IntoIterator<Item = (Position, Body)>,
+) -> Result<Recovered, Error> {
+    let dir = partition_dir(log_dir, &state.topic, state.key.partition);
+    let mut replay = Replay::new(&state);
+    for (position, body) in entries {
+        replay.entry(position, body);
+    }
+    state.log_start = replay.log_start;
+    let bases = segment_bases(files, &dir)?;
+    state.synced = if replay.synced_end < state.synced.end {
+        let created_ms = state.synced.created_ms;
+        let config = Arc::default();
+        let cut =
+            SegmentCut { dir: dir.clone(), bases: bases.clone(), created_ms, end: replay.synced_end, config };
+        cut.run(files, open).map_err(Error::io(&dir, "cut its segments back"))?
+    } else if state.synced.end < replay.synced_end {
+        SegmentState::new(replay.synced_end, state.synced.created_ms)
+    } else {
+        cut_back(files, open, &dir, state.synced)?
+    };
+    state.cut = None;
+    state.sealed.retain(|segment| segment.end > state.log_start && segment.base < state.synced.base);
+    tidy(files, open, &dir, &state, &bases)?;
+    let batches = replay.batches(&dir, state.synced.end)?;
+    let mut recovered = Recovered { dir, state, batches };
+    let end = recovered.log_end();
+    replay.epochs.truncate_from_end(end);
+    replay.epochs.truncate_from_start(recovered.state.log_start);
+    replay.producers.truncate_from_end(end);
+    recovered.state.log_start = recovered.state.log_start.min(end);
+    recovered.state.high_watermark = end;
+    recovered.state.epochs = replay.epochs.entries().to_vec();
+    recovered.state.producers = replay.producers.iter().map(|(id, state)| (id, state.clone())).collect();
+    Ok(recovered)
+}
+
+/// The journal's entries, carried out without touching files.
+struct Replay {
+    /// Below this the segments have it.
+    synced_end: Offset,
+    log_start: Offset,
+    appends: BTreeMap<Offset, (Position, LeaderEpoch, Bytes)>,
+    epochs: Epochs,
+    producers: Producers,
+}
+
+impl Replay {
+    fn new(state: &PartitionState) -> Self {
+        let mut replay = Self {
+            synced_end: state.synced.end,
+            log_start: state.log_start,
+            appends: BTreeMap::new(),
+            epochs: Epochs::new(state.epochs.iter().copied()),
+            producers: Producers::new(state.producers.iter().cloned()),
+        };
+        if let Some(end) = state.cut {
+            replay.truncate(end);
+        }
+        replay
+    }
+
+    fn entry(&mut self, position: Position, body: Body) {
+        match body {
+            Body::Append { leader_epoch, base_offset, batch } => {
+                if base_offset >= self.synced_end {
+                    self.appends.insert(base_offset, (position, leader_epoch, batch));
+                }
+            }
+            Body::Truncate { end, .. } => self.truncate(end),
+            Body::LogStart { offset } => self.log_start = self.log_start.max(offset),
+            Body::EpochStart { leader_epoch, start_offset } => {
+                // An older one is reflected already.
+                if self.epochs.latest().is_none_or(|latest| leader_epoch > latest) {
+                    self.epochs.assign(leader_epoch, start_offset);
+                }
+            }
+            Body::Create { start_offset, .. } => {
+                if start_offset > self.synced_end {
+                    self.synced_end = start_offset;
+                    self.log_start = start_offset;
+                    self.appends.clear();
+                }
+            }
+            // Who reads the journal knows which partitions are no longer here.
+            Body::Delete | Body::MovedAway { .. } => {}
+        }
+    }
+
+    fn truncate(&mut self, end: Offset) {
+        self.appends.split_off(&end);
+        self.synced_end = self.synced_end.min(end);
+        self.epochs.truncate_from_end(end);
+        self.producers.truncate_from_end(end);
+        self.log_start = self.log_start.min(end);
+    }
+
+    /// The batches behind `end`, which follow each other.
+    fn batches(&mut self, dir: &Path, mut end: Offset) -> Result<Vec<(Position, ValidBatch)>, Error> {
+        let damaged = |what: String| Error::Damaged { path: dir.to_path_buf(), offset: 0, what };
+        let mut batches = Vec::with_capacity(self.appends.len());
+        for (base, (position, epoch, rest)) in std::mem::take(&mut self.appends) {
+            if base != end {
+                return Err(damaged(format!("the journal has offset {base} next where {end} was expected")));
+            }
+            let length = i32::try_from(rest.len() + HEAD_LEN - LOG_OVERHEAD).map_err(|_| {
+                damaged(format!("a batch of {} bytes at offset {base} in the journal", rest.len()))
+            })?;
+            let batch = ValidBatch::join(&head(base, length, epoch), rest)
+                .map_err(|error| damaged(format!("in the journal at offset {base}: {error}")))?;
+            end = batch.header().next_offset();
+            batches.push((position, batch));
+        }
+        Ok(batches)
+    }
+}
+
+/// The segments that have a `.log` file. None, if there is no directory.
+fn segment_bases(files: &dyn Files, dir: &Path) -> Result<Vec<Offset>, Error> {
+    let entries = match files.read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io(dir, "list its segments"))?,
+    };
+    let logs = entries.iter().filter_map(|entry| parse_segment_file(&entry.name));
+    let mut bases: Vec<_> = logs.filter(|(_, kind)| *kind == FileKind::Log).map(|(base, _)| base).collect();
+    bases.sort_unstable();
+    Ok(bases)
+}
+
+/// Cuts the files of the last segment back to its synced state. Bytes behind it were not promised to anyone, or are
+/// in the journal.
+fn cut_back(
+    files: &dyn Files,
+    open: &OpenFiles,
+    dir: &Path,
+    mut synced: SegmentState,
+) -> Result<SegmentState, Error> {
+    if synced.bytes == 0 {
+        return Ok(synced);
+    }
+    let path = segment_file(dir, synced.base, FileKind::Log);
+    let opened = open.get(files, &path);
+    if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Err(Error::Missing { path, because: "the checkpoint says that it holds records" });
+    }
+    let log = opened.map_err(Error::io(&path, "recover"))?;
+    let len = log.len().map_err(Error::io(&path, "recover"))?;
+    let bytes = u64::from(synced.bytes);
+    if len < bytes {
+        let what = format!("{bytes} bytes were synced, {len} are there");
+        return Err(Error::Damaged { path, offset: len, what });
+    }
+    if len > bytes {
+        log.set_len(bytes).map_err(Error::io(&path, "cut back"))?;
+    }
+    let trimmed = trim_indexes(files, open, dir, &synced, bytes);
+    if let Err(error) = trimmed {
+        tracing::warn!("{}: rebuilding the indexes of segment {}: {error}", dir.display(), synced.base);
+        let config = LogConfig::default();
+        let found = scan(&*log, synced.base, bytes, Offset(i64::MAX), &config, |_, _| ())
+            .map_err(Error::io(&path, "read"))?;
+        if let Some(error) = found.damage {
+            let offset = u64::from(found.state.bytes);
+            return Err(Error::Damaged { path, offset, what: error.to_string() });
+        }
+        for (kind, bytes) in
+            [(FileKind::Index, &found.index.offset), (FileKind::TimeIndex, &found.index.time)]
+        {
+            let path = segment_file(dir, synced.base, kind);
+            open.forget(&path);
+            files.replace(&path, bytes).map_err(Error::io(&path, "rebuild"))?;
+        }
+        synced = SegmentState { created_ms: synced.created_ms, ..found.state };
+    }
+    Ok(synced)
+}
+
+/// Cuts the indexes back to the entries that the state counts; an error if they are not there or not right.
+fn trim_indexes(
+    files: &dyn Files,
+    open: &OpenFiles,
+    dir: &Path,
+    synced: &SegmentState,
+    bytes: u64,
+) -> io::Result<()> {
+    let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let base = synced.base;
+    let index = open.get(files, &segment_file(dir, base, FileKind::Index))?;
+    let index_bytes = u64::from(synced.offset_entries) * u64::from(OFFSET_ENTRY_BYTES);
+    let times = open.get(files, &segment_file(dir, base, FileKind::TimeIndex))?;
+    let time_bytes = u64::from(synced.time_entries) * u64::from(TIME_ENTRY_BYTES);
+    if index.len()? < index_bytes || times.len()? < time_bytes {
+        return Err(bad("entries are missing"));
+    }
+    index.set_len(index_bytes)?;
+    times.set_len(time_bytes)?;
+    if let Some(last) = last_offset_entry(&*index, base, |_| true)? {
+        let log = open.get(files, &segment_file(dir, base, FileKind::Log))?;
+        let header = Headers::new(&*log, u64::from(last.position), bytes).advance()?;
+        if header.is_none_or(|(_, header)| header.last_offset() != last.last_offset) {
+            return Err(bad("the last entry of the index names another batch"));
+        }
+    }
+    let last_time = last_time_entry(&*times, base, |_| true)?;
+    if last_time.map_or(-1, |entry| entry.timestamp_ms) != synced.last_time_entry_ms {
+        return Err(bad("the last entry of the time index is not the one that was written"));
+    }
+    Ok(())
+}
+
+/// Compares the segments that are there with those that should be, and removes what was on its way out.
+fn tidy(
+    files: &dyn Files,
+    open: &OpenFiles,
+    dir: &Path,
+    state: &PartitionState,
+    bases: &[Offset],
+) -> Result<(), Error> {
+    for segment in &state.sealed {
+        if !bases.contains(&segment.base) {
+            let path = segment_file(dir, segment.base, FileKind::Log);
+            return Err(Error::Missing { path, because: "the checkpoint says that it holds records" });
+        }
+    }
+    let oldest = state.sealed.first().map_or(state.synced.base, |segment| segment.base);
+    for base in bases.iter().filter(|base| **base < oldest || **base > state.synced.base) {
+        tracing::info!("{}: removing segment {base}, which is not part of the log", dir.display());
+        remove_segment(files, open, dir, *base).map_err(Error::io(dir, "remove a segment"))?;
+    }
+    if bases.is_empty() {
+        return Ok(());
+    }
+    for entry in files.read_dir(dir).map_err(Error::io(dir, "list its files"))? {
+        let path = dir.join(&entry.name);
+        if entry.name.ends_with(DELETED_SUFFIX) {
+            files.remove_file(&path).map_err(Error::io(&path, "remove"))?;
+        }
+    }
+    Ok(())
+}

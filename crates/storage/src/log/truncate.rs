@@ -1,0 +1,172 @@
+//! Truncation: a suffix that another leader does not have goes away.
+//!
+//! Memory is cut at once. Files are cut only after the journal has synced the entry, so that recovery finds either
+//! the whole log and no entry, or an entry that tells why something is missing. Until then nothing is appended,
+//! written or synced.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use host::Files;
+use protocol::ids::{LeaderEpoch, Offset};
+
+use super::Log;
+use crate::LogConfig;
+use crate::journal::{Body, Entry};
+use crate::segment::names::{FileKind, segment_file};
+use crate::segment::scan::{Scan, scan};
+use crate::segment::{OpenFiles, SegmentState};
+
+/// Cuts the files of a log back to an offset.
+#[derive(Debug)]
+pub struct SegmentCut {
+    pub(super) dir: PathBuf,
+    /// Segments that may exist, oldest first.
+    pub(super) bases: Vec<Offset>,
+    pub(super) created_ms: i64,
+    pub(super) end: Offset,
+    pub(super) config: Arc<LogConfig>,
+}
+
+impl SegmentCut {
+    /// Blocking. Returns the state of the segment that is the last one now. It is synced.
+    pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<SegmentState> {
+        let kept = self.bases.partition_point(|base| *base <= self.end);
+        for gone in self.bases.iter().skip(kept) {
+            remove_segment(files, open, &self.dir, *gone)?;
+        }
+        let last = kept.checked_sub(1).and_then(|last| self.bases.get(last).copied());
+        let Some(base) = last.filter(|base| *base < self.end) else {
+            // The first write begins the file anew, whatever is in it.
+            return Ok(SegmentState::new(self.end, self.created_ms));
+        };
+        let log = open.get(files, &segment_file(&self.dir, base, FileKind::Log))?;
+        let Scan { mut state, index, damage } =
+            scan(&*log, base, log.len()?, self.end, &self.config, |_, _| ())?;
+        if let Some(error) = damage.filter(|_| state.end < self.end) {
+            return Err(error);
+        }
+        state.created_ms = self.created_ms;
+        log.set_len(u64::from(state.bytes))?;
+        log.sync()?;
+        for (kind, bytes) in [(FileKind::Index, &index.offset), (FileKind::TimeIndex, &index.time)] {
+            let path = segment_file(&self.dir, base, kind);
+            open.forget(&path);
+            files.replace(&path, bytes)?;
+        }
+        files.sync_dir(&self.dir)?;
+        Ok(state)
+    }
+}
+
+/// Removes the files of a segment, as far as they are there.
+pub(super) fn remove_segment(
+    files: &dyn Files,
+    open: &OpenFiles,
+    dir: &std::path::Path,
+    base: Offset,
+) -> io::Result<()> {
+    for kind in FileKind::ALL {
+        let path = segment_file(dir, base, kind);
+        open.forget(&path);
+        match files.remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Log {
+    /// Everything from `end`, the boundary of a batch, on is gone, on behalf of a leader of `epoch`. `None` if
+    /// there is nothing. Nothing may be appended while [`Log::is_cutting`].
+    pub fn truncate_to(&mut self, end: Offset, epoch: LeaderEpoch) -> Option<Entry> {
+        if end >= self.log_end() {
+            return None;
+        }
+        while self.tail.pop_from(end) {}
+        self.held.truncate(end);
+        self.epochs.truncate_from_end(end);
+        self.producers.truncate_from_end(end);
+        while self.seals.back().is_some_and(|seal| seal.next.base >= end) {
+            self.seals.pop_back();
+        }
+        self.high_watermark = self.high_watermark.min(end);
+        self.log_start = self.log_start.min(end);
+        self.journal_written = self.journal_written.min(end);
+        self.journal_synced = self.journal_synced.min(end);
+        self.changed = true;
+        if end < self.written.end || self.writing || self.cut.is_some() {
+            self.cut_files(end);
+        } else {
+            self.count_active();
+        }
+        Some(Entry { key: self.key, body: Body::Truncate { end, leader_epoch: epoch } })
+    }
+
+    /// Whether the files have not followed a truncation yet.
+    #[must_use]
+    pub fn is_cutting(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    fn cut_files(&mut self, end: Offset) {
+        let end = self.cut.map_or(end, |earlier| earlier.min(end));
+        self.cut = Some(end);
+        // Stands in for the state that the cut will find. Closed segments stay known until then: they are read.
+        self.active = SegmentState { end, ..SegmentState::new(end, self.active.created_ms) };
+    }
+
+    /// Counts the open segment anew: what is written, and what is in memory behind it.
+    fn count_active(&mut self) {
+        let mut state = self.written;
+        let mut seals = self.seals.iter().peekable();
+        for batch in self.tail.unwritten() {
+            if let Some(seal) = seals.next_if(|seal| seal.next.base <= batch.facts.base_offset) {
+                state = seal.next;
+            }
+            state.advance(&batch.facts, &self.config);
+        }
+        if let Some(seal) = seals.next() {
+            state = seal.next;
+        }
+        self.active = state;
+        self.drop_sealed();
+    }
+
+    fn drop_sealed(&mut self) {
+        while self.sealed.back().is_some_and(|segment| segment.base >= self.active.base) {
+            self.sealed.pop_back();
+        }
+    }
+
+    /// The cut of the files that a truncation asks for; to be called once the journal has synced the entry.
+    pub fn next_cut(&mut self) -> Option<SegmentCut> {
+        if self.is_busy() {
+            return None;
+        }
+        let end = self.cut?;
+        self.writing = true;
+        let written = self.written.base;
+        let closed = self.sealed.iter().map(|segment| segment.base).take_while(|base| *base < written);
+        let bases = closed.chain([written]).collect();
+        Some(SegmentCut {
+            dir: self.dir.clone(),
+            bases,
+            created_ms: self.active.created_ms,
+            end,
+            config: self.config.clone(),
+        })
+    }
+
+    /// `cut` has been carried out and found `state`.
+    pub fn cut_done(&mut self, state: SegmentState) {
+        self.writing = false;
+        self.cut = None;
+        self.written = state;
+        self.synced = state;
+        self.count_active();
+        self.changed = true;
+    }
+}

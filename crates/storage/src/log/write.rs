@@ -1,0 +1,250 @@
+//! From memory to segment files: paced writes, the closing of segments, syncs. Operations for a lane.
+
+use std::io;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use host::Files;
+use protocol::ids::Offset;
+
+use super::Log;
+use crate::segment::index::IndexBytes;
+use crate::segment::names::{EPOCHS_FILE, FileKind, METADATA_FILE, partition_metadata, segment_file};
+use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
+use crate::segment::{OpenFiles, SegmentState};
+
+/// One write of this size beside the journal leaves the journal's latency alone; 8 MiB do not.
+pub const PIECE_BYTES_MAX: usize = 256 << 10;
+
+/// What the writer does when it gets to the end of a closed segment.
+#[derive(Clone, Debug)]
+pub struct Seal {
+    /// The segment that comes next, empty.
+    pub(super) next: SegmentState,
+    /// Producers' state at its base.
+    pub(super) snapshot: Vec<u8>,
+    /// The text of the leader-epoch checkpoint at its base.
+    pub(super) epochs: String,
+}
+
+/// A write of batches to the end of a segment, with what belongs to them in the indexes.
+#[derive(Debug)]
+pub struct SegmentWrite {
+    dir: PathBuf,
+    topic_id: protocol::ids::TopicId,
+    base: Offset,
+    position: u64,
+    pieces: Vec<Bytes>,
+    bytes: usize,
+    index_at: u64,
+    time_index_at: u64,
+    index: IndexBytes,
+    seal: Option<Seal>,
+    batches: usize,
+    after: SegmentState,
+}
+
+impl SegmentWrite {
+    /// Bytes of batches.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Blocking. Running it again after a part of it was done gives the same files.
+    pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<()> {
+        if self.position == 0 {
+            self.begin(files, open)?;
+        }
+        let path = |kind| segment_file(&self.dir, self.base, kind);
+        open.get(files, &path(FileKind::Log))?.write_at(&self.pieces, self.position)?;
+        for (kind, at, bytes) in [
+            (FileKind::Index, self.index_at, &self.index.offset),
+            (FileKind::TimeIndex, self.time_index_at, &self.index.time),
+        ] {
+            if !bytes.is_empty() {
+                open.get_or_create(files, &path(kind))?.write_at(&[Bytes::copy_from_slice(bytes)], at)?;
+            }
+        }
+        let Some(seal) = &self.seal else { return Ok(()) };
+        let snapshot = segment_file(&self.dir, seal.next.base, FileKind::Snapshot);
+        files.replace(&snapshot, &seal.snapshot)?;
+        files.replace(&self.dir.join(EPOCHS_FILE), seal.epochs.as_bytes())
+    }
+
+    /// Makes the directory and the segment's files, empty, whatever a former life left under their names.
+    fn begin(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<()> {
+        files.create_dir_all(&self.dir)?;
+        let metadata = self.dir.join(METADATA_FILE);
+        if !files.exists(&metadata)? {
+            files.replace(&metadata, partition_metadata(self.topic_id).as_bytes())?;
+        }
+        for kind in [FileKind::Log, FileKind::Index, FileKind::TimeIndex] {
+            open.get_or_create(files, &segment_file(&self.dir, self.base, kind))?.set_len(0)?;
+        }
+        Ok(())
+    }
+}
+
+/// A sync of what has been written to segments.
+#[derive(Debug)]
+pub struct SegmentSync {
+    dir: PathBuf,
+    /// With whether it is closed: then its indexes are synced too, since recovery believes them.
+    segments: Vec<(Offset, bool)>,
+    names: bool,
+    after: SegmentState,
+}
+
+impl SegmentSync {
+    /// Blocking.
+    pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<()> {
+        for (base, closed) in &self.segments {
+            let kinds: &[FileKind] = if *closed {
+                &[FileKind::Log, FileKind::Index, FileKind::TimeIndex]
+            } else {
+                &[FileKind::Log]
+            };
+            for kind in kinds {
+                open.get(files, &segment_file(&self.dir, *base, *kind))?.sync()?;
+            }
+        }
+        if self.names {
+            files.sync_dir(&self.dir)?;
+            if let Some(parent) = self.dir.parent() {
+                files.sync_dir(parent)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Bytes that are synced in the journal or on their way there, and not written to their segments.
+    #[must_use]
+    pub fn unwritten_bytes(&self) -> usize {
+        self.tail.unwritten_bytes()
+    }
+
+    /// Whether a closed segment waits for the rest of its batches.
+    #[must_use]
+    pub fn has_unwritten_segment(&self) -> bool {
+        !self.seals.is_empty()
+    }
+
+    /// Whether something is written and not synced.
+    #[must_use]
+    pub fn needs_sync(&self) -> bool {
+        self.synced.end < self.written.end || self.synced.base < self.written.base
+    }
+
+    /// Bytes written and not synced.
+    #[must_use]
+    pub fn unsynced_bytes(&self) -> u64 {
+        let between = self.sealed.iter().skip_while(|segment| segment.base < self.synced.base);
+        let closed: u64 = between
+            .take_while(|segment| segment.base < self.written.base)
+            .map(|segment| u64::from(segment.bytes))
+            .sum();
+        (closed + u64::from(self.written.bytes)).saturating_sub(u64::from(self.synced.bytes))
+    }
+
+    /// The next write of at most [`PIECE_BYTES_MAX`] bytes (one batch if it is larger); `None` if there is nothing
+    /// that the journal has synced, or while another write or a truncation is under way.
+    pub fn next_write(&mut self) -> Option<SegmentWrite> {
+        if self.writing || self.cut.is_some() {
+            return None;
+        }
+        let mut after = self.written;
+        let segment_end = self.seals.front().map_or(Offset(i64::MAX), |seal| seal.next.base);
+        let (mut pieces, mut bytes, mut batches) = (Vec::new(), 0, 0);
+        let mut index = IndexBytes::default();
+        for batch in self.tail.unwritten() {
+            let facts = &batch.facts;
+            let full = bytes > 0 && bytes + batch.size() > PIECE_BYTES_MAX;
+            if full || facts.last_offset >= self.journal_synced || facts.base_offset >= segment_end {
+                break;
+            }
+            index.push(after.base, after.advance(facts, &self.config));
+            batch.pieces(|piece| pieces.push(piece));
+            bytes += batch.size();
+            batches += 1;
+        }
+        let seal = if after.end == segment_end { self.seals.front().cloned() } else { None };
+        if batches == 0 && seal.is_none() {
+            return None;
+        }
+        if let Some(seal) = &seal {
+            if let Some(entry) = after.closing_entry() {
+                index.push_time(after.base, entry);
+            }
+            after = seal.next;
+        }
+        self.writing = true;
+        Some(SegmentWrite {
+            dir: self.dir.clone(),
+            topic_id: self.key.topic_id,
+            base: self.written.base,
+            position: u64::from(self.written.bytes),
+            pieces,
+            bytes,
+            index_at: u64::from(self.written.offset_entries) * u64::from(OFFSET_ENTRY_BYTES),
+            time_index_at: u64::from(self.written.time_entries) * u64::from(TIME_ENTRY_BYTES),
+            index,
+            seal,
+            batches,
+            after,
+        })
+    }
+
+    /// `write` has been carried out.
+    pub fn wrote(&mut self, write: &SegmentWrite) {
+        assert!(self.writing, "{}: a write has ended that had not begun", self.key);
+        self.writing = false;
+        self.tail.wrote(write.batches);
+        self.new_names |= write.position == 0 || write.seal.is_some();
+        self.written = write.after;
+        // A truncation may have taken the seal away.
+        let sealed = write.seal.as_ref().map(|seal| seal.next.base);
+        if sealed.is_some() && self.seals.front().map(|seal| seal.next.base) == sealed {
+            self.seals.pop_front();
+        }
+        self.changed = true;
+    }
+
+    /// A sync of everything written so far; `None` if nothing was written since the last one, or while another sync,
+    /// a write or a truncation is under way.
+    pub fn next_sync(&mut self) -> Option<SegmentSync> {
+        if self.syncing || self.writing || self.cut.is_some() || !self.needs_sync() {
+            return None;
+        }
+        self.syncing = true;
+        let (from, to) = (self.synced.base, self.written.base);
+        let closed = self.sealed.iter().map(|segment| segment.base).filter(|base| (from..to).contains(base));
+        let mut segments: Vec<_> = closed.map(|base| (base, true)).collect();
+        if self.written.bytes > 0 {
+            segments.push((to, false));
+        }
+        Some(SegmentSync {
+            dir: self.dir.clone(),
+            segments,
+            names: std::mem::take(&mut self.new_names),
+            after: self.written,
+        })
+    }
+
+    /// `sync` has been carried out.
+    pub fn synced(&mut self, sync: &SegmentSync) {
+        assert!(self.syncing, "{}: a sync has ended that had not begun", self.key);
+        self.syncing = false;
+        self.synced = sync.after;
+        self.held.release(self.synced.end);
+        self.changed = true;
+    }
+
+    /// Whether an operation on files is under way that must end before the directory may go.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.writing || self.syncing
+    }
+}
