@@ -1,0 +1,120 @@
+"""librdkafka's own test programs, by number: those on the allow list must pass, the others stand in a named class."""
+import json
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from harness import brokers, librdkafka
+from harness.cases import FULL, KIND, absent_classes, report
+
+WORK = Path(os.environ["COMPAT_WORK"])
+WANTED = os.environ.get("COMPAT_CASE", "")
+AT_ONCE = 3  # they mostly wait
+SETTINGS = {"num.partitions": 4}
+# Classes that run all the same: against Kafka to keep the oracle true, against Bourn once their line in absent.txt is gone.
+OTHER_CLASSES = ("groups", "transactions", "alter-configs")
+
+
+def entries():
+    """(label, number, sub-test, quick) of each entry of the allow list."""
+    for words in librdkafka.read_list("allow.txt"):
+        options = dict(word.partition("=")[::2] for word in words[1:])
+        subtest = options.get("sub", "")
+        yield "-".join(words[:1] + ([subtest] if subtest else [])), words[0], subtest, "quick" in options or not FULL
+
+
+def classed():
+    return {number: name for number, name, *_ in librdkafka.read_list("classes.txt")}
+
+
+def consistent(numbers, allowed, classes):
+    """Every number stands somewhere, and nothing stands there that does not exist."""
+    missing = sorted(set(numbers) - allowed - set(classes))
+    unknown = sorted((allowed | set(classes)) - set(numbers))
+    status = "FAIL" if missing or unknown else "PASS"
+    reason = f"{len(allowed)} of {len(numbers)} numbers on the allow list"
+    if status == "FAIL":
+        reason = f"in no list: {missing}; no such test: {unknown}"
+    report("lists", status, 0, reason)
+    return status == "PASS"
+
+
+def run(job):
+    label, number, subtest, quick, broker, scenario = job
+    start = time.monotonic()
+    home = WORK / label
+    states = librdkafka.run(number, broker.bootstrap, home, 180 if quick else 600, scenario, quick, subtest)
+    failed = {name: reason for name, (state, reason) in states.items() if state not in ("PASSED", "SKIPPED")}
+    passed = [name for name, (state, _) in states.items() if state == "PASSED"]
+    seconds = time.monotonic() - start
+    with LOCK:
+        if failed or not passed:
+            reason = "; ".join(f"{name}: {reason}" for name, reason in (failed or {n: r for n, (_, r) in states.items()}).items())
+            print(f"=== {label}\n{(home / 'tests' / 'output.log').read_text(errors='replace')[-6000:]}")
+            report(label, "FAIL", seconds, reason[:300] or "nothing passed")
+            return False
+        report(label, "PASS", seconds, ", ".join(name[5:] for name in passed))
+        return True
+
+
+LOCK = threading.Lock()
+
+
+def main():
+    librdkafka.build()
+    numbers, classes = librdkafka.numbers(), classed()
+    chosen = [entry for entry in entries()]
+    good = consistent(numbers, {number for _, number, _, _ in chosen}, classes) if not WANTED else True
+    absent = absent_classes()
+    for number, name in sorted(classes.items()):
+        if name in OTHER_CLASSES and name not in absent and (FULL or KIND == "bourn"):
+            chosen.append((f"{number}-{name}", number, "", not FULL))
+    if WANTED:
+        chosen = [entry for entry in chosen if WANTED in (entry[0], entry[1])]
+    # The longest first, so that the end is not a wait for one.
+    slow = ["0088", "0075", "0114", "0123", "0041", "0017", "0110", "0086"]
+    chosen.sort(key=lambda entry: slow.index(entry[1]) if entry[1] in slow else len(slow))
+    started = {}
+    try:
+        jobs = []
+        for label, number, subtest, quick in chosen:
+            scenario = numbers[number][0].scenario
+            if scenario not in started:
+                settings = dict(SETTINGS, **({"auto.create.topics.enable": "false"} if scenario == "noautocreate" else {}))
+                started[scenario] = brokers.make(KIND, WORK / f"broker-{scenario}", settings).start()
+            jobs.append((label, number, subtest, quick, started[scenario], scenario))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            good = all(list(pool.map(run, jobs))) and good
+        for scenario, broker in started.items():
+            alive, resident = broker.alive(), broker.rss_kib() // 1024 if broker.alive() else 0
+            code = broker.stop()
+            fine = alive and broker.clean_exit(code) and "panicked at" not in broker.tail(1 << 30)
+            report(f"broker-{scenario}", "PASS" if fine else "FAIL", 0, f"exit code {code}, {resident} MiB resident at the end")
+            if not fine:
+                print(broker.tail(8000))
+            good = good and fine
+    finally:
+        for broker in started.values():
+            broker.kill()
+    if not WANTED:
+        summary(numbers, classes)
+    sys.exit(0 if good else 1)
+
+
+def summary(numbers, classes):
+    counts = {}
+    for name in classes.values():
+        counts[name] = counts.get(name, 0) + 1
+    counts["local (flagged)"] = sum(test.local for test in librdkafka.tests())
+    absent = absent_classes("bourn")
+    for number, name in sorted(classes.items()):
+        if KIND == "bourn" and (name in absent or name in ("local", "kafka", "known", "cluster", "security")):
+            report(number, "SKIP", 0, f"class {name}: {', '.join(test.name[5:] for test in numbers[number])}")
+    print("classes:", json.dumps(counts))
+
+
+if __name__ == "__main__":
+    main()
