@@ -47,6 +47,13 @@ impl Default for Options {
 
 /// Starts the machine, drives the future that `main` makes to its end on the calling thread, and stops.
 ///
+/// ```
+/// use host::real::{self, Options};
+///
+/// let shards = real::run(Options::default(), |host| async move { host.tasks.shards() }).unwrap();
+/// assert!(shards > 0);
+/// ```
+///
 /// # Errors
 /// When a reactor or a thread cannot be made.
 pub fn run<T, F: Future<Output = T>>(options: Options, main: impl FnOnce(Host) -> F) -> io::Result<T> {

@@ -13,6 +13,26 @@
 //! `biased`, or use `tokio::time`, `tokio::net`, `tokio::spawn` or a thread.
 //!
 //! Does not know: what runs on it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use host::Place;
+//! use host::sim::{NodeOptions, Sim};
+//!
+//! let sim = Sim::new(42);
+//! let host = sim.node("node", NodeOptions::default());
+//! host.spawn(Place::Control, "server", {
+//!     let host = host.clone();
+//!     async move { host.clock.sleep(Duration::from_secs(3600)).await }
+//! });
+//! sim.block_on(async {
+//!     sim.sleep(Duration::from_secs(1)).await;
+//!     sim.crash("node");
+//!     let host = sim.restart("node");
+//!     assert!(host.disk.files().exists("/".as_ref()).unwrap());
+//! });
+//! println!("{:016x}\n{}", sim.trace().hash(), sim.trace().tail(10));
+//! ```
 
 mod clock;
 mod control;

@@ -78,6 +78,12 @@ impl Trace {
         }
     }
 
+    /// Adds numbers that belong to the decision before.
+    pub(crate) fn mix(&self, numbers: &[u64]) {
+        let mut state = self.state();
+        numbers.iter().for_each(|number| state.mix(*number));
+    }
+
     pub(crate) fn set_now(&self, now: u64) {
         let mut state = self.state();
         state.now = now;

@@ -167,5 +167,5 @@ pub(super) fn note(shared: &Shared, op: OpKind, path: &Path, numbers: &[u64], fa
         let failed = if failed { " fails" } else { "" };
         format!("{}: disk {op:?} {} {numbers:?}{failed}", shared.name, path.display())
     });
-    shared.trace.step(numbers, String::new);
+    shared.trace.mix(numbers);
 }
