@@ -11,10 +11,12 @@
 //!
 //! Does not know: how records are agreed on and stored, sockets, requests as they travel, or which node this is.
 
+pub mod config;
 mod error;
 pub mod image;
 pub mod record;
 
+pub use config::{BrokerConfig, TopicConfig};
 pub use error::Error;
 pub use image::{Delta, Image};
 pub use record::Record;

@@ -1,0 +1,479 @@
+//! [`BrokerConfig`]: what a broker goes by, as values.
+
+use protocol::{NodeId, Str};
+
+use super::listeners::{ListenerError, check_ports, protocol_map};
+use super::{
+    ConfigError, Durability, Endpoint, Layers, Note, StaticConfig, TopicConfig, Value, parse_listeners,
+};
+use crate::Image;
+
+/// The configs of a broker: those set while it runs over those of its file over the defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrokerConfig {
+    /// `None` takes the number that the data directory or the cluster has for this node.
+    pub node_id: Option<NodeId>,
+    pub is_broker: bool,
+    pub is_controller: bool,
+    pub rack: Option<Str>,
+    /// Where clients and brokers connect.
+    pub listeners: Vec<Endpoint>,
+    /// What they are told, one for each of `listeners`. A wildcard host stands for a name of this machine and port 0
+    /// for the port that was bound.
+    pub advertised_listeners: Vec<Endpoint>,
+    /// Listeners of `controller.listener.names`.
+    pub controller_listeners: Vec<Endpoint>,
+    pub directories: LogDirectories,
+    pub sockets: Sockets,
+    pub limits: Limits,
+    pub auto_create_topics: bool,
+    pub delete_topics: bool,
+    pub num_partitions: i32,
+    pub default_replication_factor: i16,
+    /// What topics go by that do not say otherwise.
+    pub topic_defaults: TopicConfig,
+    pub retention_check_interval_ms: i64,
+    pub producer_id_expiration_ms: i64,
+    pub broker_heartbeat_interval_ms: i64,
+    pub broker_session_timeout_ms: i64,
+    pub shutdown_timeout_ms: i64,
+    /// 0 for one a core.
+    pub shards: usize,
+    pub log_level: String,
+    pub log_format: String,
+}
+
+/// Where data is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDirectories {
+    /// At least one.
+    pub log: Vec<String>,
+    /// The first of them when not set.
+    pub metadata: String,
+    pub journal_max_bytes: u64,
+    pub reserve_bytes: u64,
+}
+
+/// Connections and their limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sockets {
+    /// `None` leaves it to the system.
+    pub send_buffer_bytes: Option<usize>,
+    pub receive_buffer_bytes: Option<usize>,
+    pub listen_backlog: i32,
+    pub max_connections: usize,
+    pub max_connections_per_ip: usize,
+    /// Exceptions to that, host and number.
+    pub max_connections_per_ip_overrides: Vec<(String, usize)>,
+    pub max_connection_creation_rate: usize,
+    /// `None` closes none.
+    pub max_idle_ms: Option<i64>,
+}
+
+/// How much the broker takes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub memory_max_bytes: u64,
+    pub request_max_bytes: usize,
+    pub queued_max_requests: usize,
+    /// `None` leaves it to the memory budget.
+    pub queued_max_request_bytes: Option<u64>,
+    pub fetch_max_bytes: usize,
+    pub fetch_sessions_max: usize,
+    pub describe_partitions_max: usize,
+}
+
+impl BrokerConfig {
+    /// What a file and arguments come to, and what is worth saying about them. All that is wrong is told at once.
+    pub fn load(statics: &StaticConfig) -> Result<(BrokerConfig, Vec<Note>), Vec<ConfigError>> {
+        let (mut errors, notes) = statics.check();
+        let reader = Reader { layers: Layers::of_statics(statics) };
+        let listeners = reader.listeners();
+        errors.extend(reader.contradictions());
+        let listeners = listeners.unwrap_or_else(|error| {
+            errors.push(error);
+            Listeners::default()
+        });
+        let overrides = reader.per_ip_overrides();
+        errors.extend(overrides.as_ref().err().cloned());
+        if errors.is_empty() { Ok((reader.config(listeners), notes)) } else { Err(errors) }
+    }
+
+    /// The configs of a running broker, `image` being what was set since. What cannot change without a restart stays
+    /// as the file has it, and so does what is not valid.
+    pub fn resolve(&self, statics: &StaticConfig, image: &Image, node_id: NodeId) -> BrokerConfig {
+        let reader = Reader { layers: Layers::of_broker(image, statics, node_id) };
+        let listeners = Listeners {
+            client: self.listeners.clone(),
+            advertised: self.advertised_listeners.clone(),
+            controller: self.controller_listeners.clone(),
+        };
+        reader.config(listeners)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Listeners {
+    client: Vec<Endpoint>,
+    advertised: Vec<Endpoint>,
+    controller: Vec<Endpoint>,
+}
+
+struct Reader<'a> {
+    layers: Layers<'a>,
+}
+
+impl Reader<'_> {
+    fn number(&self, name: &str) -> i64 {
+        match self.layers.of(name) {
+            Some(Value::Number(number)) => number,
+            _ => unreachable!("{name} is a number and has a default"),
+        }
+    }
+
+    /// A number of things, 0 for a negative one.
+    fn count(&self, name: &str) -> usize {
+        usize::try_from(self.number(name)).unwrap_or(0)
+    }
+
+    fn bytes(&self, name: &str) -> u64 {
+        u64::try_from(self.number(name)).unwrap_or(0)
+    }
+
+    /// A size of a socket's buffer; -1 is none.
+    fn buffer(&self, name: &str) -> Option<usize> {
+        usize::try_from(self.number(name)).ok()
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.layers.of(name) == Some(Value::Boolean(true))
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        match self.layers.of(name) {
+            Some(Value::Text(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        match self.layers.of(name) {
+            Some(Value::List(elements)) => elements,
+            _ => Vec::new(),
+        }
+    }
+
+    fn node_id(&self) -> Option<i32> {
+        let of = |name| match self.layers.of(name) {
+            Some(Value::Number(number)) => i32::try_from(number).ok().filter(|number| *number >= 0),
+            _ => None,
+        };
+        of("node.id").or_else(|| of("broker.id"))
+    }
+
+    fn listeners(&self) -> Result<Listeners, ConfigError> {
+        let map = protocol_map(&self.text("listener.security.protocol.map").unwrap_or_default())?;
+        let names = self.list("controller.listener.names");
+        let controllers: Vec<String> = names.iter().map(|name| name.to_ascii_uppercase()).collect();
+        let all = parse_listeners("listeners", &self.list("listeners"), &map, &controllers)?;
+        check_ports("listeners", &all)?;
+        let (controller, client): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|endpoint| controllers.contains(&endpoint.name));
+        let roles = self.list("process.roles");
+        if client.is_empty() && roles.iter().all(|role| role == "broker") {
+            return Err(ConfigError::Missing {
+                name: "listeners",
+                why: "a broker needs a listener that is not one of controller.listener.names",
+            });
+        }
+        let told = self.list("advertised.listeners");
+        let told = parse_listeners("advertised.listeners", &told, &map, &controllers)?;
+        let stranger = told
+            .iter()
+            .find(|told| !client.iter().chain(&controller).any(|listener| listener.name == told.name));
+        if let Some(stranger) = stranger {
+            return Err(ListenerError::NotListening { name: stranger.name.clone() }.into());
+        }
+        if let Some(nowhere) = told.iter().find(|told| matches!(told.host.as_str(), "0.0.0.0" | "::")) {
+            return Err(ListenerError::Unroutable { host: nowhere.host.clone() }.into());
+        }
+        let advertised = client
+            .iter()
+            .map(|listener| told.iter().find(|told| told.name == listener.name).unwrap_or(listener).clone())
+            .collect();
+        if let Some(name) = self.text("inter.broker.listener.name").map(|name| name.to_ascii_uppercase())
+            && !client.iter().any(|listener| listener.name == name)
+        {
+            return Err(ListenerError::UnknownName { config: "inter.broker.listener.name", name }.into());
+        }
+        Ok(Listeners { client, advertised, controller })
+    }
+
+    fn contradictions(&self) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let statics = self.layers.statics();
+        let both = |name: &'static str, other: &'static str| {
+            (statics.get(name).is_some() && statics.get(other).is_some()).then_some((name, other))
+        };
+        if let Some((name, other)) = both("node.id", "broker.id")
+            && statics.get(name).map(str::trim) != statics.get(other).map(str::trim)
+            && statics.get(other).map(str::trim) != Some("-1")
+        {
+            errors.push(ConfigError::Conflict { name, other, why: "they are one number".to_owned() });
+        }
+        if let Some((name, other)) = both("inter.broker.listener.name", "security.inter.broker.protocol") {
+            errors.push(ConfigError::Conflict { name, other, why: "only one of them may be set".to_owned() });
+        }
+        if self.list("log.dirs").is_empty() && self.list("log.dir").is_empty() {
+            errors.push(ConfigError::Missing { name: "log.dirs", why: "data needs a directory" });
+        }
+        let (interval, timeout) =
+            (self.number("broker.heartbeat.interval.ms"), self.number("broker.session.timeout.ms"));
+        if interval >= timeout {
+            errors.push(ConfigError::Conflict {
+                name: "broker.heartbeat.interval.ms",
+                other: "broker.session.timeout.ms",
+                why: format!("a heartbeat every {interval} ms comes too late for {timeout} ms"),
+            });
+        }
+        errors
+    }
+
+    fn per_ip_overrides(&self) -> Result<Vec<(String, usize)>, ConfigError> {
+        let text = self.text("max.connections.per.ip.overrides").unwrap_or_default();
+        super::value::elements(&text)
+            .into_iter()
+            .map(|element| {
+                let pair = element.rsplit_once(':');
+                let pair =
+                    pair.and_then(|(host, number)| Some((host.to_owned(), number.trim().parse().ok()?)));
+                pair.filter(|(host, _)| !host.is_empty()).ok_or_else(|| {
+                    ListenerError::MalformedOverride {
+                        config: "max.connections.per.ip.overrides",
+                        text: element,
+                    }
+                    .into()
+                })
+            })
+            .collect()
+    }
+
+    fn config(&self, listeners: Listeners) -> BrokerConfig {
+        let roles = self.list("process.roles");
+        let has_role = |role: &str| roles.is_empty() || roles.iter().any(|element| element == role);
+        BrokerConfig {
+            node_id: self.node_id().map(NodeId),
+            is_broker: has_role("broker"),
+            is_controller: has_role("controller"),
+            rack: self.text("broker.rack").map(Str::from),
+            listeners: listeners.client,
+            advertised_listeners: listeners.advertised,
+            controller_listeners: listeners.controller,
+            directories: self.directories(),
+            sockets: self.sockets(),
+            limits: self.limits(),
+            auto_create_topics: self.flag("auto.create.topics.enable"),
+            delete_topics: self.flag("delete.topic.enable"),
+            num_partitions: i32::try_from(self.number("num.partitions")).unwrap_or(1),
+            default_replication_factor: i16::try_from(self.number("default.replication.factor")).unwrap_or(1),
+            topic_defaults: TopicConfig::defaults(&self.layers),
+            retention_check_interval_ms: self.number("log.retention.check.interval.ms"),
+            producer_id_expiration_ms: self.number("producer.id.expiration.ms"),
+            broker_heartbeat_interval_ms: self.number("broker.heartbeat.interval.ms"),
+            broker_session_timeout_ms: self.number("broker.session.timeout.ms"),
+            shutdown_timeout_ms: self.number("bourn.shutdown.timeout.ms"),
+            shards: self.count("bourn.shards"),
+            log_level: self.text("bourn.log.level").unwrap_or_default(),
+            log_format: self.text("bourn.log.format").unwrap_or_default(),
+        }
+    }
+
+    fn directories(&self) -> LogDirectories {
+        let mut log = self.list("log.dirs");
+        if log.is_empty() {
+            log = self.list("log.dir");
+        }
+        let first = log.first().cloned().unwrap_or_default();
+        LogDirectories {
+            metadata: self.text("metadata.log.dir").unwrap_or(first),
+            log,
+            journal_max_bytes: self.bytes("bourn.journal.max.bytes"),
+            reserve_bytes: self.bytes("bourn.disk.reserve.bytes"),
+        }
+    }
+
+    fn sockets(&self) -> Sockets {
+        Sockets {
+            send_buffer_bytes: self.buffer("socket.send.buffer.bytes"),
+            receive_buffer_bytes: self.buffer("socket.receive.buffer.bytes"),
+            listen_backlog: i32::try_from(self.number("socket.listen.backlog.size")).unwrap_or(i32::MAX),
+            max_connections: self.count("max.connections"),
+            max_connections_per_ip: self.count("max.connections.per.ip"),
+            max_connections_per_ip_overrides: self.per_ip_overrides().unwrap_or_default(),
+            max_connection_creation_rate: self.count("max.connection.creation.rate"),
+            max_idle_ms: Some(self.number("connections.max.idle.ms")).filter(|ms| *ms >= 0),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            memory_max_bytes: self.bytes("bourn.memory.max.bytes"),
+            request_max_bytes: self.count("socket.request.max.bytes"),
+            queued_max_requests: self.count("queued.max.requests"),
+            queued_max_request_bytes: u64::try_from(self.number("queued.max.request.bytes")).ok(),
+            fetch_max_bytes: self.count("fetch.max.bytes"),
+            fetch_sessions_max: self.count("max.incremental.fetch.session.cache.slots"),
+            describe_partitions_max: self.count("max.request.partition.size.limit"),
+        }
+    }
+}
+
+impl BrokerConfig {
+    /// What acknowledged means for topics that do not say.
+    pub fn durability(&self) -> Durability {
+        self.topic_defaults.durability
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{ConfigResource, Record, SecurityProtocol};
+
+    fn load(text: &str) -> BrokerConfig {
+        BrokerConfig::load(&StaticConfig::from_properties(text).unwrap()).unwrap().0
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        let errors = BrokerConfig::load(&StaticConfig::from_properties(text).unwrap()).unwrap_err();
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn nothing_has_to_be_set() {
+        let (config, notes) = BrokerConfig::load(&StaticConfig::new()).unwrap();
+        assert_eq!(notes, []);
+        assert_eq!((config.node_id, config.is_broker, config.is_controller), (None, true, true));
+        assert_eq!(config.listeners[0].to_string(), "PLAINTEXT://127.0.0.1:9092");
+        assert_eq!(config.advertised_listeners, config.listeners);
+        assert_eq!(config.directories.log, ["bourn-data"]);
+        assert_eq!(config.directories.metadata, "bourn-data");
+        assert_eq!(config.directories.journal_max_bytes, 1 << 30);
+        assert_eq!((config.num_partitions, config.default_replication_factor), (1, 1));
+        assert_eq!(config.limits.request_max_bytes, 100 << 20);
+        assert_eq!(config.limits.queued_max_request_bytes, None);
+        assert_eq!(config.sockets.max_idle_ms, Some(600_000));
+        assert_eq!(config.durability(), Durability::Synced);
+        assert!(config.auto_create_topics && config.delete_topics);
+    }
+
+    #[test]
+    fn the_sample_file_of_kafka_runs() {
+        let config = load(
+            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=localhost:9093\n\
+             listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ninter.broker.listener.name=PLAINTEXT\n\
+             advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n\
+             controller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL\n\
+             num.network.threads=3\nlog.dirs=/tmp/kraft-combined-logs\nnum.partitions=4\nlog.retention.hours=168\n\
+             offsets.topic.replication.factor=1\n",
+        );
+        assert_eq!(config.node_id, Some(NodeId(1)));
+        assert_eq!(config.listeners.len(), 1);
+        assert!(config.listeners[0].is_wildcard());
+        assert_eq!(config.advertised_listeners[0].host, "localhost");
+        assert_eq!(config.controller_listeners[0].port, 9093);
+        assert_eq!((config.num_partitions, config.directories.log.len()), (4, 1));
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        assert_eq!(
+            errors(
+                "num.partitions=x\nnode.id=1\nbroker.id=2\nlisteners=A://:1\nbroker.session.timeout.ms=100\n"
+            ),
+            [
+                "num.partitions: \"x\" is not a number of type int",
+                "node.id and broker.id contradict each other: they are one number",
+                "broker.heartbeat.interval.ms and broker.session.timeout.ms contradict each other: a heartbeat every \
+                 2000 ms comes too late for 100 ms",
+                "listeners: nothing says what A speaks; add A:PLAINTEXT or another protocol to \
+                 listener.security.protocol.map",
+            ]
+        );
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        for (text, error) in [
+            ("advertised.listeners=SSL://x:1", "advertised.listeners: SSL is not one of listeners"),
+            (
+                "advertised.listeners=PLAINTEXT://0.0.0.0:1",
+                "advertised.listeners: clients cannot connect to 0.0.0.0; name an address of this machine",
+            ),
+            ("inter.broker.listener.name=SSL", "inter.broker.listener.name: SSL is not one of listeners"),
+            (
+                "inter.broker.listener.name=PLAINTEXT\nsecurity.inter.broker.protocol=PLAINTEXT",
+                "inter.broker.listener.name and security.inter.broker.protocol contradict each other: only one of \
+                 them may be set",
+            ),
+            ("log.dirs=\nlog.dir=", "log.dirs is needed: data needs a directory"),
+            (
+                "max.connections.per.ip.overrides=localhost",
+                "max.connections.per.ip.overrides: \"localhost\" is not host:number",
+            ),
+            (
+                "process.roles=broker\ncontroller.listener.names=PLAINTEXT",
+                "listeners is needed: a broker needs a listener that is not one of controller.listener.names",
+            ),
+        ] {
+            assert_eq!(errors(text), [error]);
+        }
+    }
+
+    #[test]
+    fn values_reach_their_fields() {
+        let config = load(
+            "broker.id=7\nlog.dirs=a, b\nmetadata.log.dir=m\nbroker.rack=r1\nconnections.max.idle.ms=-1\n\
+             socket.send.buffer.bytes=-1\nmax.connections.per.ip.overrides=127.0.0.1:5,host:0\n\
+             queued.max.request.bytes=1000\nlisteners=MINE://[::1]:0\nlistener.security.protocol.map=MINE:SASL_SSL\n\
+             bourn.shards=3\nbourn.memory.max.bytes=20000000\ndelete.topic.enable=false\nbourn.log.format=json\n",
+        );
+        assert_eq!(config.node_id, Some(NodeId(7)));
+        assert_eq!(
+            (config.directories.log.clone(), config.directories.metadata.as_str()),
+            (vec!["a".into(), "b".into()], "m")
+        );
+        assert_eq!(config.rack, Some("r1".into()));
+        assert_eq!((config.sockets.max_idle_ms, config.sockets.send_buffer_bytes), (None, None));
+        assert_eq!(
+            config.sockets.max_connections_per_ip_overrides,
+            [("127.0.0.1".into(), 5), ("host".into(), 0)]
+        );
+        assert_eq!(config.limits.queued_max_request_bytes, Some(1000));
+        assert_eq!(config.listeners[0].protocol, SecurityProtocol::SaslSsl);
+        assert_eq!((config.shards, config.limits.memory_max_bytes), (3, 20_000_000));
+        assert!(!config.delete_topics);
+        assert_eq!(config.log_format, "json");
+    }
+
+    #[test]
+    fn a_running_broker_follows_what_is_set() {
+        let statics = StaticConfig::from_properties("log.retention.hours=1\nnode.id=1").unwrap();
+        let (config, _) = BrokerConfig::load(&statics).unwrap();
+        let mut image = Image::new();
+        for (resource, key, value) in [
+            (ConfigResource::all_brokers(), "log.retention.ms", "5"),
+            (ConfigResource::all_brokers(), "message.max.bytes", "6"),
+            (ConfigResource::broker(NodeId(1)), "message.max.bytes", "7"),
+            (ConfigResource::broker(NodeId(2)), "max.connections", "8"),
+        ] {
+            image.apply(&Record::Config { resource, key: key.into(), value: Some(value.into()) }).unwrap();
+        }
+        let now = config.resolve(&statics, &image, NodeId(1));
+        assert_eq!(now.topic_defaults.retention_ms, Some(5));
+        assert_eq!(now.topic_defaults.max_message_bytes, 7);
+        assert_eq!(now.sockets, config.sockets);
+        assert_eq!(config.resolve(&statics, &Image::new(), NodeId(1)), config);
+    }
+}

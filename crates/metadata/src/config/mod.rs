@@ -1,0 +1,37 @@
+//! The one list of configs.
+//!
+//! Owns: every config there is ([`definitions`]), what its values may be, where a value comes from ([`Layers`]), the
+//! typed views of them ([`BrokerConfig`], [`TopicConfig`]), and the page about them ([`markdown`]).
+//!
+//! Invariants:
+//! - a config is defined once; parsing, describing and the page follow from its definition;
+//! - every default is a valid value of its config;
+//! - a stored value that is no longer valid is passed over, never a reason to fail.
+//!
+//! Does not know: files, the environment, or what the broker does with a value.
+
+mod broker;
+mod definition;
+mod describe;
+mod docs;
+mod layers;
+mod listeners;
+mod names;
+mod properties;
+mod statics;
+mod tables;
+mod topic;
+mod value;
+
+pub use broker::{BrokerConfig, Limits, LogDirectories, Sockets};
+pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
+pub use describe::{Described, Synonym, describe_broker, describe_broker_defaults, describe_topic};
+pub use docs::markdown;
+pub use layers::{Candidate, Layers, Resolved, Source};
+pub use listeners::{Endpoint, ListenerError, parse_listeners};
+pub use names::{Removed, nearest, removed};
+pub use properties::{PropertiesError, parse_properties};
+pub use statics::{ConfigError, Note, StaticConfig};
+pub use tables::{broker_synonyms, definitions, find};
+pub use topic::{Cleanup, Compression, Durability, TimestampType, TopicConfig, check_topic_configs};
+pub use value::{InvalidValue, Problem, Value};

@@ -1,0 +1,70 @@
+//! What the broker does and how much it takes on.
+
+use super::reasons::{CLUSTER, JAVA, METRICS, PURGATORY, SECURITY, THREADS};
+use super::table;
+
+table! {
+    Broker SERVER
+    "node.id": Int = None, AtLeast(0), High, ReadOnly;
+        "Number of this node in the cluster; minted by the cluster and kept in the data directory when not set.";
+    "broker.id": Int = Some("-1"), Any, High, ReadOnly;
+        "Older name of node.id.";
+    "process.roles": List = None, EachOf(&["broker", "controller"]), High, ReadOnly;
+        "What this node does: broker, controller or both. Empty is both.";
+    "broker.rack": String = None, Any, Medium, ReadOnly;
+        "Rack or zone of this broker, told to clients and used to spread replicas.";
+    "num.io.threads": Int = Some("8"), AtLeast(1), High, ClusterWide, THREADS;
+        "Threads for requests.";
+    "num.network.threads": Int = Some("3"), AtLeast(1), High, ClusterWide, THREADS;
+        "Threads for sockets.";
+    "background.threads": Int = Some("10"), AtLeast(1), High, ClusterWide, THREADS;
+        "Threads for chores in the background.";
+    "request.timeout.ms": Int = Some("30000"), Any, High, ReadOnly, CLUSTER;
+        "How long requests between nodes may take.";
+    "auto.create.topics.enable": Boolean = Some("true"), Any, High, ReadOnly;
+        "Create a topic when a client that allows it first asks for it.";
+    "delete.topic.enable": Boolean = Some("true"), Any, High, ReadOnly;
+        "Allow topics to be deleted.";
+    "num.partitions": Int = Some("1"), AtLeast(1), Medium, ReadOnly;
+        "Partitions of a topic created without a number.";
+    "default.replication.factor": Int = Some("1"), Any, Medium, ReadOnly;
+        "Replicas of a topic created without a number.";
+    "compression.type": String = Some("producer"), OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), High, ClusterWide;
+        "Compression of stored batches; producer keeps what came.";
+    "compression.gzip.level": Int = Some("-1"), GzipLevel, Medium, ClusterWide;
+        "Level of gzip when the broker compresses.";
+    "compression.lz4.level": Int = Some("9"), Between(1, 17), Medium, ClusterWide;
+        "Level of lz4 when the broker compresses.";
+    "compression.zstd.level": Int = Some("3"), Between(-131_072, 22), Medium, ClusterWide;
+        "Level of zstd when the broker compresses.";
+    "message.max.bytes": Int = Some("1048588"), AtLeast(0), High, ClusterWide;
+        "Largest record batch a topic accepts, compressed.";
+    "max.decompressed.message.bytes": Int = Some("2147483639"), Between(1, 2_147_483_639), Medium, ClusterWide;
+        "Largest size a record batch may reach when it is decompressed.";
+    "fetch.max.bytes": Int = Some("57671680"), AtLeast(1024), Medium, ReadOnly;
+        "Most bytes one fetch answers, except a first batch that is larger.";
+    "max.incremental.fetch.session.cache.slots": Int = Some("1000"), AtLeast(0), Medium, ReadOnly;
+        "Fetch sessions kept for clients.";
+    "max.request.partition.size.limit": Int = Some("2000"), AtLeast(1), Medium, ReadOnly;
+        "Most partitions one DescribeTopicPartitions answer lists.";
+    "create.topic.policy.class.name": Class = None, Any, Low, ReadOnly, JAVA;
+        "Java class that judges new topics.";
+    "alter.config.policy.class.name": Class = None, Any, Low, ReadOnly, JAVA;
+        "Java class that judges changes of configs.";
+    "early.start.listeners": List = None, Any, High, ReadOnly, SECURITY;
+        "Listeners opened before the authoriser is ready.";
+    "config.providers": List = Some(""), Any, Low, ClusterWide, JAVA;
+        "Sources for ${...} references in values.";
+    "controlled.shutdown.enable": Boolean = Some("true"), Any, Medium, ReadOnly, CLUSTER;
+        "Move leaders away before a clean stop.";
+    "telemetry.max.bytes": Int = Some("1048576"), AtLeast(1), Low, ReadOnly, METRICS;
+        "Largest metrics push of a client.";
+    "fetch.purgatory.purge.interval.requests": Int = Some("1000"), Any, Medium, ReadOnly, PURGATORY;
+        "Clean the list of waiting fetches this often.";
+    "producer.purgatory.purge.interval.requests": Int = Some("1000"), Any, Medium, ReadOnly, PURGATORY;
+        "Clean the list of waiting writes this often.";
+    "delete.records.purgatory.purge.interval.requests": Int = Some("1"), Any, Medium, ReadOnly, PURGATORY;
+        "Clean the list of waiting deletions this often.";
+    "share.fetch.purgatory.purge.interval.requests": Int = Some("1000"), Any, Medium, ReadOnly, PURGATORY;
+        "Clean the list of waiting share fetches this often.";
+}

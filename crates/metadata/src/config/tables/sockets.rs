@@ -1,0 +1,50 @@
+//! Listeners, connections and requests.
+
+use super::reasons::{CLUSTER, QUORUM, SECURITY};
+use super::table;
+
+table! {
+    Broker SOCKETS
+    "listeners": List = Some("PLAINTEXT://127.0.0.1:9092"), Any, High, PerBroker;
+        "Addresses to listen on, NAME://host:port; an empty host is every interface.";
+    "advertised.listeners": List = None, Any, High, ReadOnly;
+        "Addresses told to clients; the listeners when not set.";
+    "listener.security.protocol.map": String = Some("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Any, Low, PerBroker;
+        "Security protocol of each listener name.";
+    "inter.broker.listener.name": String = None, Any, Medium, ReadOnly, CLUSTER;
+        "Listener for traffic between brokers.";
+    "security.inter.broker.protocol": String = Some("PLAINTEXT"), OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Medium, ReadOnly, CLUSTER;
+        "Security protocol between brokers, when no listener is named for it.";
+    "controller.listener.names": List = None, Any, High, ReadOnly, QUORUM;
+        "Listeners for controllers; nothing is served on them apart from what brokers serve.";
+    "socket.send.buffer.bytes": Int = Some("102400"), Any, High, ReadOnly;
+        "SO_SNDBUF of connections; -1 leaves it to the system.";
+    "socket.receive.buffer.bytes": Int = Some("102400"), Any, High, ReadOnly;
+        "SO_RCVBUF of connections; -1 leaves it to the system.";
+    "socket.request.max.bytes": Int = Some("104857600"), AtLeast(1), High, ReadOnly;
+        "Largest request a connection may send; a larger one closes it.";
+    "socket.listen.backlog.size": Int = Some("50"), AtLeast(1), Medium, ReadOnly;
+        "Connections waiting to be accepted.";
+    "max.connections": Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide;
+        "Most connections of this broker.";
+    "max.connections.per.ip": Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide;
+        "Most connections from one address.";
+    "max.connections.per.ip.overrides": String = Some(""), Any, Medium, ClusterWide;
+        "Exceptions to max.connections.per.ip, host:number,...";
+    "max.connection.creation.rate": Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide;
+        "Most new connections a second.";
+    "connections.max.idle.ms": Long = Some("600000"), Any, Medium, ReadOnly;
+        "Close a connection that was silent for so long.";
+    "queued.max.requests": Int = Some("500"), AtLeast(1), High, ReadOnly;
+        "Requests in work before sockets are read no further.";
+    "queued.max.request.bytes": Long = Some("-1"), Any, Medium, ReadOnly;
+        "Bytes of requests in work before sockets are read no further; -1 leaves it to the memory budget.";
+    "socket.connection.setup.timeout.ms": Long = Some("10000"), Any, Medium, ReadOnly, CLUSTER;
+        "How long to wait for a connection to another node.";
+    "socket.connection.setup.timeout.max.ms": Long = Some("30000"), Any, Medium, ReadOnly, CLUSTER;
+        "Longest wait for a connection to another node.";
+    "connection.failed.authentication.delay.ms": Int = Some("100"), AtLeast(0), Low, ReadOnly, SECURITY;
+        "Wait before closing after a failed authentication.";
+    "connections.max.reauth.ms": Long = Some("0"), Any, Medium, ReadOnly, SECURITY;
+        "Longest life of a SASL session before it must authenticate again; 0 has no end.";
+}
