@@ -3,6 +3,8 @@
 //! Owns:
 //! - [`record`]: what the metadata log says, and its bytes;
 //! - [`image`]: the state that the records add up to, and what changed between two states;
+//! - [`controller`]: decisions, as functions from an image and a request to records and a reply;
+//! - [`config`]: the one list of configs, and the typed views of their values.
 //!
 //! Invariants:
 //! - an image is the records applied in order, and nothing else;
@@ -12,6 +14,7 @@
 //! Does not know: how records are agreed on and stored, sockets, requests as they travel, or which node this is.
 
 pub mod config;
+pub mod controller;
 mod error;
 pub mod image;
 pub mod record;

@@ -1,0 +1,240 @@
+//! AlterConfigs and IncrementalAlterConfigs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::{ErrorCode, NodeId, Str};
+
+use super::names::check_topic_name;
+use super::{Context, Decision, Refusal};
+use crate::Image;
+use crate::config::{ConfigError, Definition, Kind, Scope, Update, check_topic_configs, find};
+use crate::image::Configs;
+use crate::record::{ConfigResource, Record, ResourceKind};
+
+/// What to do with a config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterOp {
+    Set(Str),
+    /// Back to the default.
+    Delete,
+    /// Adds elements to a list.
+    Append(Str),
+    /// Takes elements out of a list.
+    Subtract(Str),
+}
+
+/// Changes of one resource; all of them are made, or none.
+#[derive(Clone, Debug)]
+pub struct ConfigChange {
+    pub resource: ConfigResource,
+    pub ops: Vec<(Str, AlterOp)>,
+}
+
+fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::new(code, message))
+}
+
+/// Changes some configs of resources. The answers are in the order of the changes.
+pub fn incremental_alter_configs(
+    context: &Context<'_>,
+    changes: &[ConfigChange],
+    validate_only: bool,
+) -> Decision<Vec<Result<(), Refusal>>> {
+    decide(context, changes, validate_only, |change, now| {
+        let mut next = now.clone();
+        for (key, op) in &change.ops {
+            match operate(&change.resource, now, key, op)? {
+                Some(value) => next.insert(key.detached(), value),
+                None => next.remove(key),
+            };
+        }
+        Ok(next)
+    })
+}
+
+/// Replaces all configs of resources: those that are not named go back to their defaults. Only [`AlterOp::Set`] has
+/// a meaning here.
+pub fn alter_configs(
+    context: &Context<'_>,
+    changes: &[ConfigChange],
+    validate_only: bool,
+) -> Decision<Vec<Result<(), Refusal>>> {
+    decide(context, changes, validate_only, |change, _| {
+        let set = |(key, op): &(Str, AlterOp)| match op {
+            AlterOp::Set(value) => Ok((key.detached(), value.detached())),
+            _ => refuse(ErrorCode::InvalidRequest, format!("{key}: a value is needed")),
+        };
+        change.ops.iter().map(set).collect()
+    })
+}
+
+fn decide(
+    context: &Context<'_>,
+    changes: &[ConfigChange],
+    validate_only: bool,
+    next: impl Fn(&ConfigChange, &Configs) -> Result<Configs, Refusal>,
+) -> Decision<Vec<Result<(), Refusal>>> {
+    let mut times: BTreeMap<&ConfigResource, usize> = BTreeMap::new();
+    for change in changes {
+        *times.entry(&change.resource).or_default() += 1;
+    }
+    let mut records = Vec::new();
+    let one = |change: &ConfigChange| {
+        if times.get(&change.resource) != Some(&1) {
+            return refuse(
+                ErrorCode::InvalidRequest,
+                format!("{} is there twice in the request", change.resource),
+            );
+        }
+        let mut keys = BTreeSet::new();
+        if let Some((key, _)) = change.ops.iter().find(|(key, _)| !keys.insert(key)) {
+            return refuse(ErrorCode::InvalidRequest, format!("{key} is there twice in the request"));
+        }
+        let now = context.image.configs_of(&change.resource).cloned().unwrap_or_default();
+        check_resource(context.image, &change.resource)?;
+        let next = next(change, &now)?;
+        check_configs(context, &change.resource, &next, &now)?;
+        Ok(difference(&change.resource, &now, &next))
+    };
+    let results = changes.iter().map(|change| one(change).map(|changed| records.extend(changed))).collect();
+    (if validate_only { Vec::new() } else { records }, results)
+}
+
+fn difference(resource: &ConfigResource, now: &Configs, next: &Configs) -> Vec<Record> {
+    let name = resource.name.detached();
+    let record = |key: &Str, value: Option<&Str>| Record::Config {
+        resource: ConfigResource { kind: resource.kind, name: name.clone() },
+        key: key.clone(),
+        value: value.cloned(),
+    };
+    // Setting a broker's config to what it is makes the broker read it again, certificates for one (KAFKA-14136).
+    let again = resource.kind == ResourceKind::Broker;
+    let set = next.iter().filter(|(key, value)| again || now.get(*key) != Some(*value));
+    let gone = now.keys().filter(|key| !next.contains_key(*key));
+    set.map(|(key, value)| record(key, Some(value))).chain(gone.map(|key| record(key, None))).collect()
+}
+
+/// The value of `key` after `op`; `None` for none.
+fn operate(
+    resource: &ConfigResource,
+    now: &Configs,
+    key: &Str,
+    op: &AlterOp,
+) -> Result<Option<Str>, Refusal> {
+    let (elements, appends) = match op {
+        AlterOp::Set(value) => return Ok(Some(value.detached())),
+        AlterOp::Delete => return Ok(None),
+        AlterOp::Append(elements) => (elements, true),
+        AlterOp::Subtract(elements) => (elements, false),
+    };
+    let definition = scope_of(resource.kind).and_then(|scope| definition(scope, key));
+    let Some(definition) = definition.filter(|definition| definition.kind == Kind::List) else {
+        return refuse(
+            ErrorCode::InvalidConfig,
+            format!("{key} is not a list that something can be added to or taken from"),
+        );
+    };
+    let split = |text: &str| -> Vec<String> {
+        text.split(',').map(str::trim).filter(|element| !element.is_empty()).map(str::to_owned).collect()
+    };
+    let current = now.get(key).map(Str::as_str).or(definition.default).unwrap_or_default();
+    let mut list = split(current);
+    for element in split(elements) {
+        let place = list.iter().position(|known| *known == element);
+        match (place, appends) {
+            (None, true) => list.push(element),
+            (Some(place), false) => drop(list.remove(place)),
+            _ => {}
+        }
+    }
+    Ok(Some(Str::from(list.join(","))))
+}
+
+fn scope_of(kind: ResourceKind) -> Option<Scope> {
+    match kind {
+        ResourceKind::Topic => Some(Scope::Topic),
+        ResourceKind::Broker => Some(Scope::Broker),
+        ResourceKind::Group => Some(Scope::Group),
+        ResourceKind::ClientMetrics => Some(Scope::ClientMetrics),
+        ResourceKind::BrokerLogger => None,
+    }
+}
+
+/// A broker config may be that of one listener: `listener.name.<name>.<config>`, with a mechanism in between for SASL.
+fn definition(scope: Scope, key: &str) -> Option<&'static Definition> {
+    let Some(rest) = key.strip_prefix("listener.name.").filter(|_| scope == Scope::Broker) else {
+        return find(scope, key);
+    };
+    let (_, base) = rest.split_once('.')?;
+    let without_mechanism = || base.split_once('.').and_then(|(_, base)| find(scope, base));
+    find(scope, base).or_else(without_mechanism)
+}
+
+fn check_resource(image: &Image, resource: &ConfigResource) -> Result<(), Refusal> {
+    let name = resource.name.as_str();
+    match resource.kind {
+        ResourceKind::Topic if name.is_empty() => {
+            refuse(ErrorCode::InvalidRequest, "there are no configs of all topics; set them on the brokers")
+        }
+        ResourceKind::Topic => {
+            check_topic_name(name)?;
+            match image.topic(name) {
+                Some(_) => Ok(()),
+                None => refuse(ErrorCode::UnknownTopicOrPartition, format!("there is no topic '{name}'")),
+            }
+        }
+        ResourceKind::Broker if name.is_empty() => Ok(()),
+        ResourceKind::Broker => match name.parse::<i32>().ok().filter(|number| *number >= 0) {
+            None => refuse(ErrorCode::InvalidRequest, format!("{name:?} is not the number of a broker")),
+            Some(number) if image.broker(NodeId(number)).is_none() => {
+                refuse(ErrorCode::BrokerIdNotRegistered, format!("broker {number} is not registered"))
+            }
+            Some(_) => Ok(()),
+        },
+        ResourceKind::Group | ResourceKind::ClientMetrics if name.is_empty() => {
+            refuse(ErrorCode::InvalidRequest, format!("the name of the {} is empty", resource.kind.name()))
+        }
+        ResourceKind::Group | ResourceKind::ClientMetrics => Ok(()),
+        ResourceKind::BrokerLogger => {
+            refuse(ErrorCode::InvalidRequest, "levels of loggers are not kept by the cluster")
+        }
+    }
+}
+
+fn check_configs(
+    context: &Context<'_>,
+    resource: &ConfigResource,
+    next: &Configs,
+    now: &Configs,
+) -> Result<(), Refusal> {
+    let invalid = |error: ConfigError| Refusal::new(ErrorCode::InvalidConfig, error.to_string());
+    let Some(scope) = scope_of(resource.kind) else { return Ok(()) };
+    if scope == Scope::Topic {
+        let pairs = next.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        return check_topic_configs(pairs, &context.config.topic_defaults).map_err(invalid);
+    }
+    for (name, value) in next.iter().filter(|(name, value)| now.get(*name) != Some(*value)) {
+        let definition = definition(scope, name).ok_or_else(|| invalid(ConfigError::unknown(scope, name)))?;
+        // Kafka answers INVALID_REQUEST for brokers and INVALID_CONFIG for the others (KAFKA-13609).
+        let code = if scope == Scope::Broker { ErrorCode::InvalidRequest } else { ErrorCode::InvalidConfig };
+        definition.parse(value).map_err(|error| Refusal::new(code, error.to_string()))?;
+        if scope == Scope::Broker {
+            check_update(resource, name, definition.update)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_update(resource: &ConfigResource, name: &str, update: Update) -> Result<(), Refusal> {
+    match update {
+        Update::ReadOnly => {
+            let message =
+                format!("{name} cannot change while the broker runs; set it in its file and restart");
+            refuse(ErrorCode::InvalidRequest, message)
+        }
+        Update::PerBroker if resource.name.is_empty() => {
+            refuse(ErrorCode::InvalidRequest, format!("{name} can only be set on one broker at a time"))
+        }
+        _ => Ok(()),
+    }
+}
