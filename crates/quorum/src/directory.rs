@@ -45,10 +45,11 @@ impl Directory {
                 cluster_id: properties.cluster_id.clone(),
             });
         }
-        files.create_dir_all(&log_dir).doing("create the metadata directory")?;
+        create_durably(files, &log_dir)?;
         let lock = lock(files, &log_dir)?;
         if !has_state {
-            create_state(host, files, dir, &log_dir)?;
+            sync_names(files, dir)?;
+            create_state(host, files, &log_dir)?;
         }
         let loaded = StateFile::load(files, &log_dir)?;
         let raft_id = loaded.state_file.raft_id;
@@ -74,12 +75,37 @@ fn lock(files: &dyn Files, log_dir: &Path) -> Result<Box<dyn Lock>, Error> {
     }
 }
 
-/// Mints the raft id and makes the directory's name durable.
-fn create_state(host: &Host, files: &dyn Files, dir: &Path, log_dir: &Path) -> Result<(), Error> {
+/// Makes a directory and what is missing above it, and makes their names durable: a log under a name that a power
+/// loss takes away is lost.
+fn create_durably(files: &dyn Files, dir: &Path) -> Result<(), Error> {
+    let mut parents = Vec::new();
+    for dir in dir.ancestors() {
+        if dir.as_os_str().is_empty() || files.exists(dir).doing("look for a directory")? {
+            break;
+        }
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parents.push(parent.unwrap_or(Path::new(".")));
+    }
+    files.create_dir_all(dir).doing("create the metadata directory")?;
+    parents.iter().rev().try_for_each(|parent| files.sync_dir(parent)).doing("sync a directory")
+}
+
+/// Syncs the names of the metadata directory and of its data directory, which a start that was killed may have made.
+fn sync_names(files: &dyn Files, dir: &Path) -> Result<(), Error> {
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty())
+        && let Err(error) = files.sync_dir(parent)
+    {
+        // It may be closed to this user; then somebody else made the directory, some time ago.
+        tracing::debug!(%error, "cannot sync the parent of the data directory");
+    }
+    files.sync_dir(dir).doing("sync the data directory")
+}
+
+/// Mints the raft id.
+fn create_state(host: &Host, files: &dyn Files, log_dir: &Path) -> Result<(), Error> {
     // Zero looks like an id that was never set.
     let raft_id = std::iter::repeat_with(|| host.rng.next_u64()).find(|id| *id != 0).unwrap_or(1);
-    StateFile::create(files, log_dir, raft_id)?;
-    files.sync_dir(dir).doing("sync the data directory")
+    StateFile::create(files, log_dir, raft_id).map(drop)
 }
 
 fn create_properties(

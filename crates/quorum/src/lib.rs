@@ -28,6 +28,9 @@ mod raft;
 mod runtime;
 mod state;
 mod status;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+mod tests;
 
 pub use error::{Error, Leader, ProposeError};
 pub use metadata_log::MetadataLog;

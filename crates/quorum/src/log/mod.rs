@@ -10,7 +10,7 @@
 pub(crate) mod frame;
 mod memory;
 mod recovery;
-mod segment;
+pub(crate) mod segment;
 mod state_file;
 mod store;
 mod writer;

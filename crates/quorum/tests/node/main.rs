@@ -1,6 +1,11 @@
-//! A metadata log on the real machine: a lone voter that starts, commits, stops and comes back.
+//! A metadata log as its users see it: a lone voter that starts, commits, stops, crashes and comes back, on the real
+//! machine and on the simulated one.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod crashes;
+mod failures;
+mod identity;
 mod restart;
+mod snapshots;
 mod support;

@@ -1,10 +1,12 @@
 //! A state machine that remembers what it was given, and a machine to run on.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use host::sim::{NodeOptions, Sim};
 use host::{Host, real};
-use quorum::{Encode, StateMachine};
+use quorum::{Encode, Error, MetadataLog, Options, SnapshotAfter, StateMachine};
 
 /// Every batch that was applied, in order, with its index and term.
 #[derive(Clone, Debug, Default)]
@@ -62,4 +64,26 @@ pub(crate) fn run<T, F: Future<Output = T>>(main: impl FnOnce(Host) -> F) -> T {
 /// A batch that names its number.
 pub(crate) fn batch(number: u64) -> Bytes {
     Bytes::from(format!("batch {number}"))
+}
+
+/// The data directory on simulated disks.
+pub(crate) fn dir() -> &'static Path {
+    Path::new("/data")
+}
+
+/// A simulated world with one node, named "a".
+pub(crate) fn world(seed: u64) -> (Sim, Host) {
+    let sim = Sim::new(seed);
+    let host = sim.node("a", NodeOptions::default());
+    (sim, host)
+}
+
+/// Opens the log of a simulated node.
+pub(crate) async fn open(host: &Host, options: &Options, history: &History) -> Result<MetadataLog, Error> {
+    MetadataLog::open(host, dir(), options.clone(), history.clone()).await
+}
+
+/// Snapshots every few entries.
+pub(crate) fn often() -> Options {
+    Options { snapshot_after: SnapshotAfter { entries: 7, bytes: u64::MAX }, ..Options::default() }
 }
