@@ -38,9 +38,14 @@ impl Described {
     }
 }
 
-/// The configs of a topic or a group whose names are `wanted`, by name.
+/// The configs of a topic whose names are `wanted`, by name.
 pub fn describe_topic(layers: &Layers<'_>, wanted: impl Fn(&str) -> bool) -> Vec<Described> {
-    sorted(of_scope(Scope::Topic, &wanted).map(|definition| describe(layers, definition, false)).collect())
+    describe_all(layers, Scope::Topic, wanted)
+}
+
+/// The configs of a topic, a group or a metrics subscription whose names are `wanted`, by name.
+pub fn describe_all(layers: &Layers<'_>, scope: Scope, wanted: impl Fn(&str) -> bool) -> Vec<Described> {
+    sorted(of_scope(scope, &wanted).map(|definition| describe(layers, definition, false)).collect())
 }
 
 /// The configs of a broker whose names are `wanted`, by name: all of the list and what else its file holds.
@@ -226,6 +231,27 @@ mod tests {
         );
         assert_eq!(of("log.retention.hours").value.as_deref(), Some("2"));
         assert!(of("num.io.threads").documentation.as_ref().unwrap().contains("no effect here"));
+    }
+
+    #[test]
+    fn groups_go_by_the_configs_of_the_broker() {
+        let mut image = Image::new();
+        let mut statics = StaticConfig::new();
+        statics.set("group.consumer.heartbeat.interval.ms", "4000");
+        set(&mut image, ConfigResource::group("g"), "consumer.session.timeout.ms", "50000");
+        let layers = Layers::of_resource(&image, &statics, NodeId(1), &ConfigResource::group("g"));
+        let all = describe_all(&layers, Scope::Group, |name| name.starts_with("consumer."));
+        let all: Vec<String> = all.iter().map(shown).collect();
+        assert_eq!(
+            all,
+            [
+                "Default consumer.assignment.interval.ms=1000 {Default:group.consumer.assignment.interval.ms=1000}",
+                "StaticBroker consumer.heartbeat.interval.ms=4000 {StaticBroker:group.consumer.heartbeat.interval.ms=4000, \
+                 Default:group.consumer.heartbeat.interval.ms=5000}",
+                "Group consumer.session.timeout.ms=50000 {Group:consumer.session.timeout.ms=50000, \
+                 Default:group.consumer.session.timeout.ms=45000}",
+            ]
+        );
     }
 
     #[test]

@@ -76,7 +76,17 @@ impl<'a> Layers<'a> {
     /// What topic `name` goes by on broker `node_id`.
     pub fn of_topic(image: &'a Image, statics: &'a StaticConfig, node_id: NodeId, name: &Str) -> Layers<'a> {
         let own = ConfigResource { kind: ResourceKind::Topic, name: name.clone() };
-        Layers { own: image.configs_of(&own), ..Layers::of_broker(image, statics, node_id) }
+        Layers::of_resource(image, statics, node_id, &own)
+    }
+
+    /// What a topic, group or metrics subscription goes by on broker `node_id`.
+    pub fn of_resource(
+        image: &'a Image,
+        statics: &'a StaticConfig,
+        node_id: NodeId,
+        resource: &ConfigResource,
+    ) -> Layers<'a> {
+        Layers { own: image.configs_of(resource), ..Layers::of_broker(image, statics, node_id) }
     }
 
     /// These layers with other configs on top, those of a topic that is about to be created.

@@ -23,9 +23,14 @@ mod tables;
 mod topic;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use broker::{BrokerConfig, Limits, LogDirectories, Sockets};
 pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
-pub use describe::{Described, Synonym, describe_broker, describe_broker_defaults, describe_topic};
+pub use describe::{
+    Described, Synonym, describe_all, describe_broker, describe_broker_defaults, describe_topic,
+};
 pub use docs::markdown;
 pub use layers::{Candidate, Layers, Resolved, Source};
 pub use listeners::{Endpoint, ListenerError, parse_listeners};

@@ -172,3 +172,29 @@ impl Reader {
         (0..self.count(field, 4)?).map(|_| self.i32(field).map(NodeId)).collect()
     }
 }
+
+/// Which optional fields follow is a bit set in front of them, in the order they are listed here.
+pub(super) struct Present(u16);
+
+impl Present {
+    pub(super) fn of(fields: &[bool]) -> Present {
+        Present(fields.iter().enumerate().fold(0, |bits, (place, there)| bits | (u16::from(*there) << place)))
+    }
+
+    pub(super) fn put(&self, out: &mut BytesMut) {
+        put_varint(out, u32::from(self.0));
+    }
+
+    /// A bit that this version does not know stands for a field that it cannot skip.
+    pub(super) fn read(input: &mut Reader, known: u32) -> Result<Present, Error> {
+        let bits = input.varint("field set")?;
+        match u16::try_from(bits) {
+            Ok(bits) if u32::from(bits) < 1 << known => Ok(Present(bits)),
+            _ => Err(Error::Invalid { field: "field set" }),
+        }
+    }
+
+    pub(super) fn has(&self, place: u32) -> bool {
+        self.0 & (1 << place) != 0
+    }
+}

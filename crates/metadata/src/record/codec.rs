@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use protocol::{LeaderEpoch, NodeId, TopicId};
 
 use super::bytes_io::{
-    Reader, put_count, put_nodes, put_optional_str, put_str, put_uuid, put_uuids, put_varint,
+    Present, Reader, put_count, put_nodes, put_optional_str, put_str, put_uuid, put_uuids,
 };
 use super::{
     BrokerChange, BrokerFeature, BrokerRegistration, ConfigResource, LeaderRecovery, Listener, Partition,
@@ -270,32 +270,6 @@ fn feature(input: &mut Reader) -> Result<BrokerFeature, Error> {
         min_level: input.i16("lowest level")?,
         max_level: input.i16("highest level")?,
     })
-}
-
-/// Which optional fields follow is a bit set in front of them, in the order they are listed here.
-struct Present(u16);
-
-impl Present {
-    fn of(fields: &[bool]) -> Present {
-        Present(fields.iter().enumerate().fold(0, |bits, (place, there)| bits | (u16::from(*there) << place)))
-    }
-
-    fn put(&self, out: &mut BytesMut) {
-        put_varint(out, u32::from(self.0));
-    }
-
-    /// A bit that this version does not know stands for a field that it cannot skip.
-    fn read(input: &mut Reader, known: u32) -> Result<Present, Error> {
-        let bits = input.varint("field set")?;
-        match u16::try_from(bits) {
-            Ok(bits) if u32::from(bits) < 1 << known => Ok(Present(bits)),
-            _ => Err(Error::Invalid { field: "field set" }),
-        }
-    }
-
-    fn has(&self, place: u32) -> bool {
-        self.0 & (1 << place) != 0
-    }
 }
 
 fn put_broker_change(out: &mut BytesMut, change: &BrokerChange) {
