@@ -681,18 +681,10 @@ for codec_, number_ in {"gzip": 1, "zstd": 4}.items():
 
 # Sequences of idempotent producers
 
-def producer_id():
-    with connect() as connection:
-        reader = connection.ask(wire.INIT_PRODUCER_ID, 0, Writer().string(None).i32(60_000).done())
-        reader.i32()
-        same(reader.i16(), 0, "InitProducerId")
-        return reader.i64(), reader.i16()
-
-
 @case("sequences", "as Kafka")
 def _():
     name = wire.make_topic(PORT, new_topic("bad-seq"))
-    identity, epoch = producer_id()
+    identity, epoch = wire.new_producer_id(PORT)
 
     def send(connection, sequence, count=1, number=epoch, who=identity):
         records = [wire.record(n, b"k", b"v") for n in range(count)]

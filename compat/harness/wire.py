@@ -381,6 +381,19 @@ def create_topic(connection, name, partitions=1, replication=1, configs=(), vali
     return reader.i16(), reader.string()
 
 
+def new_producer_id(port):
+    """Returns (producer id, epoch); Kafka may first answer that it is still fetching a block of ids."""
+    with Connection(port) as connection:
+        def ask():
+            reader = connection.ask(INIT_PRODUCER_ID, 0, Writer().string(None).i32(60_000).done())
+            reader.i32()
+            error = reader.i16()
+            assert error in (0, 14), f"InitProducerId answered error {error}"
+            return (reader.i64(), reader.i16()) if error == 0 else None
+
+        return until(ask, what="a producer id")
+
+
 def make_topic(port, name, partitions=1, **options):
     """Creates a topic and waits until each partition answers; Kafka tells of a topic before its leader is ready."""
     with Connection(port) as connection:
