@@ -1,12 +1,12 @@
-"""Just enough of the protocol, by hand, to say what no client would say.
-
-Knows nothing of Bourn. Encoders for a handful of requests in old (non-flexible) versions and a record batch v2 builder;
-`Writer` and `Reader` do the rest. Answers are read whole, each with a bound.
+"""Just enough of the protocol, by hand, to say what no client would say: a connection, and a handful of requests in old
+(non-flexible) versions. Answers are read whole, each with a bound.
 """
 import socket
 import struct
 import time
-import zlib
+
+from .bytes import Reader, Writer
+from .records import batch, record  # noqa: F401
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
 API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, INIT_PRODUCER_ID, OFFSET_FOR_LEADER_EPOCH = 18, 19, 20, 22, 23
@@ -26,125 +26,6 @@ def until(probe, seconds=30, what="condition", pause=0.05):
 
 class Closed(Exception):
     """The broker closed the connection instead of answering."""
-
-
-class Writer:
-    def __init__(self):
-        self.parts = []
-
-    def _pack(self, form, value):
-        self.parts.append(struct.pack(form, value))
-        return self
-
-    def i8(self, value):
-        return self._pack(">b", value)
-
-    def i16(self, value):
-        return self._pack(">h", value)
-
-    def i32(self, value):
-        return self._pack(">i", value)
-
-    def i64(self, value):
-        return self._pack(">q", value)
-
-    def u32(self, value):
-        return self._pack(">I", value)
-
-    def raw(self, data):
-        self.parts.append(bytes(data))
-        return self
-
-    def string(self, text):
-        if text is None:
-            return self.i16(-1)
-        data = text.encode() if isinstance(text, str) else text
-        return self.i16(len(data)).raw(data)
-
-    def blob(self, data):
-        return self.i32(-1) if data is None else self.i32(len(data)).raw(data)
-
-    def array(self, items, write):
-        if items is None:
-            return self.i32(-1)
-        self.i32(len(items))
-        for item in items:
-            write(self, item)
-        return self
-
-    def uvarint(self, value):
-        while value > 0x7F:
-            self.parts.append(bytes([value & 0x7F | 0x80]))
-            value >>= 7
-        self.parts.append(bytes([value]))
-        return self
-
-    def varint(self, value):
-        return self.uvarint((value << 1 ^ value >> 63) & (1 << 64) - 1)
-
-    def compact(self, text):
-        if text is None:
-            return self.uvarint(0)
-        data = text.encode() if isinstance(text, str) else text
-        return self.uvarint(len(data) + 1).raw(data)
-
-    def tags(self):
-        return self.uvarint(0)
-
-    def done(self):
-        return b"".join(self.parts)
-
-
-class Reader:
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, size):
-        assert 0 <= size <= len(self.data) - self.at, f"answer too short: want {size} at {self.at} of {len(self.data)}"
-        self.at += size
-        return self.data[self.at - size:self.at]
-
-    def _unpack(self, form):
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
-
-    def i8(self):
-        return self._unpack(">b")
-
-    def i16(self):
-        return self._unpack(">h")
-
-    def i32(self):
-        return self._unpack(">i")
-
-    def i64(self):
-        return self._unpack(">q")
-
-    def string(self):
-        size = self.i16()
-        return None if size < 0 else self.take(size).decode()
-
-    def blob(self):
-        size = self.i32()
-        return None if size < 0 else self.take(size)
-
-    def array(self, read):
-        return [read() for _ in range(max(0, self.i32()))]
-
-    def uvarint(self):
-        value = shift = 0
-        while True:
-            byte = self.take(1)[0]
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
-    def varint(self):
-        value = self.uvarint()
-        return value >> 1 ^ -(value & 1)
-
-    def left(self):
-        return len(self.data) - self.at
 
 
 class Connection:
@@ -219,54 +100,6 @@ class Connection:
 
     def __exit__(self, *_error):
         self.close()
-
-
-_CRC32C = []
-for _value in range(256):
-    for _ in range(8):
-        _value = _value >> 1 ^ (0x82F63B78 if _value & 1 else 0)
-    _CRC32C.append(_value)
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _CRC32C[(crc ^ byte) & 0xFF] ^ crc >> 8
-    return crc ^ 0xFFFFFFFF
-
-
-def record(offset_delta, key, value, timestamp_delta=0, headers=()):
-    body = Writer().i8(0).varint(timestamp_delta).varint(offset_delta)
-    for part in (key, value):
-        if part is None:
-            body.varint(-1)
-        else:
-            body.varint(len(part)).raw(part)
-    body.varint(len(headers))
-    for name, data in headers:
-        body.varint(len(name)).raw(name).varint(len(data)).raw(data)
-    data = body.done()
-    return Writer().varint(len(data)).raw(data).done()
-
-
-def batch(records, *, codec=0, magic=2, base_offset=0, timestamp=1_700_000_000_000, max_timestamp=None, producer_id=-1,
-          producer_epoch=-1, sequence=-1, count=None, crc=None, attributes=0, payload=None, last_delta=None, length=None):
-    """A record batch v2 around encoded records; every field can be made wrong."""
-    body = b"".join(records)
-    if payload is not None:
-        body = payload
-    elif codec == 1:
-        squeeze = zlib.compressobj(6, zlib.DEFLATED, 31)
-        body = squeeze.compress(body) + squeeze.flush()
-    total = len(records) if count is None else count
-    covered = (
-        Writer().i16(attributes | codec).i32(len(records) - 1 if last_delta is None else last_delta).i64(timestamp)
-        .i64(timestamp if max_timestamp is None else max_timestamp)
-        .i64(producer_id).i16(producer_epoch).i32(sequence).i32(total).raw(body).done()
-    )
-    size = len(covered) + 9 if length is None else length
-    checksum = crc32c(covered) if crc is None else crc
-    return Writer().i64(base_offset).i32(size).i32(-1).i8(magic).u32(checksum).raw(covered).done()
 
 
 def produce_body(topic, records, *, partition=0, acks=-1, timeout=10_000):
