@@ -1,1 +1,3 @@
 //! The server: listens, authorises, dispatches, and carries out what the cores decide.
+
+pub mod shard;

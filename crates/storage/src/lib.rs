@@ -13,6 +13,8 @@
 
 pub mod checkpoint;
 pub mod config;
+mod crc;
+pub mod directory;
 pub mod epochs;
 pub mod error;
 pub mod journal;

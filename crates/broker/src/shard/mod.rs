@@ -66,12 +66,12 @@ pub type AppendResult = (PartitionKey, Result<Appended, Refusal>);
 impl Shards {
     /// Opens or creates a partition, and leads it from here on.
     pub fn open(&self, spec: PartitionSpec) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
-        self.ask(spec.key, |reply| Message::Open { spec, reply })
+        self.ask(spec.key, move |reply| Message::Open { spec, reply })
     }
 
     /// Deletes a partition: its directory gets another name at once and goes away after `file.delete.delay.ms`.
     pub fn delete(&self, key: PartitionKey) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
-        self.ask(key, |reply| Message::Delete { key, reply })
+        self.ask(key, move |reply| Message::Delete { key, reply })
     }
 
     /// Another configuration from here on.
@@ -80,7 +80,7 @@ impl Shards {
         key: PartitionKey,
         config: Arc<LogConfig>,
     ) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
-        self.ask(key, |reply| Message::Configure { key, config, reply })
+        self.ask(key, move |reply| Message::Configure { key, config, reply })
     }
 
     /// A new leadership: what is appended from here on carries this epoch.
@@ -89,7 +89,7 @@ impl Shards {
         key: PartitionKey,
         leader_epoch: LeaderEpoch,
     ) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
-        self.ask(key, |reply| Message::Lead { key, leader_epoch, reply })
+        self.ask(key, move |reply| Message::Lead { key, leader_epoch, reply })
     }
 
     /// Appends one batch to each of some partitions. The batches come from one frame of a connection. Outcomes are
@@ -173,7 +173,7 @@ impl Shards {
         query: OffsetQuery,
         current_leader_epoch: Option<LeaderEpoch>,
     ) -> impl Future<Output = Result<OffsetFound, Refusal>> + Send + use<> {
-        self.ask(key, |reply| Message::Offset { key, query, current_leader_epoch, reply })
+        self.ask(key, move |reply| Message::Offset { key, query, current_leader_epoch, reply })
     }
 
     /// Where an epoch ended, or the largest smaller one that is known (OffsetForLeaderEpoch); epoch and offset are
@@ -184,14 +184,14 @@ impl Shards {
         leader_epoch: LeaderEpoch,
         current_leader_epoch: Option<LeaderEpoch>,
     ) -> impl Future<Output = Result<EpochEnd, Refusal>> + Send + use<> {
-        self.ask(key, |reply| Message::EpochEnd { key, leader_epoch, current_leader_epoch, reply })
+        self.ask(key, move |reply| Message::EpochEnd { key, leader_epoch, current_leader_epoch, reply })
     }
 
     pub fn status(
         &self,
         key: PartitionKey,
     ) -> impl Future<Output = Result<PartitionStatus, Refusal>> + Send + use<> {
-        self.ask(key, |reply| Message::Status { key, reply })
+        self.ask(key, move |reply| Message::Status { key, reply })
     }
 
     /// Writes out every tail, empties the journals and ends the tasks. Whatever is asked afterwards is refused.
@@ -209,11 +209,11 @@ impl Shards {
         }
     }
 
-    fn ask<T: Send + 'static>(
+    fn ask<T: Send + 'static, F: FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Message>(
         &self,
         key: PartitionKey,
-        message: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Message,
-    ) -> impl Future<Output = Result<T, Refusal>> + Send + use<T> {
+        message: F,
+    ) -> impl Future<Output = Result<T, Refusal>> + Send + use<T, F> {
         let (reply, receive) = oneshot::channel();
         self.send(shard_of(&key, self.mailboxes.len()), message(reply));
         async move { receive.await.unwrap_or_else(|_| Err(stopped())) }

@@ -1,0 +1,80 @@
+//! Appends sections to a checkpoint file, and writes it anew when that is due.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use host::{Files, OpenMode};
+use protocol::Uuid;
+
+use super::format::encode;
+use super::{Contents, Section, load};
+use crate::Error;
+
+/// Sections of changes may take this much before they are compared with the full one.
+const CHANGES_BYTES_MIN: u64 = 1 << 20;
+
+/// Knows where the next section goes. Its operations block: they run in a lane, one at a time.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    path: PathBuf,
+    id: Uuid,
+    at: Written,
+}
+
+/// How the file looks after a section has been written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    sequence: u64,
+    full_bytes: u64,
+    file_bytes: u64,
+}
+
+impl Writer {
+    pub(crate) fn new(path: PathBuf, id: Uuid, contents: &Contents) -> Self {
+        let Contents { sequence, full_bytes, whole_bytes: file_bytes, .. } = *contents;
+        Self { path, id, at: Written { sequence, full_bytes, file_bytes } }
+    }
+
+    /// Makes a file with one section.
+    pub(crate) fn create(files: &dyn Files, path: &Path, id: Uuid, section: &Section) -> Result<(), Error> {
+        files.replace(path, &encode(id, 1, section)).map_err(Error::io(path, "write the checkpoint"))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes `section` durable; what comes back goes to [`Self::done`]. After an error the old sections are there
+    /// still, and the same section may be written again if the disk was just full.
+    pub fn write(&self, files: &dyn Files, section: Section) -> io::Result<Written> {
+        let changes = self.at.file_bytes - self.at.full_bytes;
+        if changes > self.at.full_bytes.max(CHANGES_BYTES_MIN) {
+            return self.rewrite(files, section);
+        }
+        let sequence = self.at.sequence + 1;
+        let bytes = encode(self.id, sequence, &section);
+        let len = bytes.len() as u64;
+        let file = files.open(&self.path, OpenMode::WRITE)?;
+        if file.len()? > self.at.file_bytes {
+            file.set_len(self.at.file_bytes)?;
+        }
+        file.write_at(&[bytes], self.at.file_bytes)?;
+        file.sync()?;
+        Ok(Written { sequence, file_bytes: self.at.file_bytes + len, ..self.at })
+    }
+
+    fn rewrite(&self, files: &dyn Files, section: Section) -> io::Result<Written> {
+        // The file itself remembers the partitions, so that no memory has to.
+        let mut contents = load(files, &self.path, self.id).map_err(io::Error::other)?;
+        contents.apply(section);
+        let sequence = self.at.sequence + 1;
+        let bytes = encode(self.id, sequence, &contents.into_section());
+        files.replace(&self.path, &bytes)?;
+        let len = bytes.len() as u64;
+        Ok(Written { sequence, full_bytes: len, file_bytes: len })
+    }
+
+    pub fn done(&mut self, written: Written) {
+        self.at = written;
+    }
+}
