@@ -75,9 +75,11 @@ impl RecordSet {
 
 impl From<Bytes> for RecordSet {
     fn from(bytes: Bytes) -> RecordSet {
-        let mut set = RecordSet::new();
-        set.push(bytes);
-        set
+        if bytes.is_empty() {
+            return RecordSet::default();
+        }
+        let len = bytes.len();
+        RecordSet { pieces: SmallVec::from_buf([Piece::Bytes(bytes)]), len }
     }
 }
 

@@ -28,10 +28,12 @@ impl Str {
     }
 
     /// Checks that `bytes` are UTF-8 and shares them.
+    #[inline]
     pub fn from_utf8(bytes: Bytes) -> Result<Str, std::str::Utf8Error> {
         ByteString::try_from(bytes).map(Str)
     }
 
+    #[inline]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,6 +51,7 @@ impl Str {
 impl Deref for Str {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
         &self.0
     }

@@ -228,9 +228,9 @@ fn encoding_splices_records() {
 
 #[test]
 fn ropes_and_slices_encode_to_the_same_bytes() {
-    let whole = Bytes::from((0..=255).collect::<Vec<u8>>());
+    let whole = Bytes::from((0..=255).cycle().take(1000).collect::<Vec<u8>>());
     let one = fetch_response(RecordSet::from(whole.clone())).to_bytes(12);
-    for cut in [16, 64, 65, 128, 200] {
+    for cut in [16, 256, 257, 500, 900] {
         let rope: RecordSet = [whole.slice(..cut), whole.slice(cut..)].into_iter().collect();
         assert_eq!(fetch_response(rope).to_bytes(12), one, "cut at {cut}");
     }

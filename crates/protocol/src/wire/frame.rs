@@ -60,6 +60,10 @@ pub struct Frame {
 }
 
 impl Frame {
+    pub(super) fn with_capacity(pieces: usize) -> Frame {
+        Frame { pieces: SmallVec::with_capacity(pieces), len: 0 }
+    }
+
     pub(super) fn push(&mut self, piece: Piece) {
         if !piece.is_empty() {
             self.len += piece.len();

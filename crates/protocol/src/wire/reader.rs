@@ -45,6 +45,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn slice(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], Error> {
         match self.rest.split_at_checked(len) {
             Some((head, rest)) => {
@@ -122,6 +123,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Skips a zero byte, if that is next.
+    #[inline]
+    pub(super) fn skip_zero(&mut self) -> bool {
+        match self.rest.split_first() {
+            Some((0, rest)) => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn long_varint(&mut self) -> Result<u32, Error> {
         let mut value: u32 = 0;
         for shift in [0, 7, 14, 21, 28] {
@@ -140,6 +153,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length that is a varint plus one or an `int32`; `None` is null.
+    #[inline]
     fn length(&mut self, flexible: bool, what: &'static str) -> Result<Option<usize>, Error> {
         if flexible {
             return Ok(self.varint()?.checked_sub(1).map(|length| length as usize));
@@ -152,6 +166,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn string_length(&mut self, flexible: bool, what: &'static str) -> Result<Option<usize>, Error> {
         if flexible {
             let length = self.length(true, what)?;
@@ -189,6 +204,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn text(&mut self, length: usize, what: &'static str) -> Result<Str, Error> {
         let slice = self.slice(length, what)?;
         Str::from_utf8(self.frame.slice_ref(slice)).map_err(|_| Error::InvalidUtf8 { what })
@@ -228,6 +244,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `size` is the least that an element takes on the wire.
+    #[inline]
     fn array_length(
         &mut self,
         flexible: bool,

@@ -28,7 +28,13 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Nearly always there are none.
+    #[inline]
     pub fn skip_tags(&mut self) -> Result<(), Error> {
+        if self.skip_zero() { Ok(()) } else { self.skip_some_tags() }
+    }
+
+    fn skip_some_tags(&mut self) -> Result<(), Error> {
         for _ in 0..self.tag_count()? {
             self.tag()?;
         }

@@ -6,8 +6,9 @@ use smallvec::SmallVec;
 use super::{Error, Frame, Piece, STRING_BYTES_MAX};
 use crate::{RecordSet, Str, Uuid};
 
-/// Below this a piece of records is copied behind the small fields: cheaper than one more entry of a vectored write.
-const GATHER_BYTES_MAX: usize = 64;
+/// Up to this a piece of records is copied behind the small fields: that costs less than sharing it (about 50 ns) and than
+/// one more entry of a vectored write, of which the kernel takes 1024 at once.
+const GATHER_BYTES_MAX: usize = 256;
 /// Bytes of the length in front of a frame.
 const PREFIX_BYTES: usize = 4;
 
@@ -59,7 +60,7 @@ impl Writer {
             }
         }
         let mut small = self.buffer.split().freeze();
-        let mut frame = Frame::default();
+        let mut frame = Frame::with_capacity(2 * self.splices.len() + 1);
         let mut done = 0;
         for (position, piece) in self.splices.drain(..) {
             frame.push(Piece::Bytes(small.split_to(position - done)));
