@@ -3,7 +3,7 @@ import json
 import re
 
 from harness import shell, wire
-from harness.cases import BOOTSTRAP, Suite, new_topic, same
+from harness.cases import BOOTSTRAP, Suite, absent_classes, new_topic, same
 
 PORT = int(BOOTSTRAP.rpartition(":")[2])
 TOOLS = "org.apache.kafka.tools."
@@ -164,6 +164,16 @@ def _():
     same([event["offset"] for event in sent], list(range(500)), "offsets")
     same(events[-1]["name"], "tool_data", "last event")
     same((events[-1]["sent"], events[-1]["acked"]), (500, 500), "totals")
+
+
+@suite.case("client-compatibility-test", seconds=120)
+def _():
+    """The program with which Kafka checks its Java client against other versions of its broker."""
+    topic = create(new_topic("java-compat"))
+    told = tool("ClientCompatibilityTest", *SERVER, "--topic", topic, "--num-cluster-nodes", 1, "--offsets-for-times-supported", "true",
+                "--cluster-id-supported", "true", "--expect-record-too-large-exception", "false", "--create-topics-supported", "true",
+                "--describe-acls-supported", str("security" not in absent_classes()).lower(), "--describe-configs-supported", "true", "--idempotent-producer-supported", "true", seconds=100)
+    assert "SUCCESS" in told.text + told.error
 
 
 @suite.case("broker-api-versions")
