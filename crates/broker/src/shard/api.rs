@@ -46,9 +46,6 @@ pub struct PartitionSpec {
     pub topic: Arc<str>,
     pub leader_epoch: LeaderEpoch,
     pub config: Arc<LogConfig>,
-    /// True if the metadata log has just created it: then no data is expected on disk. If false and the
-    /// partition is missing on disk, that is an error.
-    pub created: bool,
 }
 
 /// One partition's part of a Produce request.

@@ -1,8 +1,12 @@
 //! What a shard finds in its mailbox.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::ids::LeaderEpoch;
+use storage::journal::Report;
+use storage::log::{ColdRegion, DeletedFiles, Found, SegmentSync, SegmentWrite};
 use storage::{LogConfig, PartitionKey};
 use tokio::sync::oneshot;
 
@@ -34,12 +38,7 @@ pub(super) enum Message {
         leader_epoch: LeaderEpoch,
         reply: Reply<()>,
     },
-    Append {
-        acks: Acks,
-        appends: Vec<Append>,
-        frame_bytes: usize,
-        reply: oneshot::Sender<Vec<AppendResult>>,
-    },
+    Append(AppendRequest),
     Read {
         batch: ReadBatch,
         reply: oneshot::Sender<ReadDone>,
@@ -63,10 +62,68 @@ pub(super) enum Message {
     Stop {
         reply: oneshot::Sender<()>,
     },
+    /// From a committer.
+    #[cfg_attr(not(test), expect(dead_code, reason = "committers come next"))]
+    Report(Report),
+    /// From a lane.
+    Done(Done),
+    /// Another shard is out of memory: drop what can be dropped.
+    Evict,
+}
+
+#[derive(Debug)]
+pub(super) struct AppendRequest {
+    pub(super) acks: Acks,
+    pub(super) appends: Vec<Append>,
+    pub(super) frame_bytes: usize,
+    pub(super) reply: oneshot::Sender<Vec<AppendResult>>,
 }
 
 /// A shard's part of a read.
 #[derive(Debug)]
 pub(super) struct ReadDone {
     pub(super) replies: Vec<ReadReply>,
+}
+
+/// What a lane has carried out.
+#[derive(Debug)]
+pub(super) enum Done {
+    Made {
+        key: PartitionKey,
+        result: io::Result<()>,
+    },
+    Wrote {
+        key: PartitionKey,
+        write: Arc<SegmentWrite>,
+        result: io::Result<()>,
+    },
+    Synced {
+        key: PartitionKey,
+        sync: Arc<SegmentSync>,
+        result: io::Result<()>,
+    },
+    Space {
+        dir: usize,
+        result: io::Result<u64>,
+    },
+    SegmentsDeleted {
+        dir: usize,
+        delay_ms: u64,
+        result: io::Result<DeletedFiles>,
+    },
+    PartitionDeleted {
+        key: PartitionKey,
+        delay_ms: u64,
+        result: io::Result<PathBuf>,
+    },
+    Read {
+        read: u64,
+        result: io::Result<ColdRegion>,
+    },
+    Found {
+        key: PartitionKey,
+        timestamp_ms: i64,
+        reply: Reply<OffsetFound>,
+        result: io::Result<Option<Found>>,
+    },
 }

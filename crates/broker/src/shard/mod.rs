@@ -9,7 +9,23 @@
 //! Does not know: connections, topics by name, authorisation, who should lead.
 
 pub mod api;
+mod append;
+mod directory;
+mod flush;
+mod groups;
+mod housekeeping;
+mod lifecycle;
+mod memory;
 mod message;
+mod partition;
+mod queries;
+mod read;
+mod reports;
+#[allow(clippy::module_inception)]
+mod shard;
+mod start;
+#[cfg(test)]
+mod tests;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -25,7 +41,10 @@ pub use api::{
     Acks, Append, Appended, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec, PartitionStatus, Read,
     ReadBatch, ReadReply, ReadWaiter, Refusal,
 };
-use message::{Message, ReadDone};
+pub use start::{RecoveryReport, StartError};
+
+use message::{AppendRequest, Message, ReadDone};
+use shard::Common;
 
 /// How the shards are set up. The defaults suit a small machine.
 #[derive(Clone, Debug)]
@@ -40,6 +59,10 @@ pub struct ShardsOptions {
     pub producer_id_expiration_ms: u64,
     /// `log.retention.check.interval.ms`
     pub retention_check_interval: Duration,
+    /// With less free space than this in a directory, appends to it are refused.
+    pub disk_reserve_bytes: u64,
+    /// Segment files that are kept open.
+    pub open_files_max: usize,
 }
 
 impl Default for ShardsOptions {
@@ -50,6 +73,8 @@ impl Default for ShardsOptions {
             memory_bytes_max: 256 << 20,
             producer_id_expiration_ms: 24 * 60 * 60 * 1000,
             retention_check_interval: Duration::from_secs(300),
+            disk_reserve_bytes: 64 << 20,
+            open_files_max: 512,
         }
     }
 }
@@ -58,12 +83,35 @@ impl Default for ShardsOptions {
 #[derive(Clone, Debug)]
 pub struct Shards {
     mailboxes: Arc<[mpsc::UnboundedSender<Message>]>,
+    common: Arc<Common>,
+    recovery: Arc<RecoveryReport>,
 }
 
 /// One partition's outcome of an append.
 pub type AppendResult = (PartitionKey, Result<Appended, Refusal>);
 
 impl Shards {
+    /// What the start has found.
+    #[must_use]
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.recovery
+    }
+
+    /// Resolves, with the reason, when the last log directory has gone offline.
+    pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut offline = self.common.offline.subscribe();
+        async move {
+            let all = |offline: &Vec<Option<Arc<str>>>| offline.iter().all(Option::is_some);
+            let reasons = offline.wait_for(all).await.ok().map(|offline| offline.clone());
+            let Some(reasons) = reasons else {
+                // The shards have stopped; nothing fails any more.
+                return std::future::pending().await;
+            };
+            let reasons: Vec<_> = reasons.iter().flatten().map(|reason| &**reason).collect();
+            format!("no log directory is left: {}", reasons.join("; "))
+        }
+    }
+
     /// Opens or creates a partition, and leads it from here on.
     pub fn open(&self, spec: PartitionSpec) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
         self.ask(spec.key, move |reply| Message::Open { spec, reply })
@@ -106,7 +154,7 @@ impl Shards {
             .into_iter()
             .map(|(shard, appends)| {
                 let (reply, receive) = oneshot::channel();
-                self.send(shard, Message::Append { acks, appends, frame_bytes, reply });
+                self.send(shard, Message::Append(AppendRequest { acks, appends, frame_bytes, reply }));
                 (shard, receive)
             })
             .collect();

@@ -11,6 +11,11 @@ pub enum ToCommitter {
     Submit(Submit),
     Released(Released),
     CheckpointPart(CheckpointPart),
+    /// The shard has written out and synced everything of this directory, has said so in a last checkpoint part, and
+    /// ends. When all shards have, the committer leaves an empty journal and a clean checkpoint and ends too.
+    Stopped {
+        shard: usize,
+    },
 }
 
 #[derive(Debug)]

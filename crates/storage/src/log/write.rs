@@ -212,6 +212,12 @@ impl Log {
         self.changed = true;
     }
 
+    /// A write has failed. It may be tried again: what was to be written is still there, and the same bytes go to the
+    /// same places.
+    pub fn write_failed(&mut self) {
+        self.writing = false;
+    }
+
     /// A sync of everything written so far; `None` if nothing was written since the last one, or while another sync,
     /// a write or a truncation is under way.
     pub fn next_sync(&mut self) -> Option<SegmentSync> {

@@ -1,0 +1,181 @@
+//! [`Directory`]: one log directory as one shard sees it: what it has submitted to the journal there and not heard of
+//! yet, the lanes to its segments, and whether it still works.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use host::{Files, LaneRef, Op};
+use protocol::ids::{LeaderEpoch, Offset};
+use storage::journal::{Entry, Submit, ToCommitter};
+use storage::segment::OpenFiles;
+use storage::{PartitionKey, Position};
+
+/// How a shard reaches the committer of a directory.
+pub(super) type SendToCommitter = Arc<dyn Fn(ToCommitter) + Send + Sync>;
+
+/// What all shards share of a directory.
+#[derive(Clone)]
+pub(super) struct DirectoryParts {
+    pub(super) path: PathBuf,
+    pub(super) committer: SendToCommitter,
+    /// Paced writes to segments, and whatever else changes files.
+    pub(super) writes: LaneRef,
+    pub(super) syncs: LaneRef,
+    pub(super) open: Arc<OpenFiles>,
+}
+
+impl fmt::Debug for DirectoryParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectoryParts").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// What an entry meant, for when the journal has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Batches up to here.
+    Append {
+        end: Offset,
+    },
+    /// An old batch once more; the last of several says up to where they reach.
+    Again {
+        end: Option<Offset>,
+    },
+    LogStart {
+        offset: Offset,
+    },
+    /// The partition may be used from here on.
+    Opened {
+        epoch: LeaderEpoch,
+    },
+    Create,
+    Delete,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Submitted {
+    pub(super) seq: u64,
+    pub(super) key: PartitionKey,
+    pub(super) meaning: Meaning,
+    /// Once it is written.
+    pub(super) position: Position,
+}
+
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub(super) parts: DirectoryParts,
+    shard: usize,
+    seq: u64,
+    /// Not synced yet, by number; the first `written` of them are written.
+    submitted: VecDeque<Submitted>,
+    written: usize,
+    /// A write to a segment is under way: one at a time paces them.
+    pub(super) writing: bool,
+    /// Partitions that wait for a write.
+    pub(super) to_write: VecDeque<PartitionKey>,
+    /// The journal wants everything up to here out of it.
+    pub(super) pressure: Option<Position>,
+    /// What was told last as the oldest position needed.
+    pub(super) released: Option<Option<Position>>,
+    /// Deleted since the last checkpoint part.
+    pub(super) removed: Vec<PartitionKey>,
+    /// Why it is offline.
+    pub(super) failed: Option<Arc<str>>,
+    /// Set while the last write to a segment failed because the disk is full.
+    pub(super) full: bool,
+}
+
+impl Directory {
+    pub(super) fn new(parts: DirectoryParts, shard: usize) -> Self {
+        Self {
+            parts,
+            shard,
+            seq: 0,
+            submitted: VecDeque::new(),
+            written: 0,
+            writing: false,
+            to_write: VecDeque::new(),
+            pressure: None,
+            released: None,
+            removed: Vec::new(),
+            failed: None,
+            full: false,
+        }
+    }
+
+    /// The number of the last entry submitted.
+    pub(super) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    pub(super) fn submit(&mut self, entry: Entry, meaning: Meaning) {
+        self.seq += 1;
+        let (seq, key) = (self.seq, entry.key);
+        self.submitted.push_back(Submitted { seq, key, meaning, position: Position::default() });
+        (self.parts.committer)(ToCommitter::Submit(Submit { shard: self.shard, seq, entry }));
+    }
+
+    /// The next entry up to number `up_to_seq` that is now written, at `position`.
+    pub(super) fn next_written(&mut self, up_to_seq: u64, position: Position) -> Option<Submitted> {
+        let next = self.submitted.get_mut(self.written).filter(|next| next.seq <= up_to_seq)?;
+        next.position = position;
+        self.written += 1;
+        Some(*next)
+    }
+
+    /// The next entry up to number `up_to_seq` that is now synced.
+    pub(super) fn next_synced(&mut self, up_to_seq: u64) -> Option<Submitted> {
+        self.submitted.front().filter(|next| next.seq <= up_to_seq)?;
+        self.written = self.written.saturating_sub(1);
+        self.submitted.pop_front()
+    }
+
+    /// Whether the journal has synced everything.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.submitted.is_empty()
+    }
+
+    /// Hands `work` to a lane; `done` gets its result on the lane's driver.
+    pub(super) fn call<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce(&dyn Files, &OpenFiles) -> std::io::Result<T> + Send + 'static,
+        done: impl FnOnce(std::io::Result<T>) + Send + 'static,
+    ) {
+        let lane = match lane {
+            Lane::Writes => &self.parts.writes,
+            Lane::Syncs => &self.parts.syncs,
+        };
+        call(lane, self.parts.open.clone(), work, done);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lane {
+    Writes,
+    Syncs,
+}
+
+/// Hands `work` to a lane; `done` gets its result on the lane's driver.
+pub(super) fn call<T: Send + 'static>(
+    lane: &LaneRef,
+    open: Arc<OpenFiles>,
+    work: impl FnOnce(&dyn Files, &OpenFiles) -> std::io::Result<T> + Send + 'static,
+    done: impl FnOnce(std::io::Result<T>) + Send + 'static,
+) {
+    let (send, receive) = std::sync::mpsc::channel();
+    let op = Op::Call(Box::new(move |files| {
+        // The other end lives until the completion has run.
+        let _ = send.send(work(files, &open)?);
+        Ok(bytes::Bytes::new())
+    }));
+    lane.submit(
+        op,
+        Box::new(move |result| {
+            let lost = || std::io::Error::other("the lane has lost a result");
+            done(result.and_then(|_| receive.try_recv().map_err(|_| lost())));
+        }),
+    );
+}

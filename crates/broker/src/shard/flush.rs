@@ -1,0 +1,237 @@
+//! From memory to segments: which partition is written next, when files are synced, and how the journal is freed.
+//!
+//! One write of a few hundred KiB at a time for each directory and shard leaves the journal its latency. What is
+//! written is synced when there is enough of it that it pays, or when the journal wants its space back.
+
+use std::io;
+use std::sync::Arc;
+
+use protocol::ids::Offset;
+use storage::log::{PIECE_BYTES_MAX, SegmentSync, SegmentWrite};
+use storage::{PartitionKey, Position};
+
+use super::directory::{Lane, Meaning};
+use super::message::Done;
+use super::shard::Shard;
+
+/// Written and not synced bytes of a partition that are worth a sync of their own. It bounds what the page cache
+/// has to write back at once.
+const SYNC_BYTES: u64 = 4 << 20;
+
+/// A partition with no more than this to be synced is submitted to the journal again when the journal wants space:
+/// that shares a sync with everybody, where a file needs one of its own.
+const STRAGGLER_BYTES: u64 = 32 << 10;
+
+impl Shard {
+    /// Has the partition written out when its turn comes.
+    pub(super) fn queue_write(&mut self, key: PartitionKey) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        if !partition.queued
+            && let Some(directory) = self.directories.get_mut(partition.dir)
+        {
+            partition.queued = true;
+            directory.to_write.push_back(key);
+        }
+    }
+
+    /// Begins the next write of a directory if none is under way.
+    pub(super) fn write_next(&mut self, dir: usize) {
+        while let Some(directory) = self.directories.get_mut(dir) {
+            if directory.writing || directory.failed.is_some() || directory.full {
+                return;
+            }
+            let Some(key) = directory.to_write.pop_front() else { return };
+            let Some(partition) = self.partitions.get_mut(&key) else { continue };
+            partition.queued = false;
+            if partition.deleting.is_some() {
+                continue;
+            }
+            let Some(write) = partition.log.next_write() else {
+                self.sync_if_wanted(key);
+                continue;
+            };
+            directory.writing = true;
+            let write = Arc::new(write);
+            let work = write.clone();
+            let completion = self.completion(move |result| Done::Wrote { key, write, result });
+            if let Some(directory) = self.directories.get(dir) {
+                directory.call(Lane::Writes, move |files, open| work.run(files, open), completion);
+            }
+        }
+    }
+
+    pub(super) fn wrote(&mut self, key: PartitionKey, write: &SegmentWrite, result: io::Result<()>) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        let dir = partition.dir;
+        if let Some(directory) = self.directories.get_mut(dir) {
+            directory.writing = false;
+        }
+        if let Err(error) = result {
+            partition.log.write_failed();
+            return self.write_failed(key, dir, &error);
+        }
+        partition.log.wrote(write);
+        self.evictable.push_back(key);
+        let log = &partition.log;
+        let urgent = partition.sync_wanted || self.common.budget.is_tight() || self.stopping.is_some();
+        let more = log.unwritten_bytes() >= if urgent { 1 } else { PIECE_BYTES_MAX };
+        if more || log.has_unwritten_segment() {
+            self.queue_write(key);
+        }
+        self.sync_if_wanted(key);
+        self.rename_deleted(key);
+    }
+
+    fn write_failed(&mut self, key: PartitionKey, dir: usize, error: &io::Error) {
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        if !full {
+            return self.fail(dir, Arc::from(error.to_string()));
+        }
+        // What is in memory and in the journal is safe; the next tick looks whether there is space again.
+        self.queue_write(key);
+        if let Some(directory) = self.directories.get_mut(dir)
+            && !std::mem::replace(&mut directory.full, true)
+        {
+            tracing::error!(dir = %directory.parts.path.display(), "the disk is full, appends are refused: {error}");
+        }
+    }
+
+    /// Begins a sync of what is written, if it is time.
+    pub(super) fn sync_if_wanted(&mut self, key: PartitionKey) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        if partition.deleting.is_some() {
+            return;
+        }
+        let enough = partition.log.unsynced_bytes() >= SYNC_BYTES;
+        let all_written = partition.sync_wanted && !partition.queued;
+        if !enough && !all_written {
+            return;
+        }
+        let dir = partition.dir;
+        let Some(sync) = partition.log.next_sync() else {
+            if all_written && !partition.log.is_busy() && !partition.log.needs_sync() {
+                partition.sync_wanted = false;
+                self.release(dir);
+            }
+            return;
+        };
+        let sync = Arc::new(sync);
+        let work = sync.clone();
+        let completion = self.completion(move |result| Done::Synced { key, sync, result });
+        if let Some(directory) = self.directories.get(dir) {
+            directory.call(Lane::Syncs, move |files, open| work.run(files, open), completion);
+        }
+    }
+
+    pub(super) fn synced(&mut self, key: PartitionKey, sync: &SegmentSync, result: io::Result<()>) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        let dir = partition.dir;
+        if let Err(error) = result {
+            return self.fail(dir, Arc::from(error.to_string()));
+        }
+        partition.log.synced(sync);
+        let pressure = self.directories.get(dir).and_then(|directory| directory.pressure);
+        let needed = partition.log.oldest_needed();
+        let still_pressed = pressure.is_some_and(|pressure| needed.is_some_and(|oldest| oldest <= pressure));
+        if !still_pressed && self.stopping.is_none() {
+            partition.sync_wanted = false;
+        }
+        if partition.sync_wanted {
+            self.queue_write(key);
+        }
+        self.sync_if_wanted(key);
+        self.delete_segments(key);
+        self.rename_deleted(key);
+        self.release(dir);
+    }
+
+    /// The journal wants its space up to `free_up_to` back.
+    pub(super) fn press(&mut self, dir: usize, free_up_to: Position) {
+        self.adopt_strays();
+        let Some(directory) = self.directories.get_mut(dir) else { return };
+        directory.pressure = Some(free_up_to);
+        let mut pressed: Vec<_> = self
+            .partitions
+            .iter()
+            .filter(|(_, partition)| partition.dir == dir && partition.deleting.is_none())
+            .filter_map(|(key, partition)| Some((partition.log.oldest_needed()?, *key)))
+            .filter(|(oldest, _)| *oldest <= free_up_to)
+            .collect();
+        pressed.sort_unstable();
+        for (_, key) in pressed {
+            if !self.submit_again(dir, key) {
+                self.write_and_sync(key);
+            }
+        }
+        self.release(dir);
+    }
+
+    /// Puts the tail of a quiet partition at the head of the journal. False if it is not worth it or not possible.
+    fn submit_again(&mut self, dir: usize, key: PartitionKey) -> bool {
+        let Some(partition) = self.partitions.get_mut(&key) else { return true };
+        if partition.again {
+            return true;
+        }
+        let bytes = partition.log.unsynced_bytes() + partition.log.unwritten_bytes() as u64;
+        if bytes > STRAGGLER_BYTES {
+            return false;
+        }
+        let Some((entries, end)) = partition.log.again().filter(|(entries, _)| !entries.is_empty()) else {
+            return false;
+        };
+        partition.again = true;
+        partition.again_at = None;
+        let Some(directory) = self.directories.get_mut(dir) else { return true };
+        let last = entries.len() - 1;
+        for (index, entry) in entries.into_iter().enumerate() {
+            let end: Option<Offset> = (index == last).then_some(end);
+            directory.submit(entry, Meaning::Again { end });
+        }
+        true
+    }
+
+    pub(super) fn write_and_sync(&mut self, key: PartitionKey) {
+        if let Some(partition) = self.partitions.get_mut(&key) {
+            partition.sync_wanted = true;
+            self.queue_write(key);
+        }
+    }
+
+    /// Memory is short: everything that is only in memory and in the journal is to be written.
+    pub(super) fn write_out_all(&mut self) {
+        let waiting = self.partitions.iter().filter(|(_, partition)| !partition.queued);
+        let mut unwritten: Vec<_> = waiting
+            .filter(|(_, partition)| partition.log.unwritten_bytes() > 0)
+            .map(|(key, partition)| (partition.log.oldest_needed(), *key))
+            .collect();
+        unwritten.sort_unstable();
+        for (_, key) in unwritten {
+            self.queue_write(key);
+        }
+    }
+
+    /// Drops batches that are in segments until memory is no longer full.
+    pub(super) fn evict(&mut self) {
+        while self.common.budget.is_full() {
+            let Some(key) = self.evictable.pop_front() else { break };
+            let Some(partition) = self.partitions.get_mut(&key) else { continue };
+            let mut freed = 0;
+            while freed < PIECE_BYTES_MAX {
+                match partition.log.evict_one() {
+                    0 => break,
+                    bytes => freed += bytes,
+                }
+            }
+            Self::count_memory(&self.common.budget, partition);
+        }
+        if self.common.budget.is_exhausted() && !self.parked.is_empty() && !self.asked_peers {
+            self.asked_peers = true;
+            for (index, peer) in self.peers.iter().enumerate() {
+                if index != self.index {
+                    // It may have ended.
+                    let _ = peer.send(super::message::Message::Evict);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What time brings: retention, expired producers, deletions whose delay is over, disks that are full, and the stop.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use host::Instant;
+use storage::PartitionKey;
+use storage::journal::{Body, ToCommitter};
+use storage::log::DeletedFiles;
+
+use super::directory::{Lane, Meaning};
+use super::message::Done;
+use super::shard::Shard;
+
+/// Files that have their last name and are to go.
+#[derive(Debug)]
+pub(super) enum Removal {
+    Files(DeletedFiles),
+    Directory(PathBuf),
+}
+
+/// Removals by the time when they are due.
+#[derive(Debug, Default)]
+pub(super) struct Removals {
+    next: u64,
+    due: BTreeMap<(Instant, u64), (usize, Removal)>,
+}
+
+impl Removals {
+    pub(super) fn push(&mut self, at: Instant, dir: usize, removal: Removal) {
+        self.next += 1;
+        self.due.insert((at, self.next), (dir, removal));
+    }
+
+    fn pop(&mut self, now: Instant) -> Option<(usize, Removal)> {
+        let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
+        Some(first.remove())
+    }
+}
+
+impl Shard {
+    pub(super) fn tick(&mut self, now: Instant) {
+        while let Some((dir, removal)) = self.removals.pop(now) {
+            self.remove(dir, removal);
+        }
+        if now >= self.next_retention {
+            self.next_retention = now.after(self.common.retention_check_interval);
+            self.retain();
+        }
+        for dir in 0..self.directories.len() {
+            self.release(dir);
+            self.measure_space(dir);
+        }
+    }
+
+    fn retain(&mut self) {
+        let now_ms = self.host.clock.wall_ms();
+        let expiration_ms = i64::try_from(self.common.producer_id_expiration_ms).unwrap_or(i64::MAX);
+        let keys: Vec<PartitionKey> = self.partitions.keys().copied().collect();
+        for key in keys {
+            let Some(partition) = self.partitions.get_mut(&key) else { continue };
+            if partition.deleting.is_some() {
+                continue;
+            }
+            partition.log.expire_producers(now_ms.saturating_sub(expiration_ms));
+            let dir = partition.dir;
+            let Some(entry) = partition.log.retain(now_ms) else {
+                self.delete_segments(key);
+                continue;
+            };
+            let Body::LogStart { offset } = entry.body else { continue };
+            let topic = partition.log.topic();
+            tracing::info!(%topic, partition = key.partition, "retention: the log starts at {offset} now");
+            if let Some(directory) = self.directories.get_mut(dir) {
+                directory.submit(entry, Meaning::LogStart { offset });
+            }
+            // A segment goes only when it is whole on disk: no truth is spread over two places then.
+            self.write_and_sync(key);
+        }
+    }
+
+    /// Deletes the segments of a partition that are below its log start.
+    pub(super) fn delete_segments(&mut self, key: PartitionKey) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        let Some(delete) = partition.log.next_delete() else { return };
+        let (dir, delay_ms) = (partition.dir, partition.log.config().file_delete_delay_ms);
+        let completion = self.completion(move |result| Done::SegmentsDeleted { dir, delay_ms, result });
+        if let Some(directory) = self.directories.get(dir) {
+            directory.call(Lane::Writes, move |files, open| delete.run(files, open), completion);
+        }
+    }
+
+    pub(super) fn segments_deleted(&mut self, dir: usize, delay_ms: u64, result: io::Result<DeletedFiles>) {
+        match result {
+            Ok(files) if files.is_empty() => {}
+            Ok(files) => {
+                let at = self.host.now().after(Duration::from_millis(delay_ms));
+                self.removals.push(at, dir, Removal::Files(files));
+            }
+            // They are no longer part of the log; the next start removes them.
+            Err(error) => tracing::warn!("could not rename the files of a deleted segment: {error}"),
+        }
+    }
+
+    fn remove(&mut self, dir: usize, removal: Removal) {
+        let Some(directory) = self.directories.get(dir) else { return };
+        directory.call(
+            Lane::Writes,
+            move |files, _| match removal {
+                Removal::Files(deleted) => deleted.remove(files),
+                Removal::Directory(path) => files.remove_dir_all(&path),
+            },
+            |result| {
+                if let Err(error) = result {
+                    // The next start removes what has such a name.
+                    tracing::warn!("could not remove deleted files: {error}");
+                }
+            },
+        );
+    }
+
+    /// One shard looks after each directory's free space; all of them hear of it.
+    fn measure_space(&mut self, dir: usize) {
+        let Some(directory) = self.directories.get(dir).filter(|directory| directory.failed.is_none()) else {
+            return;
+        };
+        let path = directory.parts.path.clone();
+        let completion = self.completion(move |result| Done::Space { dir, result });
+        directory.call(Lane::Writes, move |files, _| Ok(files.space(&path)?.available_bytes), completion);
+    }
+
+    pub(super) fn space(&mut self, dir: usize, result: io::Result<u64>) {
+        let reserve = self.common.disk_reserve_bytes;
+        let Some(directory) = self.directories.get_mut(dir) else { return };
+        let Ok(available) = result else { return };
+        let full = available < reserve;
+        if full == directory.full {
+            return;
+        }
+        directory.full = full;
+        let path = directory.parts.path.display();
+        if full {
+            tracing::error!(dir = %path, "{available} bytes are free, less than the reserve of {reserve}: appends are refused");
+        } else {
+            tracing::info!(dir = %path, "{available} bytes are free: appends are taken again");
+        }
+    }
+
+    /// Writes out and syncs everything; when that is done, tells the committers and ends the shard.
+    pub(super) fn go_on_stopping(&mut self) {
+        self.adopt_strays();
+        while let Some(request) = self.parked.pop_front() {
+            let refusals = request.appends.iter().map(|append| (append.key, Err(super::stopped())));
+            // The asker may be gone.
+            let _ = request.reply.send(refusals.collect());
+        }
+        let keys: Vec<PartitionKey> = self.partitions.keys().copied().collect();
+        for key in keys {
+            self.write_and_sync(key);
+        }
+        let clean = |dir: &super::directory::Directory| dir.is_quiet() && !dir.writing;
+        let failed: Vec<bool> = self.directories.iter().map(|dir| dir.failed.is_some()).collect();
+        let works = |dir: usize| !failed.get(dir).copied().unwrap_or(true);
+        let quiet = self.directories.iter().all(|dir| dir.failed.is_some() || clean(dir));
+        let written = self.partitions.values().filter(|partition| works(partition.dir)).all(|partition| {
+            let log = &partition.log;
+            partition.deleting.is_none() && log.unwritten_bytes() == 0 && !log.needs_sync() && !log.is_busy()
+        });
+        let full = self.directories.iter().any(|dir| dir.full);
+        if !quiet || (!written && !full) {
+            return;
+        }
+        for dir in 0..self.directories.len() {
+            if works(dir) {
+                self.send_checkpoint(dir);
+                if let Some(directory) = self.directories.get(dir) {
+                    (directory.parts.committer)(ToCommitter::Stopped { shard: self.index });
+                }
+            }
+        }
+        self.ended = true;
+    }
+}

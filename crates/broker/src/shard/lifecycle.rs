@@ -1,0 +1,223 @@
+//! Partitions come, get leaders and configurations, and go.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use protocol::ErrorCode;
+use protocol::ids::LeaderEpoch;
+use storage::log::Recovered;
+use storage::segment::names::{METADATA_FILE, deleted_dir, partition_metadata};
+use storage::{Log, LogConfig, PartitionKey};
+
+use super::api::{PartitionSpec, Refusal};
+use super::directory::{Lane, Meaning};
+use super::housekeeping::Removal;
+use super::message::{Done, Reply};
+use super::partition::Partition;
+use super::shard::{Shard, storage_error};
+
+impl Shard {
+    pub(super) fn open(&mut self, spec: PartitionSpec, reply: Reply<()>) {
+        match self.open_log(&spec) {
+            Ok(()) => self.lead(spec.key, spec.leader_epoch, reply),
+            // The asker may be gone.
+            Err(refusal) => drop(reply.send(Err(refusal))),
+        }
+    }
+
+    fn open_log(&mut self, spec: &PartitionSpec) -> Result<(), Refusal> {
+        if self.stopping.is_some() {
+            return Err(super::stopped());
+        }
+        if let Some(why) = self.broken.get(&spec.key) {
+            return Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why.clone()) });
+        }
+        let random = self.host.rng.next_u64();
+        if let Some(partition) = self.partitions.get_mut(&spec.key) {
+            partition.log.configure(spec.config.clone(), random);
+            return Ok(());
+        }
+        if let Some((dir, recovered)) = self.found.remove(&spec.key) {
+            self.adopt(dir, recovered, spec.config.clone());
+            return Ok(());
+        }
+        let dir = self.choose_directory()?;
+        let Some(directory) = self.directories.get_mut(dir) else { return Err(super::stopped()) };
+        let now_ms = self.host.clock.wall_ms();
+        let path = directory.parts.path.clone();
+        let (log, entry) =
+            Log::create(spec.key, spec.topic.clone(), &path, spec.config.clone(), random, now_ms);
+        directory.submit(entry, Meaning::Create);
+        let path = log.dir().to_path_buf();
+        let text = partition_metadata(spec.key.topic_id);
+        let key = spec.key;
+        let make = move |files: &dyn host::Files, _: &storage::segment::OpenFiles| {
+            files.create_dir_all(&path)?;
+            files.replace(&path.join(METADATA_FILE), text.as_bytes())
+        };
+        self.partitions.insert(key, Partition::new(log, dir));
+        let completion = self.completion(move |result| Done::Made { key, result });
+        if let Some(directory) = self.directories.get(dir) {
+            directory.call(Lane::Writes, make, completion);
+        }
+        Ok(())
+    }
+
+    /// Among the directories that work, the one with the fewest partitions, as Kafka does.
+    fn choose_directory(&self) -> Result<usize, Refusal> {
+        let working = self.directories.iter().enumerate().filter(|(_, dir)| dir.failed.is_none());
+        let counts = working.map(|(index, _)| {
+            let count = self.common.partitions.get(index).map_or(0, |count| count.load(Ordering::Relaxed));
+            (count, index)
+        });
+        let Some((_, index)) = counts.min() else { return Err(storage_error("no log directory is left")) };
+        if let Some(count) = self.common.partitions.get(index) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(index)
+    }
+
+    /// Makes a log of what was found on disk.
+    pub(super) fn adopt(&mut self, dir: usize, recovered: Recovered, config: Arc<LogConfig>) {
+        let log = Log::open(recovered, config, self.host.rng.next_u64(), self.host.clock.wall_ms());
+        let key = log.key();
+        let mut partition = Partition::new(log, dir);
+        Self::count_memory(&self.common.budget, &mut partition);
+        self.partitions.insert(key, partition);
+        self.queue_write(key);
+    }
+
+    /// Makes logs of all that was found on disk, whether metadata knows them or not: a stray partition is kept, but it
+    /// must not hold the journal back.
+    pub(super) fn adopt_strays(&mut self) {
+        while let Some((key, (dir, recovered))) = self.found.pop_first() {
+            let (topic, partition) = (recovered.state().topic.clone(), key.partition);
+            tracing::info!(%topic, partition, id = %key.topic_id, "a partition on disk that metadata has not asked for");
+            self.adopt(dir, recovered, Arc::default());
+        }
+    }
+
+    pub(super) fn adopt_broken(&self) {
+        for (key, why) in &self.broken {
+            tracing::error!(%key, "a partition cannot be served: {why}");
+        }
+    }
+
+    pub(super) fn made(&mut self, key: PartitionKey, result: io::Result<()>) {
+        if let (Err(error), Some(partition)) = (result, self.partitions.get(&key)) {
+            // The first write to a segment tries again, and has the consequences.
+            tracing::warn!(dir = %partition.log.dir().display(), "could not make a partition's directory: {error}");
+        }
+    }
+
+    pub(super) fn lead(&mut self, key: PartitionKey, leader_epoch: LeaderEpoch, reply: Reply<()>) {
+        let partition = match self.partition(&key) {
+            Ok(partition) => partition,
+            Err(refusal) => return drop(reply.send(Err(refusal))),
+        };
+        let dir = partition.dir;
+        match partition.log.lead(leader_epoch) {
+            Some(entry) => {
+                partition.opening.push((leader_epoch, reply));
+                partition.wake();
+                if let Some(directory) = self.directories.get_mut(dir) {
+                    directory.submit(entry, Meaning::Opened { epoch: leader_epoch });
+                }
+            }
+            None if partition.opening.iter().any(|(epoch, _)| *epoch >= leader_epoch) => {
+                partition.opening.push((leader_epoch, reply));
+            }
+            None => drop(reply.send(Ok(()))),
+        }
+    }
+
+    pub(super) fn configure(&mut self, key: PartitionKey, config: Arc<LogConfig>, reply: Reply<()>) {
+        let random = self.host.rng.next_u64();
+        let result = self.partition(&key).map(|partition| {
+            let before = partition.log.high_watermark();
+            partition.log.configure(config, random);
+            let gained = partition.log.bytes_between(before, partition.log.high_watermark());
+            partition.gained(gained);
+        });
+        if let Some(partition) = self.partitions.get_mut(&key) {
+            partition.answer(&mut self.groups);
+        }
+        drop(reply.send(result));
+    }
+
+    pub(super) fn delete(&mut self, key: PartitionKey, reply: Reply<()>) {
+        if let Some((dir, recovered)) = self.found.remove(&key) {
+            self.adopt(dir, recovered, Arc::default());
+        }
+        let Some(partition) = self.partitions.get_mut(&key) else {
+            return drop(reply.send(Err(ErrorCode::UnknownTopicOrPartition.into())));
+        };
+        if let Some(replies) = &mut partition.deleting {
+            return replies.push(reply);
+        }
+        partition.refuse_all(&mut self.groups, &ErrorCode::UnknownTopicOrPartition.into());
+        partition.deleting = Some(vec![reply]);
+        let entry = partition.log.delete();
+        let dir = partition.dir;
+        if let Some(directory) = self.directories.get_mut(dir) {
+            directory.submit(entry, Meaning::Delete);
+        }
+    }
+
+    /// Renames the directory of a partition whose deletion the journal has synced, once no lane works in it.
+    pub(super) fn rename_deleted(&mut self, key: PartitionKey) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        if partition.deleting.is_none() || !partition.deleted || partition.log.is_busy() || partition.renaming
+        {
+            return;
+        }
+        partition.renaming = true;
+        let from = partition.log.dir().to_path_buf();
+        let delay_ms = partition.log.config().file_delete_delay_ms;
+        let topic = partition.log.topic().clone();
+        let dir = partition.dir;
+        let Some(directory) = self.directories.get(dir) else { return };
+        let to = deleted_dir(&directory.parts.path, &topic, &key);
+        let completion = self.completion(move |result| Done::PartitionDeleted { key, delay_ms, result });
+        let rename = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
+            open.forget_dir(&from);
+            match files.rename(&from, &to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(to),
+            }
+        };
+        directory.call(Lane::Writes, rename, completion);
+    }
+
+    pub(super) fn partition_deleted(
+        &mut self,
+        key: PartitionKey,
+        delay_ms: u64,
+        result: io::Result<PathBuf>,
+    ) {
+        let Some(mut partition) = self.partitions.remove(&key) else { return };
+        self.common.budget.change(partition.counted, 0);
+        if let Some(count) = self.common.partitions.get(partition.dir) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(directory) = self.directories.get_mut(partition.dir) {
+            directory.removed.push(key);
+        }
+        match result {
+            Ok(path) => {
+                let at = self.host.now().after(Duration::from_millis(delay_ms));
+                self.removals.push(at, partition.dir, Removal::Directory(path));
+            }
+            // It is not part of the log any more; the next start finds it and tries again.
+            Err(error) => {
+                tracing::warn!(%key, "could not rename the directory of a deleted partition: {error}")
+            }
+        }
+        for reply in partition.deleting.take().into_iter().flatten() {
+            drop(reply.send(Ok(())));
+        }
+    }
+}

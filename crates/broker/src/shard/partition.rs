@@ -1,0 +1,141 @@
+//! [`Partition`]: a log and those who wait for it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use protocol::ErrorCode;
+use protocol::ids::{LeaderEpoch, Offset};
+use storage::{Log, Position};
+
+use super::api::{Appended, ReadWaiter, Refusal};
+use super::groups::{Groups, Place};
+use super::message::Reply;
+
+/// Lists of waiting readers are looked through for those that have gone away when they reach this length.
+const READERS_TIDY: usize = 64;
+
+/// An append that is answered when the log has come as far as `end`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) end: Offset,
+    pub(super) place: Place,
+    pub(super) appended: Appended,
+}
+
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) log: Log,
+    /// Index of its directory.
+    pub(super) dir: usize,
+    /// Answered when written, by growing `end`.
+    pub(super) written: VecDeque<Waiting>,
+    /// Answered when the high watermark has passed them, by growing `end`.
+    pub(super) committed: VecDeque<Waiting>,
+    readers: Vec<Arc<ReadWaiter>>,
+    readers_tidy: usize,
+    /// Asked for until its epoch is synced.
+    pub(super) opening: Vec<(LeaderEpoch, Reply<()>)>,
+    /// Asked for until the directory has got its last name.
+    pub(super) deleting: Option<Vec<Reply<()>>>,
+    /// Memory that the budget knows of.
+    pub(super) counted: usize,
+    /// It stands in its directory's list of partitions to write.
+    pub(super) queued: bool,
+    /// A sync is wanted as soon as everything is written.
+    pub(super) sync_wanted: bool,
+    /// Its batches have been submitted again and are not synced yet.
+    pub(super) again: bool,
+    /// Where the first of them was written.
+    pub(super) again_at: Option<Position>,
+    /// The journal has synced its deletion.
+    pub(super) deleted: bool,
+    /// Its directory is getting its last name.
+    pub(super) renaming: bool,
+}
+
+impl Partition {
+    pub(super) fn new(log: Log, dir: usize) -> Self {
+        Self {
+            log,
+            dir,
+            written: VecDeque::new(),
+            committed: VecDeque::new(),
+            readers: Vec::new(),
+            readers_tidy: READERS_TIDY,
+            opening: Vec::new(),
+            deleting: None,
+            counted: 0,
+            queued: false,
+            sync_wanted: false,
+            again: false,
+            again_at: None,
+            deleted: false,
+            renaming: false,
+        }
+    }
+
+    /// Answers everybody whose `end` has been reached.
+    pub(super) fn answer(&mut self, groups: &mut Groups) {
+        let log_start_offset = self.log.log_start();
+        let ends = [self.log.written_end(), self.log.high_watermark()];
+        for (waiting, reached) in [&mut self.written, &mut self.committed].into_iter().zip(ends) {
+            while let Some(next) = waiting.front().copied().filter(|next| next.end <= reached) {
+                waiting.pop_front();
+                groups.answer(next.place, Ok(Appended { log_start_offset, ..next.appended }));
+            }
+        }
+    }
+
+    /// Puts an append in its place among those that wait. Most come last; a duplicate waits where its original does.
+    pub(super) fn wait(queue: &mut VecDeque<Waiting>, waiting: Waiting) {
+        let index = match queue.back() {
+            Some(last) if last.end > waiting.end => queue.partition_point(|other| other.end <= waiting.end),
+            _ => queue.len(),
+        };
+        queue.insert(index, waiting);
+    }
+
+    /// Tells everybody who waits for an append why it will never be done.
+    pub(super) fn refuse_all(&mut self, groups: &mut Groups, refusal: &Refusal) {
+        for waiting in self.written.drain(..).chain(self.committed.drain(..)) {
+            groups.answer(waiting.place, Err(refusal.clone()));
+        }
+        for (_, reply) in self.opening.drain(..) {
+            // The asker may be gone.
+            let _ = reply.send(Err(refusal.clone()));
+        }
+        self.wake();
+    }
+
+    pub(super) fn register(&mut self, waiter: &Arc<ReadWaiter>) {
+        if self.readers.len() >= self.readers_tidy {
+            // Nobody else holds the ones whose request has been answered.
+            self.readers.retain(|reader| Arc::strong_count(reader) > 1);
+            self.readers_tidy = (self.readers.len() * 2).max(READERS_TIDY);
+        }
+        self.readers.push(waiter.clone());
+    }
+
+    /// Readers have `bytes` more.
+    pub(super) fn gained(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.readers.retain(|reader| !reader.gained(bytes));
+        }
+    }
+
+    /// Readers must look again.
+    pub(super) fn wake(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.wake();
+        }
+    }
+
+    /// Compares what a client believes of the leadership with what is so.
+    pub(super) fn check_epoch(&self, believed: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
+        match believed.and_then(LeaderEpoch::known) {
+            Some(believed) if believed < self.log.leader_epoch() => Err(ErrorCode::FencedLeaderEpoch),
+            Some(believed) if believed > self.log.leader_epoch() => Err(ErrorCode::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+}

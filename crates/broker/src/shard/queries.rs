@@ -1,0 +1,132 @@
+//! Questions about offsets and epochs.
+
+use std::io;
+
+use protocol::ErrorCode;
+use protocol::ids::{LeaderEpoch, Offset};
+use storage::PartitionKey;
+use storage::log::{Found, Search};
+
+use super::api::{EpochEnd, OffsetFound, OffsetQuery, PartitionStatus, Refusal};
+use super::directory::call;
+use super::message::{Done, Reply};
+use super::shard::Shard;
+
+const NOTHING: OffsetFound =
+    OffsetFound { offset: Offset::NONE, timestamp_ms: -1, leader_epoch: LeaderEpoch::NONE };
+
+impl Shard {
+    pub(super) fn offset(
+        &mut self,
+        key: PartitionKey,
+        query: OffsetQuery,
+        current_leader_epoch: Option<LeaderEpoch>,
+        reply: Reply<OffsetFound>,
+    ) {
+        let timestamp_ms = match self.known_offset(&key, query, current_leader_epoch) {
+            Ok(Answer::Offset(found)) => return drop(reply.send(Ok(found))),
+            Err(refusal) => return drop(reply.send(Err(refusal))),
+            Ok(Answer::FirstAt { timestamp_ms }) => timestamp_ms,
+        };
+        let Some(partition) = self.partitions.get(&key) else { return };
+        match partition.log.find(timestamp_ms) {
+            Search::Done(found) => self.found(key, timestamp_ms, reply, Ok(found)),
+            Search::Cold(search) => {
+                let completion =
+                    self.completion(move |result| Done::Found { key, timestamp_ms, reply, result });
+                let work = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
+                    search.run(files, open)
+                };
+                call(&self.reads_lane, self.open.clone(), work, completion);
+            }
+        }
+    }
+
+    fn known_offset(
+        &mut self,
+        key: &PartitionKey,
+        query: OffsetQuery,
+        current_leader_epoch: Option<LeaderEpoch>,
+    ) -> Result<Answer, Refusal> {
+        let partition = self.partition(key)?;
+        partition.check_epoch(current_leader_epoch)?;
+        let log = &partition.log;
+        let at =
+            |offset, leader_epoch| Answer::Offset(OffsetFound { offset, timestamp_ms: -1, leader_epoch });
+        Ok(match query {
+            OffsetQuery::Earliest => {
+                at(log.log_start(), log.epochs().at(log.log_start()).unwrap_or(LeaderEpoch::NONE))
+            }
+            OffsetQuery::Latest { .. } => at(log.high_watermark(), log.leader_epoch()),
+            OffsetQuery::MaxTimestamp => match log.max_timestamp_ms() {
+                timestamp_ms if timestamp_ms < 0 => Answer::Offset(NOTHING),
+                timestamp_ms => Answer::FirstAt { timestamp_ms },
+            },
+            OffsetQuery::AtTimestamp { timestamp_ms } => Answer::FirstAt { timestamp_ms },
+        })
+    }
+
+    /// The end of a search, in files if it had to look there.
+    pub(super) fn found(
+        &mut self,
+        key: PartitionKey,
+        timestamp_ms: i64,
+        reply: Reply<OffsetFound>,
+        result: io::Result<Option<Found>>,
+    ) {
+        let answer = match (self.partition(&key), result) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(partition), Ok(found)) => {
+                let log = &partition.log;
+                let found = found.or_else(|| log.find_in_memory(timestamp_ms));
+                let visible = found.filter(|found| found.offset < log.high_watermark());
+                Ok(visible.map_or(NOTHING, |found| OffsetFound {
+                    offset: found.offset,
+                    timestamp_ms: found.timestamp_ms,
+                    leader_epoch: found.leader_epoch,
+                }))
+            }
+            (Ok(_), Err(error)) => {
+                tracing::error!(%key, timestamp_ms, "could not search segments: {error}");
+                Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(error.to_string()) })
+            }
+        };
+        // The asker may be gone.
+        let _ = reply.send(answer);
+    }
+
+    pub(super) fn epoch_end(
+        &mut self,
+        key: PartitionKey,
+        leader_epoch: LeaderEpoch,
+        current_leader_epoch: Option<LeaderEpoch>,
+    ) -> Result<EpochEnd, Refusal> {
+        let partition = self.partition(&key)?;
+        partition.check_epoch(current_leader_epoch)?;
+        let end = partition.log.epoch_end(leader_epoch);
+        Ok(end.map_or(EpochEnd { leader_epoch: LeaderEpoch::NONE, end_offset: Offset::NONE }, |end| {
+            EpochEnd { leader_epoch: end.epoch, end_offset: end.start }
+        }))
+    }
+
+    pub(super) fn status(&mut self, key: PartitionKey) -> Result<PartitionStatus, Refusal> {
+        let log = &self.partition(&key)?.log;
+        Ok(PartitionStatus {
+            leader_epoch: log.leader_epoch(),
+            log_start_offset: log.log_start(),
+            synced_end: log.synced_end(),
+            high_watermark: log.high_watermark(),
+            log_end_offset: log.log_end(),
+            size_bytes: log.size_bytes(),
+        })
+    }
+}
+
+/// What can be said without a look at records.
+enum Answer {
+    Offset(OffsetFound),
+    /// The first record at or after this time is what was asked for.
+    FirstAt {
+        timestamp_ms: i64,
+    },
+}

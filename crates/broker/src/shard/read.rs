@@ -1,0 +1,152 @@
+//! Reads of a shard: at once out of memory, or one file after the other through a lane.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use protocol::ids::{LeaderEpoch, Offset};
+use protocol::wire::Extern;
+use protocol::{ErrorCode, RecordSet};
+use storage::PartitionKey;
+use storage::log::{ColdRegion, ReadPlan};
+use tokio::sync::oneshot;
+
+use super::api::{EpochEnd, Read, ReadBatch, ReadReply};
+use super::directory::call;
+use super::message::{Done, ReadDone};
+use super::partition::Partition;
+use super::shard::Shard;
+
+/// Reads that wait for a file.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    next: u64,
+    waiting: BTreeMap<u64, Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    batch: ReadBatch,
+    /// In the order of the batch; the first one without a reply is the one that is being read.
+    replies: Vec<ReadReply>,
+    reply: oneshot::Sender<ReadDone>,
+}
+
+impl Pending {
+    fn push(&mut self, reply: ReadReply) {
+        let bytes = reply.records.len();
+        self.batch.bytes_max = self.batch.bytes_max.saturating_sub(bytes);
+        self.batch.at_least_one &= bytes == 0;
+        self.replies.push(reply);
+    }
+}
+
+impl Shard {
+    pub(super) fn read(&mut self, batch: ReadBatch, reply: oneshot::Sender<ReadDone>) {
+        if let Some(waiter) = &batch.waiter {
+            for read in &batch.reads {
+                if let Some(partition) = self.partitions.get_mut(&read.key) {
+                    partition.register(waiter);
+                }
+            }
+        }
+        let replies = Vec::with_capacity(batch.reads.len());
+        self.go_on_reading(Pending { batch, replies, reply });
+    }
+
+    /// Reads one partition after the other, up to the end or to one that is in a file.
+    fn go_on_reading(&mut self, mut pending: Pending) {
+        while let Some(read) = pending.batch.reads.get(pending.replies.len()).cloned() {
+            let bytes_max = read.bytes_max.min(pending.batch.bytes_max);
+            let at_least_one = pending.batch.at_least_one;
+            let planned = match self.partition(&read.key) {
+                Ok(partition) => plan(partition, &read, bytes_max, at_least_one),
+                Err(refusal) => Err(Box::new(ReadReply::refused(read.key, refusal.code))),
+            };
+            match planned {
+                Ok(ReadPlan::Now(records)) => {
+                    let reply = self.reply(read.key, records);
+                    pending.push(reply);
+                }
+                Ok(ReadPlan::Cold(cold)) => {
+                    let id = self.reads.next;
+                    self.reads.next += 1;
+                    self.reads.waiting.insert(id, pending);
+                    let completion = self.completion(move |result| Done::Read { read: id, result });
+                    let work = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
+                        cold.run(files, open)
+                    };
+                    return call(&self.reads_lane, self.open.clone(), work, completion);
+                }
+                Err(reply) => pending.push(*reply),
+            }
+        }
+        // The asker may be gone.
+        let _ = pending.reply.send(ReadDone { replies: pending.replies });
+    }
+
+    pub(super) fn read_done(&mut self, read: u64, result: io::Result<ColdRegion>) {
+        let Some(mut pending) = self.reads.waiting.remove(&read) else { return };
+        let Some(read) = pending.batch.reads.get(pending.replies.len()).cloned() else { return };
+        let reply = match result {
+            Ok(ColdRegion { file, position, len }) => {
+                let mut records = RecordSet::new();
+                records.push_extern(Extern { handle: Arc::new(file), offset: position, len });
+                self.reply(read.key, records)
+            }
+            Err(error) => self.failed_read(&read, &error),
+        };
+        pending.push(reply);
+        self.go_on_reading(pending);
+    }
+
+    fn failed_read(&mut self, read: &Read, error: &io::Error) -> ReadReply {
+        let start = self.partitions.get(&read.key).map(|partition| partition.log.log_start());
+        // Retention may have been faster than the lane.
+        if start.is_some_and(|start| read.offset < start) {
+            return ReadReply::refused(read.key, ErrorCode::OffsetOutOfRange);
+        }
+        tracing::error!(key = %read.key, offset = read.offset.0, "could not read a segment: {error}");
+        ReadReply::refused(read.key, ErrorCode::KafkaStorageError)
+    }
+
+    fn reply(&mut self, key: PartitionKey, records: RecordSet) -> ReadReply {
+        match self.partition(&key) {
+            Ok(partition) => ReadReply { records, ..empty(partition, key) },
+            Err(refusal) => ReadReply::refused(key, refusal.code),
+        }
+    }
+}
+
+fn empty(partition: &Partition, key: PartitionKey) -> ReadReply {
+    ReadReply {
+        key,
+        error: ErrorCode::None,
+        high_watermark: partition.log.high_watermark(),
+        last_stable_offset: partition.log.high_watermark(),
+        log_start_offset: partition.log.log_start(),
+        diverging: None,
+        records: RecordSet::new(),
+    }
+}
+
+/// How to answer a read, or the answer if there is nothing to read.
+fn plan(
+    partition: &Partition,
+    read: &Read,
+    bytes_max: usize,
+    at_least_one: bool,
+) -> Result<ReadPlan, Box<ReadReply>> {
+    let refused = |code| Box::new(ReadReply::refused(read.key, code));
+    partition.check_epoch(read.current_leader_epoch).map_err(refused)?;
+    if let Some(last) = read.last_fetched_epoch.and_then(LeaderEpoch::known) {
+        let end = partition.log.epoch_end(last).ok_or_else(|| refused(ErrorCode::OffsetOutOfRange))?;
+        if end.epoch < last || end.start < read.offset {
+            let diverging = Some(EpochEnd { leader_epoch: end.epoch, end_offset: end.start });
+            return Err(Box::new(ReadReply { diverging, ..empty(partition, read.key) }));
+        }
+    }
+    let limit: Offset = partition.log.high_watermark();
+    let plan = partition.log.read(read.offset, limit, bytes_max, at_least_one);
+    plan.map_err(|_| refused(ErrorCode::OffsetOutOfRange))
+}

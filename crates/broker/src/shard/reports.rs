@@ -1,0 +1,158 @@
+//! What the journal has done, and what follows from it.
+
+use std::sync::Arc;
+
+use storage::Position;
+use storage::journal::{CheckpointPart, Released, Report, ToCommitter};
+use storage::log::PIECE_BYTES_MAX;
+
+use super::directory::{Meaning, Submitted};
+use super::shard::{Shard, storage_error};
+
+impl Shard {
+    pub(super) fn report(&mut self, report: Report) {
+        match report {
+            Report::Written { dir, up_to_seq, position } => self.journal_wrote(dir, up_to_seq, position),
+            Report::Synced { dir, up_to_seq } => self.journal_synced(dir, up_to_seq),
+            Report::RingPressure { dir, free_up_to } => self.press(dir, free_up_to),
+            Report::CheckpointWanted { dir } => self.send_checkpoint(dir),
+            Report::Failed { dir, error } => self.fail(dir, error),
+        }
+    }
+
+    fn journal_wrote(&mut self, dir: usize, up_to_seq: u64, position: Position) {
+        let Some(directory) = self.directories.get_mut(dir) else { return };
+        while let Some(entry) = directory.next_written(up_to_seq, position) {
+            let Some(partition) = self.partitions.get_mut(&entry.key) else { continue };
+            match entry.meaning {
+                Meaning::Append { end } => {
+                    partition.log.journal_wrote(end, position);
+                    partition.answer(&mut self.groups);
+                }
+                Meaning::Again { .. } => {
+                    partition.again_at.get_or_insert(position);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn journal_synced(&mut self, dir: usize, up_to_seq: u64) {
+        while let Some(entry) = self.directories.get_mut(dir).and_then(|dir| dir.next_synced(up_to_seq)) {
+            self.entry_synced(dir, entry);
+        }
+    }
+
+    fn entry_synced(&mut self, dir: usize, entry: Submitted) {
+        let key = entry.key;
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        match entry.meaning {
+            Meaning::Append { end } => {
+                let gained = partition.log.journal_synced(end);
+                partition.gained(gained);
+                partition.answer(&mut self.groups);
+                if partition.log.unwritten_bytes() >= PIECE_BYTES_MAX || partition.log.has_unwritten_segment()
+                {
+                    self.queue_write(key);
+                }
+            }
+            Meaning::Again { end: None } => {}
+            Meaning::Again { end: Some(end) } => {
+                partition.again = false;
+                if let Some(position) = partition.again_at.take() {
+                    partition.log.journal_moved(end, position);
+                }
+                self.release(dir);
+            }
+            Meaning::LogStart { offset } => {
+                partition.log.log_start_synced(offset);
+                self.delete_segments(key);
+            }
+            Meaning::Opened { epoch } => {
+                let (done, rest) = partition.opening.drain(..).partition(|(asked, _)| *asked <= epoch);
+                partition.opening = rest;
+                let done: Vec<_> = done;
+                for (_, reply) in done {
+                    // The asker may be gone.
+                    let _ = reply.send(Ok(()));
+                }
+            }
+            Meaning::Create => {}
+            Meaning::Delete => {
+                partition.deleted = true;
+                self.rename_deleted(key);
+            }
+        }
+    }
+
+    /// What this shard needs of a directory's journal.
+    fn oldest_needed(&self, dir: usize) -> Option<Position> {
+        let here = self.partitions.values().filter(|partition| partition.dir == dir && !partition.deleted);
+        here.filter_map(|partition| partition.log.oldest_needed()).min()
+    }
+
+    /// Tells the committer what is no longer needed, if that is more than before; while it presses, only when all
+    /// that it asked for is free.
+    pub(super) fn release(&mut self, dir: usize) {
+        if !self.found.is_empty() {
+            return;
+        }
+        let oldest_needed = self.oldest_needed(dir);
+        let (shard, Some(directory)) = (self.index, self.directories.get_mut(dir)) else { return };
+        if let Some(pressure) = directory.pressure {
+            if oldest_needed.is_some_and(|oldest| oldest <= pressure) {
+                return;
+            }
+            directory.pressure = None;
+        } else if directory.released == Some(oldest_needed) {
+            return;
+        }
+        directory.released = Some(oldest_needed);
+        (directory.parts.committer)(ToCommitter::Released(Released { shard, oldest_needed }));
+    }
+
+    pub(super) fn send_checkpoint(&mut self, dir: usize) {
+        // A state that is not told would be lost, and what it holds with it.
+        self.adopt_strays();
+        let oldest_needed = self.oldest_needed(dir);
+        let here = self
+            .partitions
+            .values_mut()
+            .filter(|partition| partition.dir == dir && partition.deleting.is_none());
+        let changed =
+            here.filter_map(|partition| partition.log.take_changed().then(|| partition.log.state()));
+        let changed: Vec<_> = changed.collect();
+        let Some(directory) = self.directories.get_mut(dir) else { return };
+        let part = CheckpointPart {
+            shard: self.index,
+            up_to_seq: directory.seq(),
+            changed,
+            removed: std::mem::take(&mut directory.removed),
+            oldest_needed,
+        };
+        (directory.parts.committer)(ToCommitter::CheckpointPart(part));
+    }
+
+    /// The directory is offline, for good.
+    pub(super) fn fail(&mut self, dir: usize, error: Arc<str>) {
+        let Some(directory) = self.directories.get_mut(dir) else { return };
+        if directory.failed.is_some() {
+            return;
+        }
+        tracing::error!(dir = %directory.parts.path.display(), "the log directory is offline: {error}");
+        directory.failed = Some(error.clone());
+        let refusal = storage_error(&error);
+        for partition in self.partitions.values_mut().filter(|partition| partition.dir == dir) {
+            partition.refuse_all(&mut self.groups, &refusal);
+            for reply in partition.deleting.as_mut().into_iter().flat_map(|replies| replies.drain(..)) {
+                // The asker may be gone.
+                let _ = reply.send(Err(refusal.clone()));
+            }
+        }
+        self.common.offline.send_modify(|offline| {
+            if let Some(slot) = offline.get_mut(dir) {
+                slot.get_or_insert(error);
+            }
+        });
+    }
+}

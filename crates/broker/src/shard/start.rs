@@ -1,0 +1,144 @@
+//! Starts the shards over what the log directories hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use host::{Host, Place};
+use storage::PartitionKey;
+use storage::log::Recovered;
+use storage::segment::OpenFiles;
+use tokio::sync::{mpsc, watch};
+
+use super::directory::{Directory, DirectoryParts, SendToCommitter};
+use super::memory::Budget;
+use super::message::Message;
+use super::shard::{Common, Shard};
+use super::{Shards, ShardsOptions, shard_of};
+
+/// Why the shards did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    #[error("log.dirs is empty")]
+    NoDirectories,
+}
+
+/// What a start has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    pub partitions: usize,
+    /// Partitions that cannot be served.
+    pub broken: usize,
+    /// Batches that only the journal had.
+    pub batches: usize,
+    pub bytes: usize,
+    /// The last stop was a clean one, in every directory.
+    pub clean: bool,
+    pub elapsed: Duration,
+}
+
+/// A directory with its committer and the partitions that were found in it.
+pub(super) struct StartDirectory {
+    pub(super) path: std::path::PathBuf,
+    pub(super) committer: SendToCommitter,
+    pub(super) found: Vec<(PartitionKey, Result<Recovered, String>)>,
+}
+
+/// Mailboxes come before committers, which report into them.
+pub(super) struct Mailboxes {
+    senders: Arc<[mpsc::UnboundedSender<Message>]>,
+    receivers: Vec<mpsc::UnboundedReceiver<Message>>,
+}
+
+#[cfg_attr(not(test), expect(dead_code, reason = "committers come next"))]
+impl Mailboxes {
+    pub(super) fn new(shards: usize) -> Self {
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..shards.max(1)).map(|_| mpsc::unbounded_channel()).unzip();
+        Self { senders: senders.into(), receivers }
+    }
+
+    pub(super) fn senders(&self) -> Arc<[mpsc::UnboundedSender<Message>]> {
+        self.senders.clone()
+    }
+}
+
+/// Spawns a task for each mailbox.
+#[cfg_attr(not(test), expect(dead_code, reason = "committers come next"))]
+pub(super) fn launch(
+    host: &Host,
+    options: &ShardsOptions,
+    mailboxes: Mailboxes,
+    directories: Vec<StartDirectory>,
+    recovery: RecoveryReport,
+) -> Shards {
+    let Mailboxes { senders, receivers } = mailboxes;
+    let open = Arc::new(OpenFiles::new(options.open_files_max));
+    let count = |dir: &StartDirectory| AtomicUsize::new(dir.found.len());
+    let common = Arc::new(Common {
+        budget: Budget::new(options.memory_bytes_max),
+        partitions: directories.iter().map(count).collect(),
+        offline: watch::Sender::new(vec![None; directories.len()]),
+        producer_id_expiration_ms: options.producer_id_expiration_ms,
+        retention_check_interval: options.retention_check_interval,
+        disk_reserve_bytes: options.disk_reserve_bytes,
+    });
+    let mut parts = Vec::new();
+    let mut found: Vec<BTreeMap<_, _>> = senders.iter().map(|_| BTreeMap::new()).collect();
+    let mut broken: Vec<BTreeMap<_, _>> = senders.iter().map(|_| BTreeMap::new()).collect();
+    for (dir, directory) in directories.into_iter().enumerate() {
+        for (key, recovered) in directory.found {
+            let shard = shard_of(&key, senders.len());
+            match recovered {
+                Ok(recovered) => {
+                    if let Some(found) = found.get_mut(shard) {
+                        found.insert(key, (dir, recovered));
+                    }
+                }
+                Err(why) => {
+                    if let Some(broken) = broken.get_mut(shard) {
+                        broken.insert(key, why);
+                    }
+                }
+            }
+        }
+        parts.push(DirectoryParts {
+            path: directory.path,
+            committer: directory.committer,
+            writes: host.disk.lane("segment writes"),
+            syncs: host.disk.lane("segment syncs"),
+            open: open.clone(),
+        });
+    }
+    for (index, ((mailbox, found), broken)) in receivers.into_iter().zip(found).zip(broken).enumerate() {
+        let directories = parts.iter().map(|parts| Directory::new(parts.clone(), index)).collect();
+        let shard = Shard {
+            common: common.clone(),
+            mailbox,
+            peers: senders.clone(),
+            index,
+            partitions: BTreeMap::new(),
+            found,
+            broken,
+            directories,
+            reads_lane: host.disk.lane("segment reads"),
+            open: open.clone(),
+            groups: super::groups::Groups::default(),
+            reads: super::read::Reads::default(),
+            parked: std::collections::VecDeque::new(),
+            evictable: std::collections::VecDeque::new(),
+            removals: super::housekeeping::Removals::default(),
+            next_tick: host.now(),
+            next_retention: host.now().after(options.retention_check_interval),
+            stopping: None,
+            ended: false,
+            asked_peers: false,
+            host: host.clone(),
+        };
+        host.spawn(Place::Shard(index), "shard", shard.run());
+    }
+    Shards { mailboxes: senders, common, recovery: Arc::new(recovery) }
+}
