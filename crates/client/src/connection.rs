@@ -6,8 +6,9 @@
 //! * When anything about the stream is wrong, every waiting request hears of it and the connection is over.
 //! * An answer is at most `response_bytes_max` long, and its buffer grows with what has arrived.
 
-use std::sync::Arc;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use crate::handshake::{self, Versions};
 #[derive(Clone, Debug)]
 pub struct ConnectionOptions {
     pub client_id: Str,
+    /// Where the connection's task runs. Whoever blocks its own thread puts the connection on another.
+    pub place: Place,
     pub connect_timeout: Duration,
     pub request_timeout: Duration,
     /// The longest answer that is read.
@@ -34,6 +37,7 @@ impl Default for ConnectionOptions {
     fn default() -> Self {
         Self {
             client_id: Str::from("bourn"),
+            place: Place::Control,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             response_bytes_max: 128 << 20,
@@ -53,6 +57,7 @@ pub struct Connection {
     versions: Arc<Versions>,
     outgoing: mpsc::Sender<Outgoing>,
     next_correlation_id: Arc<AtomicI32>,
+    abort: Arc<Mutex<Option<oneshot::Sender<String>>>>,
 }
 
 impl Connection {
@@ -66,14 +71,30 @@ impl Connection {
         let text: Arc<str> =
             Arc::from(if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") });
         let timeout = options.connect_timeout;
-        let failed = |reason: String| Error::Connect { address: text.to_string(), reason };
-        let connected = within(host, timeout, host.net.connect(name, port)).await;
-        let stream = connected
-            .ok_or_else(|| failed(format!("no answer within {} ms", timeout.as_millis())))?
-            .map_err(|error| failed(error.to_string()))?;
         let (outgoing, receive) = mpsc::channel(OUTGOING_MAX);
-        let driver = Driver::new(stream, text.clone(), options.response_bytes_max, receive);
-        host.spawn(Place::Control, "client connection", driver.run());
+        let (abort, aborted) = oneshot::channel();
+        let (connected, is_connected) = oneshot::channel();
+        let (on, peer, bytes_max) = (host.clone(), text.clone(), options.response_bytes_max);
+        let name = name.to_owned();
+        host.spawn(options.place, "client connection", async move {
+            match on.net.connect(&name, port).await {
+                Ok(stream) => {
+                    // Whoever asked may have given up; the driver then ends, since no handle is left.
+                    let _ = connected.send(Ok(()));
+                    Driver::new(stream, peer, bytes_max, receive, aborted).run().await;
+                }
+                Err(error) => {
+                    let _ = connected.send(Err(error));
+                }
+            }
+        });
+        let failed = |reason: String| Error::Connect { address: text.to_string(), reason };
+        match within(host, timeout, is_connected).await {
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => return Err(failed(reason_of(&error))),
+            Some(Err(_)) => return Err(failed("the connecting task is gone".to_owned())),
+            None => return Err(failed(format!("no answer within {} ms", timeout.as_millis()))),
+        }
         let mut this = Self {
             host: host.clone(),
             address: text,
@@ -81,6 +102,7 @@ impl Connection {
             versions: Arc::default(),
             outgoing,
             next_correlation_id: Arc::default(),
+            abort: Arc::new(Mutex::new(Some(abort))),
         };
         this.versions = Arc::new(handshake::versions(&this).await?);
         Ok(this)
@@ -100,9 +122,12 @@ impl Connection {
 
     /// Sends in the newest common version and waits for the answer.
     pub async fn call<R: Request>(&self, request: &R) -> Result<R::Response, Error> {
-        let stable = VersionRange::new(R::KEY.versions().min, R::KEY.info().stable_max);
-        let version = self.version(R::KEY, stable)?;
-        self.call_in(version, request, Duration::ZERO).await
+        self.call_in(self.newest::<R>()?, request, Duration::ZERO).await
+    }
+
+    /// The newest common version of a request that is not marked unstable.
+    pub fn newest<R: Request>(&self) -> Result<i16, Error> {
+        self.version(R::KEY, VersionRange::new(R::KEY.versions().min, R::KEY.info().stable_max))
     }
 
     /// Sends in one version. `patience` is added to the request timeout: for requests that wait at the broker.
@@ -112,38 +137,15 @@ impl Connection {
         request: &R,
         patience: Duration,
     ) -> Result<R::Response, Error> {
-        let frame = self.call_frame(version, request, patience).await?;
-        let (_, response) =
-            rpc::decode_response::<R>(&frame, version).map_err(|error| self.malformed(error))?;
-        Ok(response)
+        self.send(version, request).await?.response(patience).await
     }
 
-    pub(crate) async fn call_frame<R: Request>(
-        &self,
-        version: i16,
-        request: &R,
-        patience: Duration,
-    ) -> Result<Bytes, Error> {
-        let answer = self.send(version, request).await?;
-        let timeout = self.options.request_timeout.saturating_add(patience);
-        let answer = within(&self.host, timeout, answer).await.ok_or_else(|| Error::TimedOut {
-            address: self.address.to_string(),
-            api: R::KEY.name(),
-            ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-        })?;
-        answer.unwrap_or_else(|_| Err(self.gone("closed")))
-    }
-
-    /// Puts a request on the wire; its answer's frame comes through the receiver.
-    pub async fn send<R: Request>(
-        &self,
-        version: i16,
-        request: &R,
-    ) -> Result<oneshot::Receiver<Result<Bytes, Error>>, Error> {
+    /// Puts a request on the wire; its place among the connection's requests is fixed when this returns.
+    pub async fn send<R: Request>(&self, version: i16, request: &R) -> Result<Answer<R>, Error> {
         let (reply, receive) = oneshot::channel();
         let (correlation_id, frame) = self.encode(version, request)?;
         self.hand_in(Outgoing { frame, waiting: Some(Waiting { correlation_id, reply }) }).await?;
-        Ok(receive)
+        Ok(Answer { connection: self.clone(), version, receive, request: PhantomData })
     }
 
     /// Puts a request on the wire that has no answer: Produce with acks=0.
@@ -168,12 +170,71 @@ impl Connection {
         self.outgoing.is_closed()
     }
 
+    /// Ends the connection: what waits on it hears `reason`.
+    pub fn close(&self, reason: &str) {
+        let abort = self.abort.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(abort) = abort {
+            // The driver may have ended on its own.
+            let _ = abort.send(reason.to_owned());
+        }
+    }
+
     pub(crate) fn gone(&self, reason: &str) -> Error {
         Error::Disconnected { address: self.address.to_string(), reason: reason.to_owned() }
     }
 
     pub(crate) fn malformed(&self, error: protocol::wire::Error) -> Error {
         Error::Malformed { address: self.address.to_string(), error }
+    }
+}
+
+/// A request that is on its way, and whose answer is still to come.
+#[derive(Debug)]
+pub struct Answer<R> {
+    connection: Connection,
+    version: i16,
+    receive: oneshot::Receiver<Result<Bytes, Error>>,
+    request: PhantomData<fn() -> R>,
+}
+
+impl<R: Request> Answer<R> {
+    /// Waits for the answer, `patience` longer than the request timeout. A broker that does not answer in time has
+    /// its connection closed: the answers behind this one would not come either.
+    pub async fn response(self, patience: Duration) -> Result<R::Response, Error> {
+        let (connection, version) = (self.connection.clone(), self.version);
+        let frame = self.frame(patience).await?;
+        match rpc::decode_response::<R>(&frame, version) {
+            Ok((_, response)) => Ok(response),
+            Err(error) => {
+                connection.close("it sent something that is no answer");
+                Err(connection.malformed(error))
+            }
+        }
+    }
+
+    pub(crate) async fn frame(self, patience: Duration) -> Result<Bytes, Error> {
+        let connection = self.connection;
+        let timeout = connection.options.request_timeout.saturating_add(patience);
+        match within(&connection.host, timeout, self.receive).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(_)) => Err(connection.gone("closed")),
+            None => {
+                let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                connection.close(&format!("{} was not answered within {ms} ms", R::KEY.name()));
+                let address = connection.address.to_string();
+                Err(Error::TimedOut { address, api: R::KEY.name(), ms })
+            }
+        }
+    }
+}
+
+/// What went wrong, without the address, which the error names anyway.
+fn reason_of(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ErrorKind::TimedOut => "timed out".to_owned(),
+        _ => error.to_string(),
     }
 }
 

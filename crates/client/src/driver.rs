@@ -39,6 +39,7 @@ pub(crate) struct Driver {
     address: Arc<str>,
     response_bytes_max: usize,
     outgoing: mpsc::Receiver<Outgoing>,
+    aborted: Option<oneshot::Receiver<String>>,
     /// All handles are gone: nothing more will be handed in.
     closing: bool,
     unsent: VecDeque<Bytes>,
@@ -53,12 +54,14 @@ impl Driver {
         address: Arc<str>,
         response_bytes_max: usize,
         outgoing: mpsc::Receiver<Outgoing>,
+        aborted: oneshot::Receiver<String>,
     ) -> Self {
         Self {
             stream,
             address,
             response_bytes_max,
             outgoing,
+            aborted: Some(aborted),
             closing: false,
             unsent: VecDeque::new(),
             unsent_bytes: 0,
@@ -83,6 +86,13 @@ impl Driver {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<String> {
+        if let Some(aborted) = &mut self.aborted {
+            match pin!(aborted).poll(cx) {
+                Poll::Ready(Ok(reason)) => return Poll::Ready(reason),
+                Poll::Ready(Err(_)) => self.aborted = None,
+                Poll::Pending => {}
+            }
+        }
         if let Err(reason) = self.write(cx).and_then(|()| self.read(cx)) {
             return Poll::Ready(reason);
         }

@@ -55,7 +55,7 @@ async fn ask(
     version: i16,
     request: &ApiVersionsRequest,
 ) -> Result<ApiVersionsResponse, Error> {
-    let frame = connection.call_frame(version, request, Duration::ZERO).await?;
+    let frame = connection.send(version, request).await?.frame(Duration::ZERO).await?;
     let decode = |version| protocol::rpc::decode_response::<ApiVersionsRequest>(&frame, version);
     let oldest = decode(OLDEST).map(|(_, response)| response);
     if let Ok(response) = &oldest

@@ -9,10 +9,25 @@
 //!
 //! Does not know: how brokers work, or what records mean.
 
+pub mod admin;
+mod backoff;
+pub mod cluster;
 mod connection;
+pub mod consumer;
 mod driver;
 mod error;
 mod handshake;
+mod offsets;
+pub mod producer;
+mod record;
 
-pub use connection::{Connection, ConnectionOptions};
+pub use admin::Admin;
+pub use backoff::Backoff;
+pub use cluster::{Cluster, ClusterOptions};
+pub use connection::{Answer, Connection, ConnectionOptions};
+pub use consumer::{Chunk, Consumer, ConsumerOptions, OutOfRange, Start};
 pub use error::Error;
+pub use offsets::{Isolation, ListedOffset, OffsetSpec};
+pub use producer::{Acks, Delivery, Producer, ProducerOptions};
+pub use protocol::records::{Record, RecordHeader};
+pub use record::{Delivered, Header, ProducerRecord, TopicPartition};

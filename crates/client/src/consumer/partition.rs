@@ -1,0 +1,40 @@
+//! [`PartitionState`]: where reading of one partition stands.
+
+use std::time::Duration;
+
+use host::Instant;
+use protocol::Offset;
+
+#[derive(Debug)]
+pub(super) struct PartitionState {
+    /// Behind the last record that was given out.
+    pub(super) position: Offset,
+    /// Where reading ends.
+    pub(super) end: Option<Offset>,
+    /// Being fetched or looked up, or fetched and not taken yet.
+    pub(super) busy: bool,
+    /// What is known of its leader is wrong.
+    pub(super) stale: bool,
+    pub(super) failing_since: Option<Instant>,
+}
+
+impl PartitionState {
+    pub(super) fn new(position: Offset, end: Option<Offset>) -> Self {
+        Self { position, end, busy: false, stale: false, failing_since: None }
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.end.is_some_and(|end| self.position >= end)
+    }
+
+    /// Notes a failure; whether there have been nothing but failures for too long.
+    pub(super) fn fails(&mut self, patience: Option<Duration>, now: Instant) -> bool {
+        self.failing_since.get_or_insert(now);
+        self.has_failed_for(patience, now)
+    }
+
+    pub(super) fn has_failed_for(&self, patience: Option<Duration>, now: Instant) -> bool {
+        let since = self.failing_since.map(|since| now.since(since));
+        since.zip(patience).is_some_and(|(since, patience)| since >= patience)
+    }
+}
