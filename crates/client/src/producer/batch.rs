@@ -224,8 +224,8 @@ fn rebuild_halves(mut bytes: Bytes, half: usize, compression: Compression) -> Op
     let options = BatchOptions { compression, ..BatchOptions::default() };
     let mut halves = (BatchBuilder::new(options), BatchBuilder::new(options));
     // What we have compressed ourselves is no bomb.
-    let limits =
-        Limits { decompressed_bytes_max: usize::MAX, ratio_max: usize::MAX, ratio_free_bytes: usize::MAX };
+    const ALL: usize = i32::MAX as usize;
+    let limits = Limits { decompressed_bytes_max: ALL, ratio_max: ALL, ratio_free_bytes: ALL };
     for (place, record) in Records::open(&batch, &mut Scratch::default(), &limits).ok()?.enumerate() {
         let record = record.ok()?;
         let headers: Vec<HeaderRef<'_>> = record
