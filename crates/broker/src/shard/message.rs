@@ -63,7 +63,6 @@ pub(super) enum Message {
         reply: oneshot::Sender<()>,
     },
     /// From a committer.
-    #[cfg_attr(not(test), expect(dead_code, reason = "committers come next"))]
     Report(Report),
     /// From a lane.
     Done(Done),

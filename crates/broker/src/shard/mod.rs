@@ -10,6 +10,7 @@
 
 pub mod api;
 mod append;
+mod committer;
 mod directory;
 mod flush;
 mod groups;
@@ -17,6 +18,7 @@ mod housekeeping;
 mod lifecycle;
 mod memory;
 mod message;
+mod open;
 mod partition;
 mod queries;
 mod read;
@@ -32,6 +34,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use host::Task;
 use protocol::ErrorCode;
 use protocol::ids::LeaderEpoch;
 use storage::{LogConfig, PartitionKey};
@@ -85,6 +88,7 @@ pub struct Shards {
     mailboxes: Arc<[mpsc::UnboundedSender<Message>]>,
     common: Arc<Common>,
     recovery: Arc<RecoveryReport>,
+    committers: Arc<[Task]>,
 }
 
 /// One partition's outcome of an append.
@@ -254,6 +258,9 @@ impl Shards {
         for stop in stops {
             // An error means that the shard has ended already.
             let _ = stop.await;
+        }
+        for committer in self.committers.iter() {
+            committer.ended().await;
         }
     }
 

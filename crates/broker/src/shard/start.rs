@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use host::{Host, Place};
+use host::{Host, Place, Task};
 use storage::PartitionKey;
 use storage::log::Recovered;
 use storage::segment::OpenFiles;
@@ -24,6 +24,8 @@ pub enum StartError {
     Storage(#[from] storage::Error),
     #[error("log.dirs is empty")]
     NoDirectories,
+    #[error("recovery did not come to its end: {0}")]
+    Lane(std::io::Error),
 }
 
 /// What a start has found.
@@ -44,6 +46,8 @@ pub struct RecoveryReport {
 pub(super) struct StartDirectory {
     pub(super) path: std::path::PathBuf,
     pub(super) committer: SendToCommitter,
+    /// The committer's task, for the stop.
+    pub(super) task: Option<Task>,
     pub(super) found: Vec<(PartitionKey, Result<Recovered, String>)>,
 }
 
@@ -53,7 +57,6 @@ pub(super) struct Mailboxes {
     receivers: Vec<mpsc::UnboundedReceiver<Message>>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "committers come next"))]
 impl Mailboxes {
     pub(super) fn new(shards: usize) -> Self {
         let (senders, receivers): (Vec<_>, Vec<_>) =
@@ -67,7 +70,6 @@ impl Mailboxes {
 }
 
 /// Spawns a task for each mailbox.
-#[cfg_attr(not(test), expect(dead_code, reason = "committers come next"))]
 pub(super) fn launch(
     host: &Host,
     options: &ShardsOptions,
@@ -87,6 +89,7 @@ pub(super) fn launch(
         disk_reserve_bytes: options.disk_reserve_bytes,
     });
     let mut parts = Vec::new();
+    let mut committers = Vec::new();
     let mut found: Vec<BTreeMap<_, _>> = senders.iter().map(|_| BTreeMap::new()).collect();
     let mut broken: Vec<BTreeMap<_, _>> = senders.iter().map(|_| BTreeMap::new()).collect();
     for (dir, directory) in directories.into_iter().enumerate() {
@@ -105,6 +108,7 @@ pub(super) fn launch(
                 }
             }
         }
+        committers.extend(directory.task);
         parts.push(DirectoryParts {
             path: directory.path,
             committer: directory.committer,
@@ -140,5 +144,5 @@ pub(super) fn launch(
         };
         host.spawn(Place::Shard(index), "shard", shard.run());
     }
-    Shards { mailboxes: senders, common, recovery: Arc::new(recovery) }
+    Shards { mailboxes: senders, common, recovery: Arc::new(recovery), committers: committers.into() }
 }

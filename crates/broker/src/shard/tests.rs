@@ -99,6 +99,7 @@ fn bench(host: &Host, options: &ShardsOptions) -> Bench {
     let directory = StartDirectory {
         path: PathBuf::from("/data"),
         committer: Arc::new(move |message| send.take(message)),
+        task: None,
         found: Vec::new(),
     };
     host.disk.files().create_dir_all(Path::new("/data")).unwrap();
@@ -197,7 +198,7 @@ fn read(partition: i32, offset: i64, bytes_max: usize) -> Read {
     }
 }
 
-fn headers(records: &RecordSet) -> Vec<BatchHeader> {
+pub(super) fn headers(records: &RecordSet) -> Vec<BatchHeader> {
     let mut bytes = Vec::new();
     records.pieces().iter().for_each(|piece| match piece {
         Piece::Bytes(piece) => bytes.extend_from_slice(piece),

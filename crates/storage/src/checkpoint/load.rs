@@ -41,11 +41,12 @@ impl Contents {
     pub(super) fn apply(&mut self, section: Section) {
         self.known = section.known;
         self.clean = section.clean;
-        for record in section.changed {
-            self.states.insert(record.key, (record.as_of, record.state));
-        }
+        // A partition may have been removed and made again since the section before.
         for key in section.removed {
             self.states.remove(&key);
+        }
+        for record in section.changed {
+            self.states.insert(record.key, (record.as_of, record.state));
         }
     }
 }

@@ -19,7 +19,6 @@ mod meta;
 mod recovery;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use host::disk::Lock;
 use host::{Files, OpenMode};
@@ -65,8 +64,7 @@ pub struct Found {
 /// Opens the directory at `path`, or makes it. `new_id` becomes its id if it has none.
 ///
 /// Blocks; meant for a start, before anything is served.
-pub fn open(files: &Arc<dyn Files>, path: &Path, options: Options, new_id: Uuid) -> Result<Opened, Error> {
-    let files = files.as_ref();
+pub fn open(files: &dyn Files, path: &Path, options: Options, new_id: Uuid) -> Result<Opened, Error> {
     create_durably(files, path)?;
     let lock = lock(files, path)?;
     let meta = match Meta::read(files, path)? {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use host::disk::AlignedPool;
@@ -10,39 +9,12 @@ use host::{FileRef, Instant};
 use protocol::Uuid;
 
 use super::format::{HEADER_BYTES, RoundHeader, encode_round, whole_blocks};
+use super::options::Options;
+use super::progress::{Failed, Progress, set_last};
 use super::ring::{Mark, Ring, RingFile};
 use super::spacing::Spacing;
 use super::{ENTRY_HEAD_BYTES, Entry};
 use crate::Position;
-
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// `bourn.journal.max.bytes`: what all files of the ring may take together.
-    pub bytes_max: u64,
-    /// The first file, and the smallest.
-    pub file_bytes_min: u64,
-    pub file_bytes_max: u64,
-    /// A round takes no more entries once it is this large.
-    pub round_bytes: u64,
-    /// What may be written and not yet synced. Recovery looks this far behind damage for proof that it is not
-    /// just a torn tail.
-    pub unsynced_bytes_max: u64,
-    /// How long rounds may be held back under load.
-    pub spacing: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            bytes_max: 1 << 30,
-            file_bytes_min: 4 << 20,
-            file_bytes_max: 32 << 20,
-            round_bytes: 1 << 20,
-            unsynced_bytes_max: 8 << 20,
-            spacing: Duration::from_micros(500),
-        }
-    }
-}
 
 /// Bytes to write. The next one is handed out when this one is reported [`Journal::written`].
 #[derive(Clone, Debug)]
@@ -52,20 +24,6 @@ pub struct Write {
     pub bytes: Bytes,
     pub round: u64,
 }
-
-/// What a completed write or sync means for the shards that submitted entries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Where the last of these entries ends.
-    pub position: Position,
-    /// The last entry's number for each shard that has entries here.
-    pub shards: Vec<(usize, u64)>,
-}
-
-/// A write or sync has failed: what was not synced may be lost, and nothing is written or synced again.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the journal has failed: {0}")]
-pub struct Failed(pub Arc<str>);
 
 #[derive(Debug)]
 struct Pending {
@@ -104,12 +62,12 @@ pub struct Journal {
     growing: bool,
     /// The position that shards were last asked to free.
     pressed: Position,
-    /// The last entry of each shard that went into a round.
-    last: BTreeMap<usize, (u64, Position)>,
-    /// An entry of each shard whose position is asked for.
+    /// How many entries have been submitted, how many of them went into rounds, and where the last of those ends.
+    submitted: u64,
+    placed: u64,
+    placed_position: Position,
+    /// What a shard watches: the number of an entry, and its position once it is in a round.
     watched: BTreeMap<usize, (u64, Option<Position>)>,
-    /// The head when this journal began.
-    first: Position,
     failed: Option<Failed>,
 }
 
@@ -144,9 +102,10 @@ impl Journal {
             synced_position: start_position,
             growing: false,
             pressed: Position::default(),
-            last: BTreeMap::new(),
+            submitted: 0,
+            placed: 0,
+            placed_position: start_position,
             watched: BTreeMap::new(),
-            first: start_position,
             failed: None,
             options,
         }
@@ -155,6 +114,7 @@ impl Journal {
     /// Takes an entry for one of the next rounds. Entries of a shard come in the order of their numbers.
     pub fn submit(&mut self, shard: usize, seq: u64, entry: Entry) {
         self.spacing.arrived();
+        self.submitted += 1;
         self.pending_bytes += entry.journal_bytes() as u64;
         self.pending.push_back(Pending { shard, seq, entry });
     }
@@ -186,7 +146,7 @@ impl Journal {
         if self.unsynced_bytes >= self.options.unsynced_bytes_max || self.held_until(now).is_some() {
             return None;
         }
-        let room = self.ring.room(self.bytes_of_first())?;
+        let room = self.room()?;
         let (count, payload_bytes) = self.count_for(room);
         let header = RoundHeader {
             incarnation: self.incarnation,
@@ -221,25 +181,39 @@ impl Journal {
         let mut position = first_entry(start);
         for pending in taken {
             position.0 += pending.entry.journal_bytes() as u64;
-            self.last.insert(pending.shard, (pending.seq, position));
-            if let Some((seq, found)) = self.watched.get_mut(&pending.shard)
-                && *seq == pending.seq
-            {
-                *found = Some(position);
+            self.placed += 1;
+            for (number, found) in self.watched.values_mut() {
+                if *number == self.placed {
+                    *found = Some(position);
+                }
             }
         }
+        self.placed_position = position;
     }
 
-    /// Asks where the last entry submitted by `shard`, `seq`, will end (0: none since the start); the answer is
-    /// [`Self::watched`]. One entry a shard can be asked for at a time.
-    pub fn watch(&mut self, shard: usize, seq: u64) {
-        let (last, position) = self.last.get(&shard).copied().unwrap_or((0, self.first));
-        self.watched.insert(shard, (seq, (last == seq).then_some(position)));
+    /// Asks where the last entry submitted so far, by whichever shard, will end; the answer is [`Self::watched`].
+    /// What `shard` has submitted ends there or before, what it will submit behind. Until [`Self::unwatch`] the
+    /// last reserve of the ring may be used, since a checkpoint that frees it waits for this.
+    pub fn watch(&mut self, shard: usize) {
+        let position = (self.placed == self.submitted).then_some(self.placed_position);
+        self.watched.insert(shard, (self.submitted, position));
     }
 
-    /// The end of the watched entry, once it is in a round.
+    /// The position that [`Self::watch`] has asked for, once it is synced.
     pub fn watched(&self, shard: usize) -> Option<Position> {
-        self.watched.get(&shard)?.1
+        self.watched.get(&shard)?.1.filter(|position| *position <= self.synced_position)
+    }
+
+    /// Where replay has to begin if `shard` needs nothing of what it had submitted when it began to watch.
+    pub fn mark_watched(&self, shard: usize) -> Option<Mark> {
+        let (number, _) = self.watched.get(&shard)?;
+        let position = self.watched(shard)?;
+        let position = if *number == self.submitted { self.ring.head() } else { position };
+        Some(self.ring.mark_for(position, self.next_round, self.incarnation))
+    }
+
+    pub fn unwatch(&mut self) {
+        self.watched.clear();
     }
 
     /// Everything that ends at or below this position is synced.
@@ -247,12 +221,14 @@ impl Journal {
         self.synced_position
     }
 
-    /// Until when a round that could start is held back so that more entries share it.
+    /// Until when a round that could start is held back so that more entries share it: under load for the sync under
+    /// way, within the goal.
     pub fn held_until(&self, now: Instant) -> Option<Instant> {
         if self.failed.is_some() || self.writing.is_some() || self.pending.is_empty() {
             return None;
         }
-        if self.pending_bytes * 2 >= self.options.round_bytes {
+        let nothing_under_way = self.written.is_empty();
+        if nothing_under_way || self.pending_bytes * 2 >= self.options.round_bytes {
             return None;
         }
         self.spacing.earliest().filter(|at| *at > now)
@@ -313,9 +289,15 @@ impl Journal {
         self.ring.mark_for(Position(oldest_needed.0.saturating_sub(1)), self.next_round, self.incarnation)
     }
 
-    /// Where replay has to begin if no entry that ends at or before `position` is needed.
-    pub fn mark_behind(&self, position: Position) -> Mark {
-        self.ring.mark_for(position, self.next_round, self.incarnation)
+    /// Where replay has to begin if nothing of the journal is needed.
+    pub fn mark_head(&self) -> Mark {
+        self.ring.mark_for(self.ring.head(), self.next_round, self.incarnation)
+    }
+
+    /// What a checkpoint would free now if the entry that ends at `oldest_needed` is the oldest one still needed.
+    pub fn releasable_bytes(&self, oldest_needed: Option<Position>) -> u64 {
+        let end = oldest_needed.map_or(self.synced_position, |oldest| self.mark_for(oldest).position);
+        (end.0 + self.ring.used_bytes()).saturating_sub(self.ring.head().0)
     }
 
     /// The checkpoint on disk says that replay begins at `mark`: what lies before it may be written over.
@@ -348,7 +330,17 @@ impl Journal {
 
     /// No round can be written until something is released or the ring has grown.
     pub fn is_full(&self) -> bool {
-        !self.pending.is_empty() && self.ring.room(self.bytes_of_first()).is_none()
+        !self.pending.is_empty() && self.room().is_none()
+    }
+
+    /// The largest round that may be written now. A part of the ring is kept for entries that a checkpoint waits
+    /// for: it could never free a ring that is full to the brim.
+    fn room(&self) -> Option<u64> {
+        let reserve = if self.watched.is_empty() { self.ring.total_bytes() / 8 } else { 0 };
+        if self.ring.free_bytes() < reserve {
+            return None;
+        }
+        self.ring.room(self.bytes_of_first())
     }
 
     /// What shards should free now: told when more than half of the ring is in use, and again as it fills up.
@@ -372,12 +364,14 @@ impl Journal {
         let needed = whole_blocks(self.bytes_of_first());
         let too_small = !self.pending.is_empty() && self.ring.largest_file_bytes() < needed;
         let crowded = self.ring.free_bytes() * 4 < total || total < 2 * self.options.file_bytes_min;
-        if self.growing || self.failed.is_some() || !(too_small || crowded) {
+        // Beyond the maximum only if nothing else can bring the journal on.
+        let needed_now = too_small || (!self.watched.is_empty() && self.is_full());
+        if self.growing || self.failed.is_some() || !(needed_now || crowded) {
             return None;
         }
         let usual = whole_blocks(total / 4).clamp(self.options.file_bytes_min, self.options.file_bytes_max);
         let bytes = if too_small { usual.max(needed) } else { usual };
-        if total + bytes > self.options.bytes_max.max(2 * self.options.file_bytes_min) && !too_small {
+        if total + bytes > self.options.bytes_max.max(2 * self.options.file_bytes_min) && !needed_now {
             return None;
         }
         self.growing = true;
@@ -428,11 +422,4 @@ fn last_numbers(taken: &[Pending]) -> Vec<(usize, u64)> {
         set_last(&mut shards, pending.shard, pending.seq);
     }
     shards
-}
-
-fn set_last(shards: &mut Vec<(usize, u64)>, shard: usize, seq: u64) {
-    match shards.iter_mut().find(|(known, _)| *known == shard) {
-        Some((_, last)) => *last = seq,
-        None => shards.push((shard, seq)),
-    }
 }

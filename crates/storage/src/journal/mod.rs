@@ -14,6 +14,8 @@
 mod entry;
 mod format;
 mod machine;
+mod options;
+mod progress;
 mod reader;
 mod replay;
 mod report;
@@ -21,7 +23,9 @@ mod ring;
 mod spacing;
 
 pub use entry::{Body, ENTRY_HEAD_BYTES, Entry};
-pub use machine::{Failed, Journal, Options, Progress, Write};
+pub use machine::{Journal, Write};
+pub use options::Options;
+pub use progress::{Failed, Progress};
 pub use replay::{Cut, Damage, Known, ring_path};
 pub use report::{CheckpointPart, Released, Report, Submit, ToCommitter};
 pub use ring::{Mark, Place, RingFile};

@@ -1,0 +1,160 @@
+//! Opens the log directories, recovers what they hold, and starts the shards over it.
+
+use std::sync::Arc;
+
+use host::{Files, Host, LaneRef, Op, Place};
+use protocol::Uuid;
+use storage::directory::{self, Opened, RecoveredPartition};
+use storage::journal::Options as JournalOptions;
+use storage::log::{Recovered, recover};
+use storage::segment::OpenFiles;
+use storage::{Error, PartitionKey};
+
+use super::committer;
+use super::message::Message;
+use super::start::{Mailboxes, RecoveryReport, StartDirectory, StartError, launch};
+use super::{Shards, ShardsOptions};
+
+/// A directory and its partitions, or why they cannot be served.
+struct Found {
+    opened: Opened,
+    partitions: Vec<(PartitionKey, Result<Recovered, String>)>,
+}
+
+impl Shards {
+    /// Opens the log directories (made if they are not there), recovers them and starts the shards.
+    pub async fn start(host: &Host, options: ShardsOptions) -> Result<Self, StartError> {
+        if options.log_dirs.is_empty() {
+            return Err(StartError::NoDirectories);
+        }
+        let began = host.now();
+        let opening: Vec<_> = options.log_dirs.iter().map(|_| host.disk.lane("recovery")).collect();
+        let opening: Vec<_> = options
+            .log_dirs
+            .iter()
+            .zip(&opening)
+            .map(|(path, lane)| {
+                let journal = JournalOptions { bytes_max: options.journal_bytes_max, ..Default::default() };
+                let (path, id, open_files_max) = (path.clone(), new_id(host), options.open_files_max);
+                run(lane, move |files| {
+                    let opened = directory::open(files, &path, journal, id)?;
+                    Ok(find(files, opened, open_files_max))
+                })
+            })
+            .collect();
+        let mailboxes = Mailboxes::new(host.tasks.shards());
+        let mut directories = Vec::new();
+        let mut recovery = RecoveryReport { clean: true, ..RecoveryReport::default() };
+        for (dir, opened) in opening.into_iter().enumerate() {
+            let found = opened.await?;
+            note(&found, &mut recovery);
+            directories.push(start_directory(host, &options, dir, &mailboxes, found));
+        }
+        recovery.elapsed = host.now().since(began);
+        Ok(launch(host, &options, mailboxes, directories, recovery))
+    }
+}
+
+fn start_directory(
+    host: &Host,
+    options: &ShardsOptions,
+    dir: usize,
+    mailboxes: &Mailboxes,
+    found: Found,
+) -> StartDirectory {
+    let senders = mailboxes.senders();
+    let shards = senders.len();
+    let report = move |shard: usize, report| {
+        if let Some(mailbox) = senders.get(shard) {
+            // A shard that has ended needs no reports.
+            let _ = mailbox.send(Message::Report(report));
+        }
+    };
+    let path = found.opened.path.clone();
+    let committer_options = committer::Options::new(options.disk_reserve_bytes);
+    let (committer, task) = committer::start(
+        host,
+        Place::Shard(dir),
+        dir,
+        found.opened,
+        committer_options,
+        shards,
+        Arc::new(report),
+    );
+    StartDirectory { path, committer, task: Some(task), found: found.partitions }
+}
+
+fn find(files: &dyn Files, mut opened: Opened, open_files_max: usize) -> Found {
+    let open = OpenFiles::new(open_files_max);
+    let partitions = std::mem::take(&mut opened.partitions).into_iter().map(|partition| {
+        let RecoveredPartition { state, entries, damage, .. } = partition;
+        let (key, topic) = (state.key, state.topic.clone());
+        let recovered = match damage {
+            Some(damage) => {
+                let (path, offset) = (damage.path.display(), damage.offset);
+                Err(format!("{path}: damaged at byte {offset}: an entry that was synced cannot be read"))
+            }
+            None => recover(files, &open, &opened.path, state, entries).map_err(|error| error.to_string()),
+        };
+        if let Err(why) = &recovered {
+            tracing::error!(%topic, partition = key.partition, "the partition is offline: {why}");
+        }
+        (key, recovered)
+    });
+    let partitions = partitions.collect();
+    Found { opened, partitions }
+}
+
+fn note(found: &Found, recovery: &mut RecoveryReport) {
+    let of_journal = &found.opened.found;
+    let path = found.opened.path.display();
+    if let Some(cut) = &of_journal.cut {
+        let (file, offset, round) = (cut.path.display(), cut.offset, cut.round);
+        tracing::warn!(dir = %path, "the journal was cut at round {round}, byte {offset} of {file}: it was not synced");
+    }
+    if !of_journal.clean {
+        let (rounds, bytes) = (of_journal.rounds, of_journal.journal_bytes);
+        tracing::info!(dir = %path, rounds, bytes, "the last stop was not a clean one: the journal was replayed");
+    }
+    recovery.clean &= of_journal.clean;
+    recovery.partitions += found.partitions.len();
+    for (_, partition) in &found.partitions {
+        match partition {
+            Ok(partition) => {
+                recovery.batches += partition.batches();
+                recovery.bytes += partition.bytes();
+            }
+            Err(_) => recovery.broken += 1,
+        }
+    }
+}
+
+/// Runs blocking work in a lane, from now on.
+fn run<T: Send + 'static>(
+    lane: &LaneRef,
+    work: impl FnOnce(&dyn Files) -> Result<T, Error> + Send + 'static,
+) -> impl Future<Output = Result<T, StartError>> + Send {
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let ran = lane.run(Op::Call(Box::new(move |files| {
+        // Nobody waits for it if the start was given up.
+        let _ = send.send(work(files));
+        Ok(bytes::Bytes::new())
+    })));
+    async move {
+        match (ran.await, receive.await) {
+            (_, Ok(result)) => result.map_err(StartError::from),
+            (Err(error), Err(_)) => Err(StartError::Lane(error)),
+            (Ok(_), Err(_)) => Err(StartError::Lane(std::io::Error::other("no result"))),
+        }
+    }
+}
+
+fn new_id(host: &Host) -> Uuid {
+    loop {
+        let mut bytes = [0; 16];
+        host.rng.fill(&mut bytes);
+        if let Some(id) = Uuid::from_random(bytes) {
+            return id;
+        }
+    }
+}
