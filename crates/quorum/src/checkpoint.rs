@@ -3,15 +3,17 @@
 //! Invariants:
 //! * A checkpoint has its name only once it is whole and synced; older ones are removed after that.
 //! * The newest one is the base of the log: if it is damaged there is no way back, and that is an error.
+//! * A full disk only puts a checkpoint off: the log grows until there is room again.
 //!
 //! Does not know: what the state is.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use host::{Files, Host, Op, OpenMode};
+use host::{Files, Host, LaneRef, Op, OpenMode};
 
 use crate::codec::{Malformed, Reader, crc32c, put_log_id, put_membership, take_log_id, take_membership};
 use crate::error::{Doing, Error};
@@ -22,6 +24,9 @@ use crate::state::Encode;
 const BYTES_MAX: u64 = 1 << 30;
 /// Pieces of this size keep a long write from holding up the syncs of others.
 const WRITE_BYTES: usize = 256 << 10;
+
+/// How long a checkpoint waits for room on a full disk before it is tried again.
+const FULL_DISK_WAIT: Duration = Duration::from_secs(5);
 
 const MAGIC: &[u8; 8] = b"bournmck";
 const VERSION: u16 = 1;
@@ -71,19 +76,39 @@ impl Checkpoints {
 
     /// Encodes the state and writes it on a lane of its own; then it is the newest checkpoint.
     pub(crate) async fn write(&self, meta: SnapshotMeta, encode: Encode) -> io::Result<Snapshot> {
-        let (send, receive) = tokio::sync::oneshot::channel();
-        let (dir, path, for_file) = (self.dir.clone(), self.path(&meta), meta.clone());
+        let lane = self.host.disk.lane("metadata-checkpoint");
+        let state = lane.run(Op::Call(Box::new(move |_| Ok(encode())))).await?;
+        while let Err(error) = self.write_once(&lane, &meta, &state).await {
+            if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                return Err(error);
+            }
+            tracing::warn!(%error, "no room for a checkpoint of the metadata; the log grows until there is");
+            self.host.clock.sleep(FULL_DISK_WAIT).await;
+        }
+        let mut newest = self.newest.lock().expect("nothing panics with this locked");
+        if newest.as_ref().is_none_or(|newest| newest.last_log_id < meta.last_log_id) {
+            *newest = Some(meta.clone());
+        }
+        Ok(Snapshot { meta, snapshot: state })
+    }
+
+    async fn write_once(&self, lane: &LaneRef, meta: &SnapshotMeta, state: &Bytes) -> io::Result<()> {
+        let (dir, path) = (self.dir.clone(), self.path(meta));
+        let (meta, state) = (meta.clone(), state.clone());
         let call = Op::Call(Box::new(move |files| {
-            let state = encode();
-            write(files, &dir, &path, &for_file, &state)?;
-            drop(send.send(state));
+            let temporary = temporary(&path);
+            let written = write(files, &temporary, &meta, &state);
+            if written.is_err() {
+                // Only to give the room back; the error is what counts.
+                drop(files.remove_file(&temporary));
+            }
+            written?;
+            files.rename(&temporary, &path)?;
+            files.sync_dir(&dir)?;
+            remove_older(files, &dir)?;
             Ok(Bytes::new())
         }));
-        self.host.disk.lane("metadata-checkpoint").run(call).await?;
-        let state = receive.await.map_err(|_| io::Error::other("the disk lane has dropped a result"))?;
-        let mut newest = self.newest.lock().expect("nothing panics with this locked");
-        *newest = Some(meta.clone());
-        Ok(Snapshot { meta, snapshot: state })
+        lane.run(call).await.map(drop)
     }
 
     /// Reads the newest checkpoint again, for a member that needs it.
@@ -114,7 +139,14 @@ fn id_of(name: &str) -> Option<(u64, u64)> {
     Some((index.parse().ok()?, term.parse().ok()?))
 }
 
-fn write(files: &dyn Files, dir: &Path, path: &Path, meta: &SnapshotMeta, state: &Bytes) -> io::Result<()> {
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    PathBuf::from(name)
+}
+
+/// Writes and syncs a whole checkpoint.
+fn write(files: &dyn Files, path: &Path, meta: &SnapshotMeta, state: &Bytes) -> io::Result<()> {
     let mut about = BytesMut::new();
     put_log_id(&mut about, meta.last_log_id);
     put_log_id(&mut about, *meta.last_membership.log_id());
@@ -126,10 +158,7 @@ fn write(files: &dyn Files, dir: &Path, path: &Path, meta: &SnapshotMeta, state:
     head.put_u32(crc32c(&[&about, state]));
     head.put_u32(u32::try_from(about.len()).map_err(|_| io::ErrorKind::InvalidData)?);
     head.put_slice(&about);
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = PathBuf::from(name);
-    let file = files.open(&temporary, OpenMode::CREATE)?;
+    let file = files.open(path, OpenMode::CREATE)?;
     file.set_len(0)?;
     let mut offset = head.len() as u64;
     file.write_at(&[head.freeze()], 0)?;
@@ -140,22 +169,20 @@ fn write(files: &dyn Files, dir: &Path, path: &Path, meta: &SnapshotMeta, state:
         file.write_at(&[piece], offset)?;
         offset += len;
     }
-    file.sync()?;
-    drop(file);
-    files.rename(&temporary, path)?;
-    files.sync_dir(dir)?;
-    remove_others(files, dir, path)
+    file.sync()
 }
 
-/// Removes every checkpoint but the one at `path`.
-fn remove_others(files: &dyn Files, dir: &Path, path: &Path) -> io::Result<()> {
-    for entry in files.read_dir(dir)? {
-        let other = dir.join(&entry.name);
-        if id_of(&entry.name).is_some() && other != path {
-            files.remove_file(&other)?;
-        }
-    }
-    Ok(())
+/// Removes every checkpoint but the newest, which need not be the one that was just written: a snapshot of the
+/// leader may have overtaken it.
+fn remove_older(files: &dyn Files, dir: &Path) -> io::Result<()> {
+    let mut all: Vec<_> = files
+        .read_dir(dir)?
+        .into_iter()
+        .filter_map(|entry| Some((id_of(&entry.name)?, entry.name)))
+        .collect();
+    all.sort();
+    all.pop();
+    all.iter().try_for_each(|(_, name)| files.remove_file(&dir.join(name)))
 }
 
 fn read(files: &dyn Files, path: &Path, id: (u64, u64)) -> Result<Checkpoint, Error> {

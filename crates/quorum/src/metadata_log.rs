@@ -21,7 +21,7 @@ use crate::options::{Bootstrap, Identity, Options};
 use crate::proposal::{Intake, Proposal, Queued};
 use crate::raft::{Batch, Member, TypeConfig};
 use crate::state::StateMachine;
-use crate::status::{self, Status, Term};
+use crate::status::{self, Metrics, Status, Term};
 
 /// A leader is given up after [`ELECTION_MS_MAX`] without a sign of it; ticks come at a fifth of this.
 const HEARTBEAT_MS: u64 = 150;
@@ -91,6 +91,31 @@ impl MetadataLog {
         self.inner.leadership.clone()
     }
 
+    /// Resolves when this node has applied entry `index`, also as a follower.
+    ///
+    /// # Errors
+    /// When the log ends before.
+    pub async fn applied(&self, index: u64) -> Result<(), ProposeError> {
+        let mut metrics = self.inner.raft.metrics();
+        loop {
+            let (applied, running) = {
+                let metrics = metrics.borrow_and_update();
+                (metrics.last_applied.map(|id| id.index), metrics.running_state.clone())
+            };
+            if applied >= Some(index) {
+                return Ok(());
+            }
+            let ended = match running {
+                Err(fatal) => Some(fatal),
+                Ok(()) => metrics.changed().await.is_err().then_some(Fatal::Stopped),
+            };
+            if let Some(fatal) = ended {
+                return Err(stop_reason(&self.inner.store, &fatal));
+            }
+        }
+    }
+
+    /// The quorum as it was a moment ago: a batch may be committed before it shows here.
     pub fn status(&self) -> Status {
         status::status(&self.inner.raft.metrics().borrow_watched())
     }
@@ -222,18 +247,14 @@ async fn start(raft: &Node, store: &LogStore, identity: &Identity, options: &Opt
 impl MetadataLog {
     async fn wait_to_lead(&self) -> Result<(), Error> {
         let mut leadership = self.inner.leadership.clone();
-        let mut metrics = self.inner.raft.metrics();
-        loop {
-            if leadership.borrow_and_update().is_some() {
-                return Ok(());
-            }
-            let running = metrics.borrow_and_update().running_state.clone();
-            if let Err(fatal) = running {
-                return Err(start_error(stop_reason(&self.inner.store, &fatal)));
-            }
-            metrics.changed().await.map_err(start_error)?;
-        }
+        let leads = leadership.wait_for(Option::is_some).await.is_ok();
+        if leads { Ok(()) } else { Err(start_error(self.ended().await)) }
     }
+}
+
+/// Whether this node has nobody to send a sign of life to, nor to wait for one from: then time does not matter.
+fn is_alone(metrics: &Metrics) -> bool {
+    metrics.state.is_leader() && metrics.membership_config.nodes().count() == 1
 }
 
 /// Starts the tasks that watch openraft: who leads, and when a snapshot is due.
@@ -244,10 +265,15 @@ fn spawn_tasks(
 ) -> watch::Receiver<Option<Term>> {
     let mut metrics = raft.metrics();
     let (sender, leadership) = watch::channel(status::leadership(&metrics.borrow_watched()));
+    let watched = raft.clone();
     let watching = async move {
         loop {
-            let now = status::leadership(&metrics.borrow_and_update());
+            let (now, alone) = {
+                let metrics = metrics.borrow_and_update();
+                (status::leadership(&metrics), is_alone(&metrics))
+            };
             sender.send_if_modified(|term| std::mem::replace(term, now) != now);
+            watched.runtime_config().tick(!alone);
             if metrics.changed().await.is_err() {
                 sender.send_replace(None);
                 return;

@@ -27,6 +27,10 @@ use openraft::OptionalSend;
 
 pub(crate) use instant::Instant;
 
+/// openraft waits a microsecond for more completions of I/O before it handles one. Timers of the real machine take a
+/// millisecond at least, so a wait as short as this is a turn for the other tasks and no more.
+const YIELD_MAX: Duration = Duration::from_micros(10);
+
 /// The marker openraft calls for time, tasks and randomness.
 #[derive(Debug)]
 pub(crate) struct HostRuntime;
@@ -51,11 +55,18 @@ impl openraft::AsyncRuntime for HostRuntime {
     }
 
     fn sleep(duration: Duration) -> Self::Sleep {
-        host::current().clock.sleep(duration)
+        let clock = host::current().clock;
+        if duration <= YIELD_MAX { task::yield_once() } else { clock.sleep(duration) }
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        host::current().clock.sleep_until(deadline.to_host())
+        let clock = host::current().clock;
+        let deadline = deadline.to_host();
+        if deadline.since(clock.now()) <= YIELD_MAX {
+            task::yield_once()
+        } else {
+            clock.sleep_until(deadline)
+        }
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(

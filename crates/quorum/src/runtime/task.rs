@@ -104,6 +104,18 @@ impl<F: Future> Future for Timeout<F> {
     }
 }
 
+/// Is ready at the next turn of its task.
+pub(super) fn yield_once() -> host::Sleep {
+    let mut yielded = false;
+    Box::pin(std::future::poll_fn(move |cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }))
+}
+
 /// Wakes a thread that waits in [`block_on`].
 #[derive(Default)]
 struct Bell {

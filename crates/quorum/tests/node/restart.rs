@@ -14,6 +14,7 @@ fn a_new_directory_elects_itself_and_commits() {
         let committed = log.propose(batch(1)).await.unwrap();
         assert_eq!((committed.term, history.batches()), (1, vec![batch(1)]));
         assert_eq!(history.indexes(), [committed.index]);
+        log.applied(committed.index).await.unwrap();
         let status = log.status();
         assert_eq!(status.term, 1);
         assert_eq!(status.last_index, Some(committed.index));
@@ -25,6 +26,7 @@ fn a_new_directory_elects_itself_and_commits() {
         log.shutdown().await;
         assert_eq!(log.propose(batch(2)).await, Err(ProposeError::Stopped));
         assert_eq!(log.ended().await, ProposeError::Stopped);
+        assert_eq!(log.applied(committed.index + 1).await, Err(ProposeError::Stopped));
     });
 }
 

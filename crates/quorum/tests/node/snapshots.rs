@@ -1,9 +1,11 @@
 //! Snapshots bound the log, and a restart goes on from them.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use host::Host;
-use host::sim::Sim;
+use host::sim::{OpKind, Rule, Sim};
 use quorum::{Error, Options, SnapshotAfter};
 
 use crate::support::{History, batch, dir, often, open, world};
@@ -77,7 +79,7 @@ fn a_snapshot_on_request() {
         let committed = log.propose(batch(1)).await.unwrap();
         log.snapshot().await.unwrap();
         while log.status().snapshot_index != Some(committed.index) {
-            host.clock.sleep(std::time::Duration::from_millis(1)).await;
+            host.clock.sleep(Duration::from_millis(1)).await;
         }
         log.shutdown().await;
     });
@@ -123,4 +125,39 @@ fn a_torn_checkpoint_never_has_its_name() {
         log.shutdown().await;
     });
     assert!(!host.disk.files().exists(left).unwrap());
+}
+
+#[test]
+fn a_full_disk_puts_the_snapshot_off() {
+    let (sim, host) = world(8);
+    let disk = sim.disk("a");
+    sim.block_on_node("a", async {
+        let history = History::default();
+        let log = open(&host, &Options::default(), &history).await.unwrap();
+        let committed = log.propose(batch(1)).await.unwrap();
+        disk.inject(Rule { error: ErrorKind::StorageFull, ..Rule::next(OpKind::Write, ".checkpoint", 2) });
+        log.snapshot().await.unwrap();
+        host.clock.sleep(Duration::from_secs(7)).await;
+        assert_eq!(log.status().snapshot_index, None);
+        log.propose(batch(2)).await.unwrap();
+        host.clock.sleep(Duration::from_secs(7)).await;
+        assert_eq!(log.status().snapshot_index, Some(committed.index));
+        assert_eq!(history.batches(), [batch(1), batch(2)]);
+        log.shutdown().await;
+    });
+}
+
+#[test]
+fn a_lone_voter_does_nothing_while_nothing_happens() {
+    let (sim, host) = world(9);
+    sim.block_on_node("a", async {
+        let log = open(&host, &Options::default(), &History::default()).await.unwrap();
+        host.clock.sleep(Duration::from_secs(1)).await;
+        let before = sim.trace().steps();
+        host.clock.sleep(Duration::from_secs(3600)).await;
+        let events = sim.trace().steps() - before;
+        assert!(events < 10, "{events} events in an hour");
+        log.propose(batch(1)).await.unwrap();
+        log.shutdown().await;
+    });
 }
