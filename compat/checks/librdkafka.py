@@ -13,7 +13,7 @@ from harness.cases import FULL, KIND, absent_classes, report
 WORK = Path(os.environ["COMPAT_WORK"])
 WANTED = os.environ.get("COMPAT_CASE", "")
 AT_ONCE = 3  # they mostly wait
-SETTINGS = {"num.partitions": 4}
+SETTINGS = {"num.partitions": 4, "group.initial.rebalance.delay.ms": 0}
 # Classes that run all the same: against Kafka to keep the oracle true, against Bourn once their line in absent.txt is gone.
 OTHER_CLASSES = ("groups", "transactions", "alter-configs")
 
@@ -51,11 +51,14 @@ def run(job):
     passed = [name for name, (state, _) in states.items() if state == "PASSED"]
     seconds = time.monotonic() - start
     with LOCK:
-        if failed or not passed:
+        if failed or not states or not passed and label == number:
             reason = "; ".join(f"{name}: {reason}" for name, reason in (failed or {n: r for n, (_, r) in states.items()}).items())
             print(f"=== {label}\n{(home / 'tests' / 'output.log').read_text(errors='replace')[-6000:]}")
             report(label, "FAIL", seconds, reason[:300] or "nothing passed")
             return False
+        if not passed:
+            report(label, "SKIP", seconds, "; ".join(reason for _, reason in states.values())[:200])
+            return True
         report(label, "PASS", seconds, ", ".join(name[5:] for name in passed))
         return True
 
