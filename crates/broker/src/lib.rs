@@ -1,3 +1,27 @@
-//! The server: listens, authorises, dispatches, and carries out what the cores decide.
+//! The server: listens, dispatches, and carries out what the cores decide.
+//!
+//! Owns: sockets and connections ([`server`]), the APIs ([`api`]), the shards that own partitions ([`shard`]), and the
+//! wiring of a node ([`Node`]).
+//!
+//! Invariants:
+//! * Nothing is acknowledged before the state it depends on is where the acknowledgement says it is.
+//! * Requests see one published view of the metadata, and everything in it can be used.
+//! * Every queue has a named bound.
+//!
+//! Does not know: how bytes become messages (`protocol`), logs on disk (`storage`), what a change of metadata should
+//! be (`metadata`), or which machine it runs on (`host`).
 
+mod api;
+mod applier;
+mod broker;
+mod controller;
+mod metadata_view;
+mod node;
+mod producer_ids;
+mod publisher;
+mod server;
 pub mod shard;
+mod topic_settings;
+
+pub(crate) use broker::Broker;
+pub use node::{Node, StartError};

@@ -116,6 +116,7 @@ fn note(found: &Found, recovery: &mut RecoveryReport) {
         let (rounds, bytes) = (of_journal.rounds, of_journal.journal_bytes);
         tracing::info!(dir = %path, rounds, bytes, "the last stop was not a clean one: the journal was replayed");
     }
+    recovery.directory_ids.push(found.opened.meta.directory_id);
     recovery.clean &= of_journal.clean;
     recovery.partitions += found.partitions.len();
     for (_, partition) in &found.partitions {

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use host::{Host, Place, Task};
+use protocol::Uuid;
 use storage::PartitionKey;
 use storage::log::Recovered;
 use storage::segment::OpenFiles;
@@ -39,6 +40,8 @@ pub struct RecoveryReport {
     pub bytes: usize,
     /// The last stop was a clean one, in every directory.
     pub clean: bool,
+    /// The ids of the log directories, in the order of `log.dirs`.
+    pub directory_ids: Vec<Uuid>,
     pub elapsed: Duration,
 }
 

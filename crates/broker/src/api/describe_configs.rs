@@ -1,0 +1,110 @@
+//! DescribeConfigs (32): the values of topics and brokers, with where each comes from (KIP-133, KIP-226, KIP-569).
+
+use std::ops::RangeInclusive;
+
+use metadata::config::{Described, describe_broker, describe_broker_defaults, describe_topic};
+use metadata::record::ResourceKind;
+use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
+use protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use protocol::{ErrorCode, Str};
+
+use super::{Call, Handler, Protest};
+use crate::metadata_view::View;
+
+pub(crate) struct DescribeConfigs;
+
+/// What is wrong with a resource, for the client.
+type Refused = (ErrorCode, String);
+
+impl Handler for DescribeConfigs {
+    type Request = DescribeConfigsRequest;
+
+    const ADVERTISED: RangeInclusive<i16> = 1..=4;
+
+    async fn handle(
+        call: Call,
+        request: DescribeConfigsRequest,
+    ) -> Result<Option<DescribeConfigsResponse>, Protest> {
+        let view = call.broker.metadata.view();
+        let (synonyms, documentation) = (request.include_synonyms, request.include_documentation);
+        let result = |resource: DescribeConfigsResource| {
+            let described = describe(&call, &view, &resource);
+            let result = DescribeConfigsResult {
+                error_message: None,
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name,
+                ..Default::default()
+            };
+            match described {
+                Ok(configs) => {
+                    let shown = configs.into_iter().map(|config| show(config, synonyms, documentation));
+                    DescribeConfigsResult { configs: shown.collect(), ..result }
+                }
+                Err((code, message)) => DescribeConfigsResult {
+                    error_code: code.code(),
+                    error_message: Some(message.into()),
+                    ..result
+                },
+            }
+        };
+        let results = request.resources.into_iter().map(result).collect();
+        Ok(Some(DescribeConfigsResponse { results, ..Default::default() }))
+    }
+}
+
+fn describe(call: &Call, view: &View, resource: &DescribeConfigsResource) -> Result<Vec<Described>, Refused> {
+    let keys = resource.configuration_keys.as_ref();
+    // Null and, as older clients send it, an empty list both mean everything.
+    let wanted =
+        |name: &str| keys.is_none_or(|keys| keys.is_empty() || keys.iter().any(|key| key.as_str() == name));
+    let name = &resource.resource_name;
+    let settings = &call.broker.settings;
+    match ResourceKind::from_id(resource.resource_type) {
+        Some(ResourceKind::Topic) => {
+            if !metadata::controller::is_valid_topic_name(name) {
+                return Err((ErrorCode::InvalidTopic, format!("{name:?} is not a legal name of a topic")));
+            }
+            if view.image.topic(name).is_none() {
+                return Err((ErrorCode::UnknownTopicOrPartition, format!("there is no topic {name}")));
+            }
+            Ok(describe_topic(&settings.layers_of_topic(&view.image, name), wanted))
+        }
+        Some(ResourceKind::Broker) if name.is_empty() => {
+            Ok(describe_broker_defaults(&settings.layers_of_broker(&view.image), wanted))
+        }
+        Some(ResourceKind::Broker) => {
+            let me = call.broker.node_id;
+            if name.parse() != Ok(me.0) {
+                let message =
+                    format!("this is broker {me}, which does not know the configs of broker {name}");
+                return Err((ErrorCode::InvalidRequest, message));
+            }
+            Ok(describe_broker(&settings.layers_of_broker(&view.image), wanted))
+        }
+        _ => {
+            let message = format!("resources of type {} have no configs here", resource.resource_type);
+            Err((ErrorCode::InvalidRequest, message))
+        }
+    }
+}
+
+fn show(config: Described, synonyms: bool, documentation: bool) -> DescribeConfigsResourceResult {
+    let synonym = |synonym: metadata::config::Synonym| DescribeConfigsSynonym {
+        name: synonym.name.into(),
+        value: synonym.value.map(Str::from),
+        source: synonym.source.id(),
+    };
+    let config_type = config.kind_id();
+    DescribeConfigsResourceResult {
+        name: config.name.into(),
+        value: config.value.map(Str::from),
+        read_only: config.read_only,
+        config_source: config.source.id(),
+        is_sensitive: config.sensitive,
+        synonyms: if synonyms { config.synonyms.into_iter().map(synonym).collect() } else { Vec::new() },
+        config_type,
+        documentation: config.documentation.filter(|_| documentation).map(Str::from),
+    }
+}

@@ -1,0 +1,104 @@
+//! What an API is: the versions it has, and a function from request to reply.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use host::BoxFuture;
+use protocol::wire::{self, Reader, Request};
+use protocol::{ApiKey, Frame, Writer, rpc};
+
+use crate::Broker;
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Name of the listener: addresses in replies are those advertised for it.
+    pub(crate) listener: Arc<str>,
+    pub(crate) peer: SocketAddr,
+}
+
+/// One request's circumstances.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+}
+
+/// What goes back.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Reply(Frame),
+    /// Produce with acks=0.
+    Nothing,
+}
+
+/// Why a request is answered by closing the connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Protest {
+    #[error("could not decode the header of a request: {0}")]
+    Header(wire::Error),
+    #[error("{key:?} version {version} is not supported")]
+    Version { key: ApiKey, version: i16 },
+    #[error("{key:?} is not served here")]
+    NotServed { key: ApiKey },
+    #[error("could not decode {key:?} version {version}: {error}")]
+    Body { key: ApiKey, version: i16, error: wire::Error },
+    #[error("could not encode the reply to {key:?} version {version}: {error}")]
+    Reply { key: ApiKey, version: i16, error: wire::Error },
+    #[error("a write with acks=0 failed: {0}")]
+    UnacknowledgedWrite(String),
+}
+
+pub(crate) type Started = BoxFuture<'static, Result<Answer, Protest>>;
+
+/// An API key's place in the route table.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub(crate) key: ApiKey,
+    pub(crate) advertised: RangeInclusive<i16>,
+    pub(crate) accepted: RangeInclusive<i16>,
+    pub(crate) start: fn(Call, Reader<'_>) -> Result<Started, Protest>,
+}
+
+/// Implemented once per API key.
+pub(crate) trait Handler: 'static {
+    type Request: Request;
+
+    /// What ApiVersions says.
+    const ADVERTISED: RangeInclusive<i16>;
+
+    /// What is answered; differs from what is advertised for Produce only (KAFKA-18659).
+    const ACCEPTED: RangeInclusive<i16> = Self::ADVERTISED;
+
+    /// `None` is no reply at all.
+    fn handle(
+        call: Call,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Option<<Self::Request as Request>::Response>, Protest>> + Send;
+
+    fn api() -> Api {
+        Api {
+            key: Self::Request::KEY,
+            advertised: Self::ADVERTISED,
+            accepted: Self::ACCEPTED,
+            start: start::<Self>,
+        }
+    }
+}
+
+fn start<H: Handler + ?Sized>(call: Call, mut body: Reader<'_>) -> Result<Started, Protest> {
+    use protocol::wire::Message;
+    let (key, version) = (H::Request::KEY, call.version);
+    // What may follow the message is ignored, as in Kafka.
+    let request =
+        H::Request::decode(&mut body, version).map_err(|error| Protest::Body { key, version, error })?;
+    let correlation_id = call.correlation_id;
+    Ok(Box::pin(async move {
+        let Some(response) = H::handle(call, request).await? else { return Ok(Answer::Nothing) };
+        let frame = rpc::encode_response(&mut Writer::new(), version, correlation_id, &response);
+        frame.map(Answer::Reply).map_err(|error| Protest::Reply { key, version, error })
+    }))
+}

@@ -1,0 +1,27 @@
+//! The APIs: one file an API key. A file declares the versions that are advertised and what is answered; the
+//! route table and the ApiVersions reply come from that.
+//!
+//! Invariants:
+//! * A request that cannot be decoded, has an unknown key or an unsupported version closes the connection, as in
+//!   Kafka, with the exception of ApiVersions, which is answered in version 0.
+//! * A handler runs up to its first wait before the next request of the connection is looked at.
+
+mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_topic_partitions;
+mod fetch;
+mod handler;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
+mod route;
+
+pub(crate) use fetch::FetchSessions;
+pub(crate) use handler::{Answer, Call, Client, Handler, Protest};
+pub(crate) use route::{routes, start};

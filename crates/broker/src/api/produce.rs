@@ -1,0 +1,262 @@
+//! Produce (0): appends record batches.
+//!
+//! Versions 0 to 2 are advertised though nobody may use them: older librdkafka otherwise believes that the broker
+//! cannot take compressed batches (KAFKA-18659).
+
+use std::ops::RangeInclusive;
+use std::task::Poll;
+use std::time::Duration;
+
+use metadata::image::Topic;
+use protocol::messages::produce_request::{PartitionProduceData, ProduceRequest};
+use protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+};
+use protocol::records::{self, Rules, Scratch};
+use protocol::{ErrorCode, Str};
+
+use super::{Call, Handler, Protest};
+use crate::metadata_view::View;
+use crate::shard::{Acks, Append, Appended, Refusal};
+
+/// Topics are named by id from this version on (KIP-516).
+const BY_ID: i16 = 13;
+/// Zstandard may be sent from this version on (KIP-110).
+const ZSTD: i16 = 7;
+/// Answers name the current leader from this version on (KIP-951).
+const CURRENT_LEADER: i16 = 10;
+
+pub(crate) struct Produce;
+
+impl Handler for Produce {
+    type Request = ProduceRequest;
+
+    const ADVERTISED: RangeInclusive<i16> = 0..=13;
+    const ACCEPTED: RangeInclusive<i16> = 3..=13;
+
+    async fn handle(call: Call, request: ProduceRequest) -> Result<Option<ProduceResponse>, Protest> {
+        let acks = match request.acks {
+            0 => Some(Acks::None),
+            1 => Some(Acks::Leader),
+            -1 => Some(Acks::All),
+            _ => None,
+        };
+        let view = call.broker.metadata.view();
+        let mut sorted = Sorted::default();
+        let mut topics = Vec::with_capacity(request.topic_data.len());
+        for topic in request.topic_data {
+            let mut responses = Vec::with_capacity(topic.partition_data.len());
+            let found = view.topic(&topic.name, topic.topic_id.into(), call.version >= BY_ID);
+            for partition in topic.partition_data {
+                let place = (topics.len(), responses.len());
+                responses.push(unanswered(partition.index));
+                let checked = match (acks, &found) {
+                    (None, _) => Err(ErrorCode::InvalidRequiredAcks.into()),
+                    (_, Err(code)) => Err((*code).into()),
+                    (_, Ok(topic)) => check(&call, &view, topic, partition, &mut sorted.scratch),
+                };
+                match checked {
+                    Ok(append) => sorted.add(place, append),
+                    Err(fault) => sorted.refused.push((place, fault)),
+                }
+            }
+            topics.push(TopicProduceResponse {
+                name: topic.name,
+                topic_id: topic.topic_id,
+                partition_responses: responses,
+            });
+        }
+        let outcomes = append(&call, acks.unwrap_or(Acks::None), request.timeout_ms, sorted);
+        let mut response = ProduceResponse { responses: topics, ..Default::default() };
+        let faults = fill(&mut response, outcomes.await);
+        if acks == Some(Acks::None) {
+            // The client does not listen for an answer; a closed connection is how it learns of a failure.
+            return faults.into_iter().next().map_or(Ok(None), |(code, message)| {
+                let message = message.unwrap_or_default();
+                Err(Protest::UnacknowledgedWrite(format!("{code:?} {message}")))
+            });
+        }
+        if call.version >= CURRENT_LEADER {
+            name_leaders(&call, &mut response);
+        }
+        Ok(Some(response))
+    }
+}
+
+/// Where a partition stands in the response.
+type Place = (usize, usize);
+
+/// What is wrong with one partition's part.
+#[derive(Debug)]
+struct Fault {
+    code: ErrorCode,
+    message: Option<String>,
+    record_errors: Vec<BatchIndexAndErrorMessage>,
+}
+
+impl From<ErrorCode> for Fault {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, message: None, record_errors: Vec::new() }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self { code: refusal.code, message: refusal.message, record_errors: Vec::new() }
+    }
+}
+
+impl From<records::Refusal> for Fault {
+    fn from(refusal: records::Refusal) -> Self {
+        let error = |error: &records::RecordError| BatchIndexAndErrorMessage {
+            batch_index: error.batch_index,
+            batch_index_error_message: Some(Str::from(error.fault.to_string())),
+        };
+        Self {
+            code: refusal.error_code(),
+            message: Some(refusal.to_string()),
+            record_errors: refusal.record_errors().iter().map(error).collect(),
+        }
+    }
+}
+
+/// A request's partitions: those to append, each with its place, and those refused.
+#[derive(Default)]
+struct Sorted {
+    appends: Vec<Append>,
+    places: Vec<Place>,
+    refused: Vec<(Place, Fault)>,
+    scratch: Scratch,
+}
+
+impl Sorted {
+    fn add(&mut self, place: Place, append: Append) {
+        if self.appends.iter().any(|other| other.key == append.key) {
+            // Kafka keeps one of the two and does not say which.
+            let message = Some("the request names this partition twice".to_owned());
+            self.refused
+                .push((place, Fault { code: ErrorCode::InvalidRequest, message, record_errors: Vec::new() }));
+            return;
+        }
+        self.appends.push(append);
+        self.places.push(place);
+    }
+}
+
+/// A partition's response before its outcome is known.
+fn unanswered(index: i32) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        base_offset: -1,
+        log_append_time_ms: -1,
+        log_start_offset: -1,
+        ..Default::default()
+    }
+}
+
+/// Finds a partition's leader here and a batch in its records.
+fn check(
+    call: &Call,
+    view: &View,
+    topic: &Topic,
+    partition: PartitionProduceData,
+    scratch: &mut Scratch,
+) -> Result<Append, Fault> {
+    let key = call.broker.led_here(topic, partition.index)?;
+    if topic.is_internal() {
+        let message = Some(format!("clients may not write to the internal topic {}", topic.name()));
+        return Err(Fault { code: ErrorCode::InvalidTopic, message, record_errors: Vec::new() });
+    }
+    let settings = view.settings_of(topic.id()).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let records = partition.records.unwrap_or_default().to_bytes().map_err(|_| ErrorCode::InvalidRecord)?;
+    let rules = Rules { zstd_allowed: call.version >= ZSTD, ..settings.rules };
+    let valid = records::validate(records, &rules, call.broker.host.clock.wall_ms(), scratch)?;
+    Ok(Append { key, batch: valid.batch })
+}
+
+type Outcomes = Vec<(Place, Result<Appended, Fault>)>;
+
+/// Appends and waits for what `acks` asks, for at most the request's timeout. A batch that has not got there by then
+/// may still do so: the answer says only that nobody waited.
+async fn append(call: &Call, acks: Acks, timeout_ms: i32, sorted: Sorted) -> Outcomes {
+    let mut outcomes: Outcomes =
+        sorted.refused.into_iter().map(|(place, fault)| (place, Err(fault))).collect();
+    if sorted.appends.is_empty() {
+        return outcomes;
+    }
+    let appended = call.broker.shards.append(acks, sorted.appends);
+    let results = if acks == Acks::All {
+        let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+        within(appended, call.broker.host.clock.sleep(timeout)).await
+    } else {
+        Some(appended.await)
+    };
+    match results {
+        Some(results) => {
+            let results = results.into_iter().map(|(_, result)| result.map_err(Fault::from));
+            outcomes.extend(sorted.places.into_iter().zip(results));
+        }
+        None => {
+            let late = |place| (place, Err(ErrorCode::RequestTimedOut.into()));
+            outcomes.extend(sorted.places.into_iter().map(late));
+        }
+    }
+    outcomes
+}
+
+/// The future's value, unless the timer ends first.
+async fn within<T>(future: impl Future<Output = T>, timer: impl Future<Output = ()>) -> Option<T> {
+    let (mut future, mut timer) = (std::pin::pin!(future), std::pin::pin!(timer));
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
+/// Writes outcomes into the response; returns what went wrong.
+fn fill(response: &mut ProduceResponse, outcomes: Outcomes) -> Vec<(ErrorCode, Option<String>)> {
+    let mut faults = Vec::new();
+    for ((topic, partition), outcome) in outcomes {
+        let topic = response.responses.get_mut(topic);
+        let Some(part) = topic.and_then(|topic| topic.partition_responses.get_mut(partition)) else {
+            continue;
+        };
+        match outcome {
+            Ok(appended) => {
+                part.base_offset = appended.base_offset.0;
+                part.log_append_time_ms = appended.log_append_time_ms;
+                part.log_start_offset = appended.log_start_offset.0;
+            }
+            Err(fault) => {
+                part.error_code = fault.code.code();
+                part.error_message = fault.message.clone().map(Str::from);
+                part.record_errors = fault.record_errors;
+                faults.push((fault.code, fault.message));
+            }
+        }
+    }
+    faults
+}
+
+/// Tells clients that came to the wrong node where to go (KIP-951).
+fn name_leaders(call: &Call, response: &mut ProduceResponse) {
+    let stale = ErrorCode::NotLeaderOrFollower.code();
+    let view = call.broker.metadata.view();
+    let mut any = false;
+    for topic in &mut response.responses {
+        let found = view.topic(&topic.name, topic.topic_id.into(), call.version >= BY_ID);
+        for part in topic.partition_responses.iter_mut().filter(|part| part.error_code == stale) {
+            any = true;
+            let partition = found.as_ref().ok().and_then(|topic| topic.partition(part.index));
+            if let Some(partition) = partition {
+                part.current_leader.leader_id = partition.leader.0;
+                part.current_leader.leader_epoch = partition.leader_epoch.0;
+            }
+        }
+    }
+    if any {
+        let endpoint = |(node_id, host, port, rack)| NodeEndpoint { node_id, host, port, rack };
+        response.node_endpoints = view.endpoints(&call.client.listener).map(endpoint).collect();
+    }
+}

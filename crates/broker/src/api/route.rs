@@ -1,0 +1,70 @@
+//! From the first bytes of a frame to the API that answers it.
+
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use protocol::{ApiKey, Reader, Writer, rpc};
+
+use super::handler::{Answer, Api, Call, Client, Handler, Protest, Started};
+use super::{
+    api_versions, create_partitions, create_topics, delete_topics, describe_cluster, describe_configs,
+    describe_topic_partitions, fetch, init_producer_id, list_offsets, metadata, offset_for_leader_epoch,
+    produce,
+};
+use crate::Broker;
+
+/// Every API that is served, by ascending key.
+static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
+    let mut routes = vec![
+        produce::Produce::api(),
+        fetch::Fetch::api(),
+        list_offsets::ListOffsets::api(),
+        metadata::Metadata::api(),
+        api_versions::ApiVersions::api(),
+        create_topics::CreateTopics::api(),
+        delete_topics::DeleteTopics::api(),
+        init_producer_id::InitProducerId::api(),
+        offset_for_leader_epoch::OffsetForLeaderEpoch::api(),
+        describe_configs::DescribeConfigs::api(),
+        create_partitions::CreatePartitions::api(),
+        describe_cluster::DescribeCluster::api(),
+        describe_topic_partitions::DescribeTopicPartitions::api(),
+    ];
+    routes.sort_by_key(|api| api.key.code());
+    routes
+});
+
+pub(crate) fn routes() -> &'static [Api] {
+    &ROUTES
+}
+
+/// Decodes a frame and starts what it asks for.
+pub(crate) fn start(broker: &Arc<Broker>, client: &Arc<Client>, frame: &Bytes) -> Result<Started, Protest> {
+    let mut reader = Reader::new(frame);
+    let (key, header) = rpc::decode_request_header(&mut reader).map_err(Protest::Header)?;
+    let version = header.request_api_version;
+    let place = ROUTES.binary_search_by_key(&key.code(), |api| api.key.code());
+    let api = place.ok().and_then(|place| ROUTES.get(place)).ok_or(Protest::NotServed { key })?;
+    if !api.accepted.contains(&version) {
+        return unsupported(key, version, header.correlation_id);
+    }
+    tracing::trace!(peer = %client.peer, client_id = ?header.client_id, ?key, version, "request");
+    let call = Call {
+        broker: broker.clone(),
+        client: client.clone(),
+        version,
+        correlation_id: header.correlation_id,
+    };
+    (api.start)(call, reader)
+}
+
+/// A client may ask ApiVersions in any version, since that is how it learns which there are; anything else ends the connection.
+fn unsupported(key: ApiKey, version: i16, correlation_id: i32) -> Result<Started, Protest> {
+    if key != ApiKey::ApiVersions {
+        return Err(Protest::Version { key, version });
+    }
+    let response = api_versions::unsupported();
+    let frame = rpc::encode_response(&mut Writer::new(), 0, correlation_id, &response);
+    let answer = frame.map(Answer::Reply).map_err(|error| Protest::Reply { key, version: 0, error });
+    Ok(Box::pin(std::future::ready(answer)))
+}

@@ -1,0 +1,87 @@
+//! [`Broker`]: what every request handler can reach.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use host::Host;
+use metadata::config::BrokerConfig;
+use metadata::controller::{Context, Decision};
+use metadata::image::Topic;
+use protocol::{ErrorCode, NodeId};
+use storage::PartitionKey;
+
+use crate::api::FetchSessions;
+use crate::controller::Controller;
+use crate::metadata_view::MetadataView;
+use crate::producer_ids::ProducerIds;
+use crate::shard::Shards;
+use crate::topic_settings::SettingsSource;
+
+/// What one request or connection may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// `socket.request.max.bytes`
+    pub(crate) request_bytes_max: usize,
+    /// `fetch.max.bytes`
+    pub(crate) fetch_bytes_max: usize,
+    /// `connections.max.idle.ms`
+    pub(crate) idle_max: Duration,
+}
+
+impl Limits {
+    pub(crate) fn of(config: &BrokerConfig) -> Self {
+        let idle_ms = config.sockets.max_idle_ms.and_then(|ms| u64::try_from(ms).ok());
+        Self {
+            request_bytes_max: config.limits.request_max_bytes,
+            fetch_bytes_max: config.limits.fetch_max_bytes,
+            idle_max: idle_ms.map_or(NEVER, Duration::from_millis),
+        }
+    }
+}
+
+/// Longer than any connection lives.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+#[derive(Debug)]
+pub(crate) struct Broker {
+    pub(crate) host: Host,
+    pub(crate) node_id: NodeId,
+    pub(crate) config: BrokerConfig,
+    /// Bounds derived from the config, as the hot paths want them.
+    pub(crate) limits: Limits,
+    pub(crate) settings: SettingsSource,
+    pub(crate) metadata: Arc<MetadataView>,
+    pub(crate) controller: Controller,
+    pub(crate) shards: Shards,
+    pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) producer_ids: ProducerIds,
+}
+
+impl Broker {
+    /// Has the controller take a decision; see [`Controller::decide`].
+    pub(crate) async fn decide<T: Send + 'static>(
+        self: &Arc<Self>,
+        decide: impl FnOnce(&Context<'_>) -> Decision<T> + Send + 'static,
+    ) -> Result<T, ErrorCode> {
+        let this = self.clone();
+        self.controller
+            .decide(move |image| {
+                decide(&Context {
+                    image,
+                    config: &this.config,
+                    statics: this.settings.statics(),
+                    node_id: this.node_id,
+                })
+            })
+            .await
+    }
+
+    /// The partition's key if this broker leads it; otherwise Kafka's error code.
+    pub(crate) fn led_here(&self, topic: &Topic, partition: i32) -> Result<PartitionKey, ErrorCode> {
+        let state = topic.partition(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        if state.leader != self.node_id {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        Ok(PartitionKey { topic_id: topic.id(), partition })
+    }
+}

@@ -1,0 +1,352 @@
+//! [`Node`]: the parts of a broker, started in order and stopped in reverse.
+//!
+//! Invariants:
+//! * Listeners are bound first, so that a taken port is found before anything is written, and accept last, when the
+//!   broker leads what it leads.
+//! * A start ends the earlier leaderships of this broker: its registration gives every partition that it leads a new
+//!   leader epoch before the first append.
+//! * A clean stop answers what was begun, writes out every tail, and leaves empty journals.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use host::{Host, Listener, Place};
+use metadata::config::{BrokerConfig, Endpoint, StaticConfig};
+use metadata::controller::{self, BrokerStart, Decision, Refusal};
+use metadata::{Image, record};
+use protocol::{ErrorCode, NodeId, Str, Uuid};
+use quorum::MetadataLog;
+use tokio::sync::{mpsc, watch};
+
+use crate::api::FetchSessions;
+use crate::applier::Applier;
+use crate::broker::{Broker, Limits};
+use crate::controller::Controller;
+use crate::metadata_view::MetadataView;
+use crate::producer_ids::ProducerIds;
+use crate::publisher::Publisher;
+use crate::server::RequestMemory;
+use crate::server::acceptor::{Acceptor, ConnectionLimits};
+use crate::shard::{Shards, ShardsOptions};
+use crate::topic_settings::SettingsSource;
+
+/// The metadata log's own directory beside the partitions: it has an identity and a lock of its own.
+const METADATA_DIR: &str = "metadata";
+
+/// For how long a stop waits for clients to take their answers.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "cannot listen on {listener}: {error}; choose another address with --set listeners=…, or stop what uses it"
+    )]
+    Listen { listener: String, error: std::io::Error },
+    #[error(transparent)]
+    Metadata(#[from] quorum::Error),
+    #[error(transparent)]
+    Shards(#[from] crate::shard::StartError),
+    #[error("could not register with the cluster: {reason} ({})", code.name())]
+    Register { code: ErrorCode, reason: String },
+}
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Node {
+    broker: Arc<Broker>,
+    log: MetadataLog,
+    endpoints: Vec<Endpoint>,
+    stop: watch::Sender<bool>,
+    /// Yields `None` when the last connection has ended.
+    connections: mpsc::Receiver<()>,
+    /// Says why the metadata log could not be applied.
+    broken: watch::Receiver<Option<String>>,
+}
+
+/// A listener with its port, and what clients are told of it.
+struct Bound {
+    name: String,
+    listener: Box<dyn Listener>,
+    advertised: Endpoint,
+}
+
+impl Node {
+    /// Brings up a broker; when this returns, clients can use it.
+    pub async fn start(host: Host, statics: StaticConfig, config: BrokerConfig) -> Result<Self, StartError> {
+        let bound = bind(&host, &config).await?;
+        let endpoints: Vec<Endpoint> = bound.iter().map(|bound| bound.advertised.clone()).collect();
+        let shards = Shards::start(&host, shards_options(&config)).await?;
+        log_recovery(&shards);
+        let (applier, outlets) = Applier::new();
+        let quorum_options =
+            quorum::Options { node_id: config.node_id.map(|id| id.0), ..quorum::Options::default() };
+        let directory = PathBuf::from(&config.directories.metadata).join(METADATA_DIR);
+        let log = MetadataLog::open(&host, &directory, quorum_options, applier).await?;
+        let node_id = NodeId(log.identity().node_id);
+
+        let view = Arc::new(MetadataView::default());
+        let settings = SettingsSource::new(Arc::new(statics), node_id);
+        let publisher = Publisher {
+            node_id,
+            shards: shards.clone(),
+            settings: settings.clone(),
+            view: view.clone(),
+            changes: outlets.changes,
+        };
+        host.spawn(Place::Control, "publisher", publisher.run());
+        let (controller, controller_task) = Controller::new(outlets.image, log.clone(), view.clone());
+        host.spawn(Place::Control, "controller", controller_task.run());
+        let registration = Registration {
+            node_id,
+            rack: config.rack.clone(),
+            endpoints: &endpoints,
+            log_directories: shards.recovery().directory_ids.clone(),
+        };
+        let broker_epoch = registration.carry_out(&host, &log, &controller).await?;
+        let (producer_ids, producer_ids_task) = ProducerIds::new(controller.clone(), node_id, broker_epoch);
+        host.spawn(Place::Control, "producer ids", producer_ids_task.run());
+
+        let broker = Arc::new(Broker {
+            host,
+            node_id,
+            limits: Limits::of(&config),
+            fetch_sessions: FetchSessions::new(config.limits.fetch_sessions_max),
+            config,
+            settings,
+            metadata: view,
+            controller,
+            shards,
+            producer_ids,
+        });
+        let (stop, connections) = serve(&broker, bound);
+        Ok(Self { broker, log, endpoints, stop, connections, broken: outlets.broken })
+    }
+
+    /// Where clients connect, listener by listener.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    pub fn node_id(&self) -> NodeId {
+        self.broker.node_id
+    }
+
+    /// Resolves, with the reason, when the node cannot go on: its metadata log or its last log directory has failed.
+    pub async fn failed(&self) -> String {
+        let log = async { self.log.ended().await.to_string() };
+        let mut broken = self.broken.clone();
+        let broken = async {
+            let reason = broken.wait_for(Option::is_some).await.map(|reason| reason.clone());
+            match reason {
+                Ok(reason) => reason.unwrap_or_default(),
+                // The log has been dropped; nothing breaks any more.
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let (mut log, mut broken) = (std::pin::pin!(log), std::pin::pin!(broken));
+        let mut shards = std::pin::pin!(self.broker.shards.failed());
+        std::future::poll_fn(|cx| {
+            let futures: [Pin<&mut (dyn Future<Output = String> + Send)>; 3] =
+                [log.as_mut(), broken.as_mut(), shards.as_mut()];
+            let ready = futures.into_iter().map(|future| future.poll(cx)).find(Poll::is_ready);
+            ready.unwrap_or(Poll::Pending)
+        })
+        .await
+    }
+
+    /// Stops cleanly: no new requests, answers to those begun, tails written out.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let drained = async { while self.connections.recv().await.is_some() {} };
+        let late = self.broker.host.clock.sleep(DRAIN_MAX);
+        let (mut drained, mut late) = (std::pin::pin!(drained), late);
+        std::future::poll_fn(|cx| {
+            let drained = drained.as_mut().poll(cx);
+            if drained.is_ready() { drained } else { late.as_mut().poll(cx) }
+        })
+        .await;
+        self.broker.shards.stop().await;
+        self.log.shutdown().await;
+    }
+}
+
+async fn bind(host: &Host, config: &BrokerConfig) -> Result<Vec<Bound>, StartError> {
+    let mut bound = Vec::with_capacity(config.listeners.len());
+    for (listener, advertised) in config.listeners.iter().zip(&config.advertised_listeners) {
+        let bind = host.net.listen(&listener.host, listener.port).await;
+        let found = bind.map_err(|error| StartError::Listen { listener: listener.to_string(), error })?;
+        bound.push(Bound {
+            name: listener.name.clone(),
+            advertised: reachable(advertised, found.local_addr()),
+            listener: found,
+        });
+    }
+    Ok(bound)
+}
+
+/// What clients are told: the port that was found for 0, and a host they can reach for "every interface".
+fn reachable(advertised: &Endpoint, local: SocketAddr) -> Endpoint {
+    let port = if advertised.port == 0 { local.port() } else { advertised.port };
+    // Kafka takes the machine's canonical name, which is a matter of luck; who binds every interface and is not on
+    // this machine sets advertised.listeners.
+    let host = if advertised.is_wildcard() { "localhost".to_owned() } else { advertised.host.clone() };
+    Endpoint { host, port, ..advertised.clone() }
+}
+
+fn shards_options(config: &BrokerConfig) -> ShardsOptions {
+    let ms = |ms: i64| u64::try_from(ms).unwrap_or(0);
+    ShardsOptions {
+        log_dirs: config.directories.log.iter().map(PathBuf::from).collect(),
+        journal_bytes_max: config.directories.journal_max_bytes,
+        memory_bytes_max: records_memory(config),
+        producer_id_expiration_ms: ms(config.producer_id_expiration_ms),
+        retention_check_interval: Duration::from_millis(ms(config.retention_check_interval_ms)),
+        disk_reserve_bytes: config.directories.reserve_bytes,
+        ..ShardsOptions::default()
+    }
+}
+
+/// Half of the budget keeps recent batches; the other half is for requests in flight.
+fn records_memory(config: &BrokerConfig) -> usize {
+    usize::try_from(config.limits.memory_max_bytes / 2).unwrap_or(usize::MAX)
+}
+
+fn requests_memory(config: &BrokerConfig) -> usize {
+    let of_budget = config.limits.memory_max_bytes / 2;
+    let bytes = config.limits.queued_max_request_bytes.map_or(of_budget, |bytes| bytes.min(of_budget));
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// Starts accepting on every listener.
+fn serve(broker: &Arc<Broker>, bound: Vec<Bound>) -> (watch::Sender<bool>, mpsc::Receiver<()>) {
+    let sockets = &broker.config.sockets;
+    let memory = RequestMemory::new(requests_memory(&broker.config));
+    let limits = Arc::new(ConnectionLimits::new(
+        sockets.max_connections,
+        sockets.max_connections_per_ip,
+        sockets.max_connections_per_ip_overrides.iter().cloned().collect(),
+    ));
+    let (stop, stopped) = watch::channel(false);
+    let (alive, connections) = mpsc::channel(1);
+    for Bound { name, listener, .. } in bound {
+        let acceptor = Acceptor {
+            broker: broker.clone(),
+            name: Arc::from(name),
+            listener,
+            limits: limits.clone(),
+            memory: memory.clone(),
+            stop: stopped.clone(),
+            alive: alive.clone(),
+        };
+        broker.host.spawn(Place::Control, "acceptor", acceptor.run());
+    }
+    (stop, connections)
+}
+
+fn log_recovery(shards: &Shards) {
+    let found = shards.recovery();
+    if found.partitions > 0 {
+        tracing::info!(
+            partitions = found.partitions,
+            broken = found.broken,
+            batches = found.batches,
+            bytes = found.bytes,
+            clean = found.clean,
+            elapsed_ms = u64::try_from(found.elapsed.as_millis()).unwrap_or(u64::MAX),
+            "opened the log directories"
+        );
+    }
+}
+
+/// What this broker tells the cluster of itself at each start.
+struct Registration<'a> {
+    node_id: NodeId,
+    rack: Option<Str>,
+    endpoints: &'a [Endpoint],
+    log_directories: Vec<Uuid>,
+}
+
+impl Registration<'_> {
+    /// Waits until this node leads the quorum, creates the cluster if it is not there, and registers. Returns the
+    /// broker epoch; by then every partition led here is open under its new leader epoch.
+    async fn carry_out(
+        self,
+        host: &Host,
+        log: &MetadataLog,
+        controller: &Controller,
+    ) -> Result<i64, StartError> {
+        let identity = log.identity();
+        let cluster_id = Str::from(identity.cluster_id.clone());
+        let created_ms = host.clock.wall_ms();
+        let start = BrokerStart {
+            node_id: self.node_id,
+            incarnation: random_id(host),
+            cluster_id: Some(cluster_id.clone()),
+            listeners: self.endpoints.iter().map(listener).collect(),
+            features: Vec::new(),
+            rack: self.rack,
+            log_directories: self.log_directories,
+            fenced: false,
+        };
+        // Indexes of entries only grow, so an epoch of at least the next one was never given before.
+        let epoch_min = i64::try_from(log.status().last_index.unwrap_or(0) + 1).unwrap_or(i64::MAX);
+        let decided =
+            controller.decide(move |image| match register(image, cluster_id, created_ms, start, epoch_min) {
+                Ok((records, epoch)) => (records, Ok(epoch)),
+                Err(refusal) => (Vec::new(), Err(refusal)),
+            });
+        match decided.await {
+            Ok(Ok(epoch)) => Ok(epoch),
+            Ok(Err(refusal)) => Err(StartError::Register { code: refusal.code, reason: refusal.message }),
+            Err(code) => Err(StartError::Register { code, reason: code.message().to_owned() }),
+        }
+    }
+}
+
+/// The first decision of every start: a cluster if there is none, and this broker in it.
+fn register(
+    image: &Image,
+    cluster_id: Str,
+    created_ms: i64,
+    start: BrokerStart,
+    epoch_min: i64,
+) -> Result<Decision<i64>, Refusal> {
+    let mut records = Vec::new();
+    let mut founded = image.clone();
+    if image.cluster().is_none() {
+        records = controller::create_cluster(image, cluster_id, created_ms, &[])?.0;
+        for record in &records {
+            founded
+                .apply(record)
+                .map_err(|error| Refusal::new(ErrorCode::UnknownServerError, error.to_string()))?;
+        }
+    }
+    // This node has just been elected as the only voter, so no other process runs as this broker.
+    let (registration, epoch) = controller::register_broker(&founded, start, epoch_min, false)?;
+    records.extend(registration);
+    Ok((records, epoch))
+}
+
+fn random_id(host: &Host) -> Uuid {
+    loop {
+        let mut bytes = [0; 16];
+        host.rng.fill(&mut bytes);
+        if let Some(id) = Uuid::from_random(bytes) {
+            return id;
+        }
+    }
+}
+
+fn listener(endpoint: &Endpoint) -> record::Listener {
+    record::Listener {
+        name: Str::from(endpoint.name.as_str()),
+        host: Str::from(endpoint.host.as_str()),
+        port: endpoint.port,
+        protocol: endpoint.protocol,
+    }
+}

@@ -1,0 +1,146 @@
+//! Carries what the metadata log says to this broker: first to its shards, then to its request handlers.
+//!
+//! Invariants:
+//! * Changes are carried out in the order of the log; those that have piled up are carried out as one.
+//! * A view is published when the shards have opened, closed and reconfigured what it changes. A partition that
+//!   could not be opened is published too: it answers its error itself.
+//!
+//! Does not know: why anything changed.
+
+use std::sync::Arc;
+
+use host::BoxFuture;
+use metadata::Delta;
+use metadata::record::{ConfigResource, ResourceKind};
+use protocol::{NodeId, TopicId};
+use storage::PartitionKey;
+use tokio::sync::mpsc;
+
+use crate::applier::Applied;
+use crate::metadata_view::{MetadataView, TopicSettings, View};
+use crate::shard::{PartitionSpec, Refusal, Shards};
+use crate::topic_settings::SettingsSource;
+
+type Opening = BoxFuture<'static, Result<(), Refusal>>;
+
+pub(crate) struct Publisher {
+    pub(crate) node_id: NodeId,
+    pub(crate) shards: Shards,
+    pub(crate) settings: SettingsSource,
+    pub(crate) view: Arc<MetadataView>,
+    pub(crate) changes: mpsc::UnboundedReceiver<Applied>,
+}
+
+impl Publisher {
+    pub(crate) async fn run(mut self) {
+        while let Some(Applied { mut index, mut delta }) = self.changes.recv().await {
+            while let Ok(next) = self.changes.try_recv() {
+                index = next.index;
+                delta = delta.then(next.delta);
+            }
+            self.carry_out(index, &delta).await;
+        }
+    }
+
+    async fn carry_out(&self, index: u64, delta: &Delta) {
+        let mut view = View::clone(&self.view.view());
+        view.index = index;
+        view.image = delta.after().clone();
+        for topic in delta.topics_created() {
+            view.settings.insert(topic.id(), Arc::new(self.settings.of(&view.image, topic)));
+        }
+        let reconfigured = self.reconfigured(delta, &mut view);
+        for topic in delta.topics_deleted() {
+            view.settings.remove(&topic.id());
+        }
+        self.delete(delta).await;
+        self.open_and_lead(delta, &view).await;
+        for (topic_id, settings) in reconfigured {
+            self.reconfigure(topic_id, &settings, &view).await;
+        }
+        self.view.publish(view);
+    }
+
+    /// Topics that exist before and after, and whose settings changed.
+    fn reconfigured(&self, delta: &Delta, view: &mut View) -> Vec<(TopicId, Arc<TopicSettings>)> {
+        let mut changed = Vec::new();
+        for resource in delta.resources_reconfigured() {
+            let ConfigResource { kind: ResourceKind::Topic, name } = resource else { continue };
+            let Some(topic) = view.image.topic(name).cloned() else { continue };
+            if delta.before().topic_by_id(topic.id()).is_some() {
+                let settings = Arc::new(self.settings.of(&view.image, &topic));
+                view.settings.insert(topic.id(), settings.clone());
+                changed.push((topic.id(), settings));
+            }
+        }
+        changed
+    }
+
+    async fn delete(&self, delta: &Delta) {
+        let mut deletions = Vec::new();
+        for topic in delta.topics_deleted() {
+            for (partition, state) in topic.partitions() {
+                if state.replicas.contains(&self.node_id) {
+                    let key = PartitionKey { topic_id: topic.id(), partition };
+                    deletions.push((topic.name().clone(), key, self.shards.delete(key)));
+                }
+            }
+        }
+        for (topic, key, deletion) in deletions {
+            if let Err(refusal) = deletion.await {
+                tracing::error!(%topic, partition = key.partition, ?refusal, "could not delete a partition");
+            }
+        }
+    }
+
+    async fn open_and_lead(&self, delta: &Delta, view: &View) {
+        let mut openings = Vec::new();
+        for change in delta.partitions() {
+            let Some(after) = change.after else { continue };
+            if after.leader != self.node_id {
+                continue;
+            }
+            let key = PartitionKey { topic_id: change.topic.id(), partition: change.partition };
+            let topic: Arc<str> = Arc::from(change.topic.name().as_str());
+            match change.before {
+                Some(before) if before.leader == self.node_id => {
+                    if before.leader_epoch != after.leader_epoch {
+                        let leading: Opening = Box::pin(self.shards.lead(key, after.leader_epoch));
+                        openings.push((topic, key, leading));
+                    }
+                }
+                _ => {
+                    let Some(settings) = view.settings.get(&key.topic_id) else { continue };
+                    let spec = PartitionSpec {
+                        key,
+                        topic: topic.clone(),
+                        leader_epoch: after.leader_epoch,
+                        config: settings.log.clone(),
+                    };
+                    openings.push((topic, key, Box::pin(self.shards.open(spec))));
+                }
+            }
+        }
+        for (topic, key, opening) in openings {
+            if let Err(refusal) = opening.await {
+                tracing::error!(%topic, partition = key.partition, ?refusal, "could not open a partition");
+            }
+        }
+    }
+
+    async fn reconfigure(&self, topic_id: TopicId, settings: &TopicSettings, view: &View) {
+        let Some(topic) = view.image.topic_by_id(topic_id) else { return };
+        let led = topic.partitions().filter(|(_, state)| state.leader == self.node_id);
+        let changes: Vec<_> = led
+            .map(|(partition, _)| {
+                let key = PartitionKey { topic_id, partition };
+                (partition, self.shards.configure(key, settings.log.clone()))
+            })
+            .collect();
+        for (partition, change) in changes {
+            if let Err(refusal) = change.await {
+                tracing::error!(topic = %topic.name(), partition, ?refusal, "could not reconfigure a partition");
+            }
+        }
+    }
+}

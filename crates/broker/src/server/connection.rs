@@ -1,0 +1,242 @@
+//! One client connection: frames in, replies out, as one task that never waits in only one place.
+//!
+//! Invariants:
+//! * Requests start in the order of their frames, without waiting for earlier replies; replies leave in that order.
+//! * What one client can pin is bounded: requests in flight, bytes of unsent replies, and its share of
+//!   [`RequestMemory`]. At a bound the connection stops reading, and TCP tells the client.
+//! * A connection that neither sends nor takes a byte for connections.max.idle.ms is closed, half a request or not.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use host::{BoxFuture, Instant, Sleep, Stream};
+
+use super::frame::{FrameError, FrameReader};
+use super::outbox::Outbox;
+use super::request_memory::{RequestMemory, Share};
+use crate::Broker;
+use crate::api::{self, Answer, Client, Protest};
+
+/// Requests started and not yet answered. Kafka has one; pipelining clients (five in flight) need a few.
+const IN_FLIGHT_MAX: usize = 64;
+/// Above this many unsent bytes no further request is started. One reply may be larger.
+const UNSENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Closed {
+    #[error("the client closed the connection")]
+    ByClient,
+    #[error("the client closed the connection in the middle of a request")]
+    InRequest,
+    #[error("idle for longer than connections.max.idle.ms")]
+    Idle,
+    #[error("the broker is stopping")]
+    Stopping,
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("{0}")]
+    Protest(#[from] Protest),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+struct Pending {
+    answer: PendingAnswer,
+    /// Given back when the reply is handed to the outbox.
+    _share: Share,
+}
+
+enum PendingAnswer {
+    Ready(Answer),
+    Later(BoxFuture<'static, Result<Answer, Protest>>),
+}
+
+pub(crate) struct Connection {
+    stream: Box<dyn Stream>,
+    client: Arc<Client>,
+    broker: Arc<Broker>,
+    frames: FrameReader,
+    memory: RequestMemory,
+    waiting_for_memory: Option<BoxFuture<'static, Option<Share>>>,
+    share: Option<Share>,
+    pending: VecDeque<Pending>,
+    outbox: Outbox,
+    stop: BoxFuture<'static, ()>,
+    stopping: bool,
+    ended: bool,
+    idle: Sleep,
+    last_active: Instant,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        stream: Box<dyn Stream>,
+        client: Client,
+        broker: Arc<Broker>,
+        memory: RequestMemory,
+        stop: BoxFuture<'static, ()>,
+    ) -> Self {
+        let now = broker.host.now();
+        let idle = broker.host.clock.sleep(broker.limits.idle_max);
+        Self {
+            frames: FrameReader::new(broker.limits.request_bytes_max),
+            stream,
+            client: Arc::new(client),
+            broker,
+            memory,
+            waiting_for_memory: None,
+            share: None,
+            pending: VecDeque::new(),
+            outbox: Outbox::default(),
+            stop,
+            stopping: false,
+            ended: false,
+            idle,
+            last_active: now,
+        }
+    }
+
+    /// Serves until the connection ends; tells why it did.
+    pub(crate) async fn run(mut self) -> Closed {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        if !self.stopping && self.stop.as_mut().poll(cx).is_ready() {
+            self.stopping = true;
+        }
+        match self.turn(cx) {
+            Err(closed) => return Poll::Ready(closed),
+            Ok(()) if self.pending.is_empty() && self.outbox.is_empty() => {
+                if self.stopping {
+                    return Poll::Ready(Closed::Stopping);
+                }
+                if self.ended {
+                    return Poll::Ready(if self.frames.in_frame() {
+                        Closed::InRequest
+                    } else {
+                        Closed::ByClient
+                    });
+                }
+            }
+            Ok(()) => {}
+        }
+        self.poll_idle(cx)
+    }
+
+    /// Moves everything that can move: answers to the outbox, the outbox to the network, the network to requests.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        loop {
+            self.collect_answers(cx)?;
+            let unsent = self.outbox.bytes();
+            let sent = self.outbox.poll_send(cx, &mut self.stream)?;
+            if self.outbox.bytes() < unsent {
+                self.last_active = self.broker.host.now();
+            }
+            if sent.is_pending() && self.outbox.bytes() >= UNSENT_BYTES_MAX {
+                return Ok(());
+            }
+            if self.pending.len() >= IN_FLIGHT_MAX || self.stopping {
+                return Ok(());
+            }
+            match self.start_next(cx)? {
+                Poll::Ready(()) => {}
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+
+    fn collect_answers(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        while let Some(front) = self.pending.front_mut() {
+            let answer = match &mut front.answer {
+                PendingAnswer::Ready(answer) => std::mem::replace(answer, Answer::Nothing),
+                PendingAnswer::Later(future) => match future.as_mut().poll(cx) {
+                    Poll::Ready(answer) => answer?,
+                    Poll::Pending => return Ok(()),
+                },
+            };
+            self.pending.pop_front();
+            match answer {
+                Answer::Reply(frame) => self.outbox.push(frame.into_pieces()),
+                Answer::Nothing => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the next request, or reads towards it. Pending when there is nothing to do until something wakes us.
+    fn start_next(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Closed> {
+        if let Some(len) = self.frames.frame_len()? {
+            if self.share.is_none() && self.poll_share(cx, len).is_pending() {
+                return Ok(Poll::Pending);
+            }
+            if let Some(frame) = self.frames.next_frame()? {
+                self.last_active = self.broker.host.now();
+                return self.start(cx, frame).map(Poll::Ready);
+            }
+        }
+        if self.ended {
+            return Ok(Poll::Pending);
+        }
+        match self.frames.poll_read(cx, &mut *self.stream) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Ok(0)) => {
+                self.ended = true;
+                Ok(Poll::Pending)
+            }
+            Poll::Ready(Ok(_)) => {
+                self.last_active = self.broker.host.now();
+                Ok(Poll::Ready(()))
+            }
+            Poll::Ready(Err(error)) => Err(error.into()),
+        }
+    }
+
+    fn poll_share(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<()> {
+        if self.waiting_for_memory.is_none() {
+            self.share = self.memory.try_take(len);
+            if self.share.is_some() {
+                return Poll::Ready(());
+            }
+        }
+        let memory = &self.memory;
+        let waiting = self.waiting_for_memory.get_or_insert_with(|| Box::pin(memory.take(len)));
+        match waiting.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(share) => {
+                self.waiting_for_memory = None;
+                self.share = share;
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// The first poll happens here, so that a request has entered its shard before the next one is looked at.
+    fn start(&mut self, cx: &mut Context<'_>, frame: bytes::Bytes) -> Result<(), Closed> {
+        let Some(share) = self.share.take() else { return Ok(()) };
+        let mut future = api::start(&self.broker, &self.client, &frame)?;
+        let answer = match future.as_mut().poll(cx) {
+            Poll::Ready(answer) => PendingAnswer::Ready(answer?),
+            Poll::Pending => PendingAnswer::Later(future),
+        };
+        self.pending.push_back(Pending { answer, _share: share });
+        Ok(())
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        while Pin::new(&mut self.idle).poll(cx).is_ready() {
+            let deadline = self.last_active.after(self.broker.limits.idle_max);
+            let waits_for_us = !self.pending.is_empty();
+            if deadline <= self.broker.host.now() && !waits_for_us {
+                return Poll::Ready(Closed::Idle);
+            }
+            let next = deadline.max(self.broker.host.now().after(self.broker.limits.idle_max / 8));
+            self.idle = self.broker.host.clock.sleep_until(next);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,133 @@
+//! Cuts a byte stream into request frames: a 4-byte length, then as many bytes.
+//!
+//! Invariants:
+//! * Memory grows with what has arrived, not with what a length claims: at most twice the received bytes of an
+//!   unfinished frame, and never beyond the largest frame allowed.
+//! * A finished frame is a slice of the receive buffer; nothing is copied. What keeps it for longer than the
+//!   request copies small parts out.
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use host::Stream;
+use tokio::io::AsyncReadExt;
+
+/// Read ahead at most this much past the frame in progress: many small requests arrive in one system call.
+const READ_AHEAD_BYTES: usize = 16 * 1024;
+/// The first allocation for a large frame; from there on the buffer doubles as bytes arrive.
+const LARGE_STEP_BYTES: usize = 1024 * 1024;
+const PREFIX_BYTES: usize = 4;
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum FrameError {
+    #[error("a request of {len} bytes is larger than socket.request.max.bytes={max}")]
+    TooLarge { len: usize, max: usize },
+    #[error("a request length of {len} is negative")]
+    NegativeLength { len: i32 },
+}
+
+#[derive(Debug)]
+pub(crate) struct FrameReader {
+    buffer: BytesMut,
+    frame_bytes_max: usize,
+}
+
+impl FrameReader {
+    pub(crate) fn new(frame_bytes_max: usize) -> Self {
+        Self { buffer: BytesMut::new(), frame_bytes_max }
+    }
+
+    /// Length of the frame at the front, once its prefix is here. Checked before anything is allocated for it.
+    pub(crate) fn frame_len(&self) -> Result<Option<usize>, FrameError> {
+        let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
+        let len = i32::from_be_bytes(*prefix);
+        let len = usize::try_from(len).map_err(|_| FrameError::NegativeLength { len })?;
+        if len > self.frame_bytes_max {
+            return Err(FrameError::TooLarge { len, max: self.frame_bytes_max });
+        }
+        Ok(Some(len))
+    }
+
+    /// The next whole frame without its prefix, if it is here.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let Some(len) = self.frame_len()? else { return Ok(None) };
+        if self.buffer.len() < PREFIX_BYTES + len {
+            return Ok(None);
+        }
+        self.buffer.advance(PREFIX_BYTES);
+        Ok(Some(self.buffer.split_to(len).freeze()))
+    }
+
+    /// True if a frame has begun but is not whole.
+    pub(crate) fn in_frame(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Reads once; returns how many bytes came, 0 at the end of the stream.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut dyn Stream,
+    ) -> Poll<io::Result<usize>> {
+        let room = self.room_wanted();
+        self.buffer.reserve(room);
+        let read = pin!({ stream }.read_buf(&mut self.buffer)).poll(cx);
+        if read.is_pending() && self.buffer.is_empty() {
+            // An idle connection holds no buffer.
+            self.buffer = BytesMut::new();
+        }
+        read
+    }
+
+    fn room_wanted(&self) -> usize {
+        let have = self.buffer.len();
+        match self.frame_len() {
+            Ok(Some(len)) if PREFIX_BYTES + len > have + READ_AHEAD_BYTES => {
+                (PREFIX_BYTES + len - have).min(LARGE_STEP_BYTES.max(have))
+            }
+            _ => READ_AHEAD_BYTES,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader_with(bytes: &[u8]) -> FrameReader {
+        let mut reader = FrameReader::new(100);
+        reader.buffer.extend_from_slice(bytes);
+        reader
+    }
+
+    #[test]
+    fn frames_come_out_whole_and_in_order() {
+        let mut reader = reader_with(&[0, 0, 0, 2, 7, 8, 0, 0, 0, 0, 0, 0, 0, 3, 1]);
+        assert_eq!(reader.next_frame(), Ok(Some(Bytes::from_static(&[7, 8]))));
+        assert_eq!(reader.next_frame(), Ok(Some(Bytes::new())));
+        assert_eq!(reader.next_frame(), Ok(None));
+        assert!(reader.in_frame());
+        reader.buffer.extend_from_slice(&[2, 3]);
+        assert_eq!(reader.next_frame(), Ok(Some(Bytes::from_static(&[1, 2, 3]))));
+        assert!(!reader.in_frame());
+    }
+
+    #[test]
+    fn lengths_are_refused_before_anything_is_allocated() {
+        let huge = reader_with(&[0x7f, 0xff, 0xff, 0xff]);
+        assert_eq!(huge.frame_len(), Err(FrameError::TooLarge { len: 0x7fff_ffff, max: 100 }));
+        let negative = reader_with(&[0xff, 0xff, 0xff, 0xfe]);
+        assert_eq!(negative.frame_len(), Err(FrameError::NegativeLength { len: -2 }));
+    }
+
+    #[test]
+    fn room_grows_with_what_has_arrived() {
+        let mut reader = FrameReader::new(100 << 20);
+        reader.buffer.extend_from_slice(&(90_i32 << 20).to_be_bytes());
+        assert_eq!(reader.room_wanted(), LARGE_STEP_BYTES);
+        reader.buffer.extend_from_slice(&vec![0; 3 << 20]);
+        assert_eq!(reader.room_wanted(), reader.buffer.len());
+    }
+}

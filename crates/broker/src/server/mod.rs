@@ -1,0 +1,9 @@
+//! Sockets: who may connect, frames in, replies out. Knows nothing of what a request means.
+
+pub(crate) mod acceptor;
+mod connection;
+mod frame;
+mod outbox;
+mod request_memory;
+
+pub(crate) use request_memory::RequestMemory;

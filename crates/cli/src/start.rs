@@ -1,0 +1,130 @@
+//! `bourn start`: reads the configuration, starts the machine and a node on it, waits for a signal, stops.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use broker::Node;
+use host::Host;
+use host::real::{self, Signal};
+use metadata::config::{BrokerConfig, Note, StaticConfig};
+
+#[derive(clap::Args)]
+pub(crate) struct Start {
+    /// A server.properties as Kafka has it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where data is kept (log.dirs); made if it is not there [default: ./bourn-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Set a config over the file, for example --set num.partitions=3; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    sets: Vec<String>,
+}
+
+impl Start {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let statics = self.statics()?;
+        let (config, notes) = BrokerConfig::load(&statics).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(|error| format!("\n  {error}")).collect();
+            anyhow::anyhow!("the configuration cannot be used:{}", lines.concat())
+        })?;
+        set_up_logs(&config)?;
+        for note in notes {
+            log_note(&note);
+        }
+        let options = real::Options {
+            shards: if config.shards == 0 { real::Options::default().shards } else { config.shards },
+            backlog: u32::try_from(config.sockets.listen_backlog).unwrap_or(real::Options::default().backlog),
+            ..real::Options::default()
+        };
+        real::run(options, |host| serve(host, statics, config, began))
+            .context("the machine could not be started")?
+    }
+
+    fn statics(&self) -> anyhow::Result<StaticConfig> {
+        let mut statics = match &self.config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+                StaticConfig::from_properties(&text)
+                    .with_context(|| format!("cannot parse the configuration {}", path.display()))?
+            }
+            None => StaticConfig::new(),
+        };
+        for set in &self.sets {
+            let Some((name, value)) = set.split_once('=') else {
+                bail!("--set {set}: expected NAME=VALUE, for example --set num.partitions=3");
+            };
+            statics.set(name.trim(), value.trim());
+        }
+        if let Some(data_dir) = &self.data_dir {
+            let Some(path) = data_dir.to_str() else {
+                bail!("--data-dir {}: the path is not UTF-8", data_dir.display());
+            };
+            statics.set("log.dirs", path);
+        }
+        Ok(statics)
+    }
+}
+
+async fn serve(
+    host: Host,
+    statics: StaticConfig,
+    config: BrokerConfig,
+    began: Instant,
+) -> anyhow::Result<()> {
+    let mut signals = real::signals().context("cannot catch SIGTERM")?;
+    let directories = config.directories.log.join(",");
+    let node = Node::start(host, statics, config).await?;
+    let endpoints: Vec<String> = node.endpoints().iter().map(ToString::to_string).collect();
+    let ready_ms = began.elapsed().as_millis();
+    // Scripts wait for this line; whoever closed our output does not stop the broker.
+    let _ = writeln!(
+        std::io::stdout(),
+        "bourn ready in {ready_ms} ms: {} data={directories}",
+        endpoints.join(",")
+    );
+    let reason = {
+        let (mut signal, mut failed) = (std::pin::pin!(signals.next()), std::pin::pin!(node.failed()));
+        std::future::poll_fn(|cx| match signal.as_mut().poll(cx) {
+            std::task::Poll::Ready(signal) => std::task::Poll::Ready(Ok(signal)),
+            std::task::Poll::Pending => failed.as_mut().poll(cx).map(Err),
+        })
+        .await
+    };
+    match reason {
+        Ok(signal) => {
+            let name = if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" };
+            tracing::info!("{name}: stopping");
+            node.stop().await;
+            tracing::info!("stopped");
+            Ok(())
+        }
+        // What is on disk is as good as it gets; recovery sorts it out at the next start.
+        Err(reason) => bail!("the node cannot go on: {reason}"),
+    }
+}
+
+fn log_note(note: &Note) {
+    match note {
+        Note::NoEffect { .. } => tracing::debug!("{note}"),
+        Note::Removed { .. } | Note::Unknown { .. } => tracing::warn!("{note}"),
+    }
+}
+
+/// Logs go to standard error: for people on a terminal, or as JSON lines with bourn.log.format=json.
+fn set_up_logs(config: &BrokerConfig) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("openraft=warn,{}", config.log_level))
+        .with_context(|| format!("bourn.log.level={}", config.log_level))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let set = if config.log_format == "json" {
+        logs.json().try_init()
+    } else {
+        logs.with_ansi(colours).with_target(false).try_init()
+    };
+    set.map_err(|error| anyhow::anyhow!("logging could not be set up: {error}"))
+}
