@@ -1,5 +1,7 @@
 //! The ends of a log, and how they move.
 
+use std::collections::VecDeque;
+
 use protocol::ids::Offset;
 
 use super::Log;
@@ -38,8 +40,7 @@ impl Log {
 
     /// The journal has written the batches up to `end`, at `position`.
     pub fn journal_wrote(&mut self, end: Offset, position: Position) {
-        // A truncation may have been faster.
-        let end = end.min(self.log_end());
+        let end = known_end(end, &self.unwritten_cuts, self.log_end());
         self.journal_written = self.journal_written.max(end);
         if end > self.synced.end {
             self.held.hold(end, position);
@@ -48,13 +49,14 @@ impl Log {
 
     /// The journal has synced the batches up to `end`. Returns how many bytes consumers have gained.
     pub fn journal_synced(&mut self, end: Offset) -> usize {
-        let end = end.min(self.log_end());
+        let end = known_end(end, &self.unsynced_cuts, self.log_end());
         self.journal_synced = self.journal_synced.max(end);
         self.advance_high_watermark()
     }
 
     /// The journal has synced the entries of [`Log::again`], the last of which ends at `end`, at `position`.
     pub fn journal_moved(&mut self, end: Offset, position: Position) {
+        let end = known_end(end, &self.unsynced_cuts, self.log_end());
         if end > self.synced.end {
             self.held.moved(end, position);
         }
@@ -102,4 +104,9 @@ impl Log {
         }
         Some((entries, end))
     }
+}
+
+/// As far as a truncation has not been faster.
+fn known_end(end: Offset, cuts: &VecDeque<Offset>, log_end: Offset) -> Offset {
+    cuts.iter().copied().fold(end.min(log_end), Offset::min)
 }

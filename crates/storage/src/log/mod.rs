@@ -77,6 +77,10 @@ pub struct Log {
     new_names: bool,
     /// A truncation below `written.end` that has not been carried out on the files.
     cut: Option<Offset>,
+    /// Truncations that the journal has not written, and not synced: until then, what it says about offsets behind
+    /// them is about batches that are gone.
+    unwritten_cuts: VecDeque<Offset>,
+    unsynced_cuts: VecDeque<Offset>,
     tail: Tail,
     held: Held,
     epochs: Epochs,
@@ -128,6 +132,8 @@ impl Log {
             syncing: false,
             new_names: false,
             cut: None,
+            unwritten_cuts: VecDeque::new(),
+            unsynced_cuts: VecDeque::new(),
             tail: Tail::default(),
             held: Held::default(),
             epochs: Epochs::new(state.epochs),

@@ -102,8 +102,16 @@ pub fn recover(
     state.synced = if replay.synced_end < state.synced.end {
         let created_ms = state.synced.created_ms;
         let config = Arc::default();
-        let cut =
-            SegmentCut { dir: dir.clone(), bases: bases.clone(), created_ms, end: replay.synced_end, config };
+        // Later segments are not part of the checkpoint's truth, even if their files are there.
+        let known = bases.iter().copied().filter(|base| *base <= state.synced.base).collect();
+        let cut = SegmentCut {
+            dir: dir.clone(),
+            bases: known,
+            synced_base: state.synced.base,
+            created_ms,
+            end: replay.synced_end,
+            config,
+        };
         cut.run(files, open).map_err(Error::io(&dir, "cut its segments back"))?
     } else if state.synced.end < replay.synced_end {
         SegmentState::new(replay.synced_end, state.synced.created_ms)

@@ -24,6 +24,8 @@ pub struct SegmentCut {
     pub(super) dir: PathBuf,
     /// Segments that may exist, oldest first.
     pub(super) bases: Vec<Offset>,
+    /// Those before this one are synced.
+    pub(super) synced_base: Offset,
     pub(super) created_ms: i64,
     pub(super) end: Offset,
     pub(super) config: Arc<LogConfig>,
@@ -36,9 +38,11 @@ impl SegmentCut {
         for gone in self.bases.iter().skip(kept) {
             remove_segment(files, open, &self.dir, *gone)?;
         }
+        self.sync_closed(files, open)?;
         let last = kept.checked_sub(1).and_then(|last| self.bases.get(last).copied());
         let Some(base) = last.filter(|base| *base < self.end) else {
             // The first write begins the file anew, whatever is in it.
+            self.sync_names(files)?;
             return Ok(SegmentState::new(self.end, self.created_ms));
         };
         let log = open.get(files, &segment_file(&self.dir, base, FileKind::Log))?;
@@ -55,8 +59,31 @@ impl SegmentCut {
             open.forget(&path);
             files.replace(&path, bytes)?;
         }
-        files.sync_dir(&self.dir)?;
+        self.sync_names(files)?;
         Ok(state)
+    }
+
+    /// Everything up to the cut counts as synced afterwards: closed segments too.
+    fn sync_closed(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<()> {
+        for (base, next) in self.bases.iter().zip(self.bases.iter().skip(1)) {
+            if *base < self.synced_base || *next > self.end {
+                continue;
+            }
+            for kind in [FileKind::Log, FileKind::Index, FileKind::TimeIndex] {
+                open.get(files, &segment_file(&self.dir, *base, kind))?.sync()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory itself may be as new as the file.
+    fn sync_names(&self, files: &dyn Files) -> io::Result<()> {
+        match files.sync_dir(&self.dir) {
+            // Nothing was ever written.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            synced => synced?,
+        }
+        self.dir.parent().map_or(Ok(()), |parent| files.sync_dir(parent))
     }
 }
 
@@ -96,6 +123,8 @@ impl Log {
         self.log_start = self.log_start.min(end);
         self.journal_written = self.journal_written.min(end);
         self.journal_synced = self.journal_synced.min(end);
+        self.unwritten_cuts.push_back(end);
+        self.unsynced_cuts.push_back(end);
         self.changed = true;
         if end < self.written.end || self.writing || self.cut.is_some() {
             self.cut_files(end);
@@ -103,6 +132,17 @@ impl Log {
             self.count_active();
         }
         Some(Entry { key: self.key, body: Body::Truncate { end, leader_epoch: epoch } })
+    }
+
+    /// The journal has written the entry of the oldest truncation that it had not.
+    pub fn truncation_wrote(&mut self) {
+        self.unwritten_cuts.pop_front();
+    }
+
+    /// The journal has synced the entry of the oldest truncation that it had not. The files may be
+    /// [cut](Self::next_cut) now.
+    pub fn truncation_synced(&mut self) {
+        self.unsynced_cuts.pop_front();
     }
 
     /// Whether the files have not followed a truncation yet.
@@ -141,9 +181,10 @@ impl Log {
         }
     }
 
-    /// The cut of the files that a truncation asks for; to be called once the journal has synced the entry.
+    /// The cut of the files that truncations ask for, once the journal has synced them and nothing else is done to
+    /// the files.
     pub fn next_cut(&mut self) -> Option<SegmentCut> {
-        if self.is_busy() {
+        if self.is_busy() || !self.unsynced_cuts.is_empty() {
             return None;
         }
         let end = self.cut?;
@@ -154,6 +195,7 @@ impl Log {
         Some(SegmentCut {
             dir: self.dir.clone(),
             bases,
+            synced_base: self.synced.base,
             created_ms: self.active.created_ms,
             end,
             config: self.config.clone(),
