@@ -145,6 +145,8 @@ struct World {
     synced: usize,
     in_flight: VecDeque<Submitted>,
     again_at: BTreeMap<PartitionKey, Position>,
+    /// Where the last round ends.
+    written_at: Position,
     /// The last idempotent batch of each partition and where it went.
     last: BTreeMap<PartitionKey, (ValidBatch, i64)>,
     sequences: BTreeMap<PartitionKey, i32>,
@@ -181,6 +183,7 @@ impl World {
             synced: 0,
             in_flight: VecDeque::new(),
             again_at: BTreeMap::new(),
+            written_at: Position(0),
             last: BTreeMap::new(),
             sequences: BTreeMap::new(),
             epoch: 0,
@@ -306,6 +309,7 @@ impl World {
             }
         }
         self.written = up_to;
+        self.written_at = progress.position;
         true
     }
 
@@ -414,11 +418,15 @@ impl World {
 
     /// As the committer does it: the states are taken, then everything submitted so far is synced, then they count.
     fn checkpoint(&mut self) {
-        let seq = (self.entries.len() - self.first) as u64;
-        self.opened().journal.watch(0, seq);
+        self.opened().journal.watch(0);
         let changed: Vec<_> =
             self.logs.values_mut().filter_map(|log| log.take_changed().then(|| log.state())).collect();
-        let oldest = self.logs.values().filter_map(Log::oldest_needed).min();
+        let waiting = self.in_flight.iter().skip(self.written - self.synced);
+        let waits =
+            |submitted: &Submitted| matches!(submitted.meaning, Meaning::Append(_) | Meaning::Again(_));
+        // What is on its way to the journal lies behind everything that is there.
+        let behind = waiting.filter(|submitted| waits(submitted)).map(|_| Position(self.written_at.0 + 1));
+        let oldest = self.logs.values().filter_map(Log::oldest_needed).chain(behind).min();
         let total = self.entries.len();
         for _ in 0..1_000 {
             if self.synced == total {
@@ -437,7 +445,9 @@ impl World {
         };
         let changed = changed.iter().map(record).collect();
         let journal = &mut self.opened().journal;
-        let mark = oldest.map_or_else(|| journal.mark_behind(as_of), |oldest| journal.mark_for(oldest));
+        let behind = journal.mark_watched(0).unwrap();
+        let mark = oldest.map_or(behind, |oldest| journal.mark_for(oldest));
+        journal.unwatch();
         let known = Known { mark, incarnation: journal.incarnation(), synced_round: journal.synced_round() };
         let section = Section { known, clean: false, changed, removed: Vec::new() };
         let files = Arc::clone(&self.files);
@@ -511,6 +521,7 @@ impl World {
         (self.first, self.written, self.synced) = (count, count, count);
         self.in_flight.clear();
         self.again_at.clear();
+        self.written_at = Position(0);
         self.check_producers(&found);
         for partition in 0..PARTITIONS {
             if !self.logs.contains_key(&key(partition)) {
@@ -538,7 +549,7 @@ impl World {
             spacing: Duration::ZERO,
         };
         let path = PathBuf::from(DIRECTORY);
-        let mut opened = directory::open(&self.files, &path, options, Uuid::from_bytes([9; 16])).unwrap();
+        let mut opened = directory::open(&*self.files, &path, options, Uuid::from_bytes([9; 16])).unwrap();
         for partition in std::mem::take(&mut opened.partitions) {
             assert!(partition.damage.is_none(), "{:?}", partition.damage);
             let key = partition.state.key;

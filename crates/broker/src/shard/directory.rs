@@ -71,6 +71,8 @@ pub(super) struct Directory {
     /// Not synced yet, by number; the first `written` of them are written.
     submitted: VecDeque<Submitted>,
     written: usize,
+    /// Where the last round ends that has been heard of.
+    written_at: Position,
     /// A write to a segment is under way: one at a time paces them.
     pub(super) writing: bool,
     /// Partitions that wait for a write.
@@ -95,6 +97,7 @@ impl Directory {
             seq: 0,
             submitted: VecDeque::new(),
             written: 0,
+            written_at: Position::default(),
             writing: false,
             to_write: VecDeque::new(),
             pressure: None,
@@ -121,6 +124,7 @@ impl Directory {
     pub(super) fn next_written(&mut self, up_to_seq: u64, position: Position) -> Option<Submitted> {
         let next = self.submitted.get_mut(self.written).filter(|next| next.seq <= up_to_seq)?;
         next.position = position;
+        self.written_at = self.written_at.max(position);
         self.written += 1;
         Some(*next)
     }
@@ -130,6 +134,14 @@ impl Directory {
         self.submitted.front().filter(|next| next.seq <= up_to_seq)?;
         self.written = self.written.saturating_sub(1);
         self.submitted.pop_front()
+    }
+
+    /// A position before all batches that are on their way to the journal, if there are any.
+    pub(super) fn oldest_on_its_way(&self) -> Option<Position> {
+        let waits =
+            |entry: &&Submitted| matches!(entry.meaning, Meaning::Append { .. } | Meaning::Again { .. });
+        let any = self.submitted.range(self.written..).find(waits).is_some();
+        any.then(|| Position(self.written_at.0.saturating_add(1)))
     }
 
     /// Whether the journal has synced everything.

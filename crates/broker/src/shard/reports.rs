@@ -6,7 +6,7 @@ use storage::Position;
 use storage::journal::{CheckpointPart, Released, Report, ToCommitter};
 use storage::log::PIECE_BYTES_MAX;
 
-use super::directory::{Meaning, Submitted};
+use super::directory::{Directory, Meaning, Submitted};
 use super::shard::{Shard, storage_error};
 
 impl Shard {
@@ -88,7 +88,8 @@ impl Shard {
     /// What this shard needs of a directory's journal.
     fn oldest_needed(&self, dir: usize) -> Option<Position> {
         let here = self.partitions.values().filter(|partition| partition.dir == dir && !partition.deleted);
-        here.filter_map(|partition| partition.log.oldest_needed()).min()
+        let on_its_way = self.directories.get(dir).and_then(Directory::oldest_on_its_way);
+        here.filter_map(|partition| partition.log.oldest_needed()).chain(on_its_way).min()
     }
 
     /// Tells the committer what is no longer needed, if that is more than before; while it presses, only when all
