@@ -163,7 +163,7 @@ impl Replay {
             };
             let read = self.reader(index).round(offset, header)?;
             if read.entries.iter().any(|(_, entry)| entry.is_err())
-                && !self.was_synced(header.number, Some((index, offset)))?
+                && self.was_synced(header.number, Some((index, offset)))?.is_none()
             {
                 let path = self.reader(index).found.path.clone();
                 break Some(Cut { path, offset, round: header.number });
@@ -228,23 +228,22 @@ impl Replay {
         Ok(candidates.into_iter().max_by_key(|(_, _, header)| header.incarnation))
     }
 
-    /// Whether round `number`, which is damaged or missing at this place, was synced once.
-    fn was_synced(&mut self, number: u64, at: Option<(usize, u64)>) -> Result<bool, Error> {
-        if number <= self.known.synced_round {
-            return Ok(true);
-        }
+    /// The index of a file that shows that round `number`, which is damaged or missing at this place, was synced
+    /// once; that of no file if the checkpoint says so.
+    fn was_synced(&mut self, number: u64, at: Option<(usize, u64)>) -> Result<Option<usize>, Error> {
         let wanted = self.later_than(number);
         let proves = |header: &RoundHeader| wanted(header) && header.synced >= number;
-        if self.readers.iter().filter_map(|reader| reader.found.first.as_ref()).any(proves) {
-            return Ok(true);
+        let first = |reader: &Reader| reader.found.first.as_ref().is_some_and(proves);
+        if let Some(index) = self.readers.iter().position(first) {
+            return Ok(Some(index));
         }
         let window_bytes = self.window_bytes;
         for (index, from) in self.behind(at) {
             if self.reader(index).search(from, window_bytes, proves)?.is_some() {
-                return Ok(true);
+                return Ok(Some(index));
             }
         }
-        Ok(false)
+        Ok((number <= self.known.synced_round).then_some(usize::MAX))
     }
 
     fn later_than(&self, number: u64) -> impl Fn(&RoundHeader) -> bool + Copy + use<> {
@@ -273,8 +272,8 @@ impl Replay {
     /// There is no intact round where the next one is expected: the end, a torn tail, or damage.
     fn end_of_chain(&mut self) -> Result<Option<Cut>, Error> {
         let next = self.next;
-        if self.was_synced(next.round, next.at)? {
-            let (index, offset) = next.at.unwrap_or((usize::MAX, 0));
+        if let Some(proof) = self.was_synced(next.round, next.at)? {
+            let (index, offset) = next.at.unwrap_or((proof, 0));
             let path = self.readers.get(index).map_or_else(|| self.path.clone(), |at| at.found.path.clone());
             let what = format!("round {} was synced and is not there", next.round);
             return Err(Error::Damaged { path, offset, what });

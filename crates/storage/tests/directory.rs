@@ -1,0 +1,275 @@
+//! Log directories that somebody has damaged, locked or filled: the answer names the file and touches nothing.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use host::sim::{OpKind, Rule, SimDisk};
+use host::{Instant, OpenMode};
+use protocol::Uuid;
+use protocol::ids::{LeaderEpoch, Offset, TopicId};
+use storage::checkpoint::{Record, Section};
+use storage::directory::{self, Opened};
+use storage::journal::{Body, Entry, Known, Options};
+use storage::{Error, PartitionKey, PartitionState};
+
+const DIRECTORY: &str = "/data";
+const CHECKPOINT: &str = "/data/checkpoint";
+const RING: &str = "/data/journal/00000000.ring";
+
+fn options() -> Options {
+    Options { file_bytes_min: 256 << 10, spacing: Duration::ZERO, ..Options::default() }
+}
+
+fn open(disk: &SimDisk) -> Result<Opened, Error> {
+    directory::open(disk.files().as_ref(), Path::new(DIRECTORY), options(), Uuid::from_bytes([5; 16]))
+}
+
+fn key(partition: i32) -> PartitionKey {
+    PartitionKey { topic_id: TopicId(Uuid::from_bytes([1; 16])), partition }
+}
+
+/// One entry, synced in a round of its own.
+fn commit(opened: &mut Opened, seq: u64, key: PartitionKey, body: Body) {
+    let journal = &mut opened.journal;
+    journal.submit(0, seq, Entry { key, body });
+    let write = journal.next_write(Instant(1)).expect("a round");
+    write.file.write_at(&[write.bytes], write.offset).unwrap();
+    journal.written::<String>(Ok(())).unwrap();
+    journal.next_sync().expect("a sync").sync().unwrap();
+    journal.synced::<String>(Instant(2), Ok(())).unwrap();
+}
+
+fn grow(disk: &SimDisk, opened: &mut Opened) {
+    let (id, bytes) = opened.journal.next_growth().expect("a first file is wanted");
+    let journal = Path::new(DIRECTORY).join(directory::JOURNAL);
+    let file = directory::add_ring_file(disk.files().as_ref(), &journal, id, bytes).unwrap();
+    opened.journal.grown(file);
+}
+
+fn create() -> Body {
+    Body::Create { topic: Arc::from("t"), start_offset: Offset::ZERO }
+}
+
+fn append(offset: i64) -> Body {
+    let mut batch = vec![7; 45 + usize::try_from(offset).unwrap() * 300];
+    batch[7..11].fill(0);
+    Body::Append { leader_epoch: LeaderEpoch(0), base_offset: Offset(offset), batch: batch.into() }
+}
+
+const ROUNDS: u64 = 20;
+
+/// A directory with two partitions and twenty rounds, all synced.
+fn filled(seed: u64) -> SimDisk {
+    let disk = SimDisk::new(seed);
+    drop(fill(&disk));
+    disk.crash();
+    disk
+}
+
+fn fill(disk: &SimDisk) -> Opened {
+    let mut opened = open(disk).unwrap();
+    grow(disk, &mut opened);
+    commit(&mut opened, 1, key(0), create());
+    commit(&mut opened, 2, key(1), create());
+    for seq in 3..=ROUNDS {
+        let n = i64::try_from(seq).unwrap() - 3;
+        commit(&mut opened, seq, key((n % 2) as i32), append(n / 2));
+    }
+    opened
+}
+
+/// How many entries each partition has, and whether it is damaged.
+fn found(opened: &Opened) -> Vec<(usize, bool)> {
+    opened.partitions.iter().map(|partition| (partition.entries.len(), partition.damage.is_some())).collect()
+}
+
+#[test]
+fn everything_comes_back() {
+    let opened = open(&filled(1)).unwrap();
+    assert_eq!(found(&opened), [(9, false), (9, false)]);
+    assert_eq!((opened.found.rounds, &opened.found.cut, opened.found.clean), (20, &None, false));
+}
+
+#[test]
+fn a_flipped_bit_in_a_synced_round_is_never_overlooked() {
+    let rounds = {
+        let mut starts = vec![0_u64];
+        for n in 0..ROUNDS {
+            let payload = if n < 2 { 1 } else { 45 + (n - 2) / 2 * 300 };
+            starts.push(starts[usize::try_from(n).unwrap()] + (64 + 44 + payload).next_multiple_of(4096));
+        }
+        starts
+    };
+    let (mut damaged, mut broken, mut cut) = (0, 0, 0);
+    for seed in 0..400 {
+        let disk = filled(9);
+        let round = usize::try_from(seed * 7 % ROUNDS).unwrap();
+        let offset = rounds[round] + seed * 13 % 160;
+        disk.flip_bit(Path::new(RING), offset, (seed % 8) as u8).unwrap();
+        match open(&disk) {
+            Err(error @ Error::Damaged { .. }) => {
+                assert!(error.to_string().contains(RING), "{error}");
+                broken += 1;
+            }
+            Err(error) => panic!("{error}"),
+            Ok(opened) => {
+                let is_damaged = opened.partitions.iter().any(|partition| partition.damage.is_some());
+                if let Some(cut_at) = &opened.found.cut {
+                    assert_eq!((cut_at.round, round), (ROUNDS, 19), "only the last one may be a torn tail");
+                    cut += 1;
+                } else if is_damaged {
+                    damaged += 1;
+                } else if opened.found.rounds == ROUNDS {
+                    assert_eq!(found(&opened), [(9, false), (9, false)], "padding");
+                } else {
+                    // Nothing is left of the last round's header.
+                    assert_eq!((opened.found.rounds, round), (19, 19));
+                }
+            }
+        }
+    }
+    assert!(damaged > 30 && broken > 100 && cut > 5, "{damaged} {broken} {cut}");
+}
+
+#[test]
+fn missing_and_damaged_files_are_named() {
+    let remove =
+        |path: &'static str| move |disk: &SimDisk| disk.files().remove_file(Path::new(path)).unwrap();
+    let truncate = |path: &'static str| {
+        move |disk: &SimDisk| {
+            let file = disk.files().open(Path::new(path), OpenMode::WRITE).unwrap();
+            file.set_len(0).unwrap();
+        }
+    };
+    let flip = |path: &'static str, offset: u64| {
+        move |disk: &SimDisk| disk.flip_bit(Path::new(path), offset, 3).unwrap()
+    };
+    let other = |disk: &SimDisk| {
+        let text = b"version=1\nnode.id=1\ncluster.id=x\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAQ\n";
+        disk.files().replace(Path::new("/data/meta.properties"), text).unwrap();
+    };
+    type Harm = Box<dyn Fn(&SimDisk)>;
+    let cases: Vec<(&str, Harm)> = vec![
+        ("/data/checkpoint: missing", Box::new(remove(CHECKPOINT))),
+        ("/data/meta.properties: missing", Box::new(remove("/data/meta.properties"))),
+        ("00000000.ring: missing", Box::new(remove(RING))),
+        ("00000000.ring: damaged", Box::new(truncate(RING))),
+        ("/data/checkpoint: damaged", Box::new(truncate(CHECKPOINT))),
+        ("/data/checkpoint: damaged at byte 0", Box::new(flip(CHECKPOINT, 20))),
+        ("/data/checkpoint: damaged at byte 512", Box::new(flip(CHECKPOINT, 530))),
+        ("/data/meta.properties: layout version of another program", Box::new(other)),
+    ];
+    for (expected, harm) in cases {
+        let disk = SimDisk::new(2);
+        let mut opened = fill(&disk);
+        // The section behind tells that the second one was there.
+        let known = Known { mark: opened.journal.mark_for(storage::Position(200)), ..known(&opened) };
+        let section = Section { known, ..Section::default() };
+        let written = opened.checkpoint.write(disk.files().as_ref(), section).unwrap();
+        opened.checkpoint.done(written);
+        drop(opened);
+        harm(&disk);
+        let error = open(&disk).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error:?} should say {expected:?}");
+    }
+}
+
+fn known(opened: &Opened) -> Known {
+    Known {
+        mark: opened.journal.mark_head(),
+        incarnation: opened.journal.incarnation(),
+        synced_round: opened.journal.synced_round(),
+    }
+}
+
+#[test]
+fn a_torn_last_section_of_the_checkpoint_is_ignored() {
+    let disk = filled(3);
+    let path = Path::new(CHECKPOINT);
+    let file = disk.files().open(path, OpenMode::WRITE).unwrap();
+    let len = file.len().unwrap();
+    let mut section = vec![0; 300];
+    file.read_at(&mut section, 0).unwrap();
+    file.write_at(&[section.into()], len).unwrap();
+    drop(file);
+    assert_eq!(found(&open(&disk).unwrap()), [(9, false), (9, false)]);
+    assert_eq!(found(&open(&disk).unwrap()), [(9, false), (9, false)]);
+}
+
+#[test]
+fn the_checkpoint_is_written_anew_when_changes_outweigh_it() {
+    let disk = SimDisk::new(4);
+    let mut opened = open(&disk).unwrap();
+    let files = disk.files();
+    let len = || files.open(Path::new(CHECKPOINT), OpenMode::READ).unwrap().len().unwrap();
+    let mut largest = 0;
+    for round in 0..400_u64 {
+        let changed = (0..50).map(|partition| {
+            let mut bytes = Vec::new();
+            let topic = Arc::from(format!("topic-{round}"));
+            PartitionState::empty(key(partition), topic).encode(&mut bytes);
+            Record { key: key(partition), as_of: storage::Position(round), state: bytes.into() }
+        });
+        let removed = vec![key(i32::try_from(round % 50).unwrap())];
+        let changed = changed.filter(|record| !removed.contains(&record.key)).collect();
+        let section = Section { known: known(&opened), clean: false, changed, removed: removed.clone() };
+        let written = opened.checkpoint.write(files.as_ref(), section).unwrap();
+        opened.checkpoint.done(written);
+        largest = largest.max(len());
+    }
+    drop(opened);
+    assert!(largest < (1 << 20) + (64 << 10), "the file grew to {largest} bytes");
+    assert!(len() < largest, "it was written anew");
+    let opened = open(&disk).unwrap();
+    assert_eq!(opened.partitions.len(), 49);
+    assert!(opened.partitions.iter().all(|partition| &*partition.state.topic == "topic-399"));
+}
+
+#[test]
+fn a_locked_directory_is_left_alone() {
+    let disk = filled(5);
+    let first = open(&disk).unwrap();
+    let error = open(&disk).unwrap_err();
+    assert!(matches!(&error, Error::Locked { path } if path == &PathBuf::from("/data/.lock")), "{error}");
+    drop(first);
+    open(&disk).unwrap();
+}
+
+#[test]
+fn a_failure_at_any_step_names_a_file_and_costs_nothing() {
+    let operations = |disk: &SimDisk| {
+        let before = disk.operations();
+        open(disk).unwrap();
+        disk.operations() - before
+    };
+    for (fresh, kind) in [
+        (true, io::ErrorKind::StorageFull),
+        (true, io::ErrorKind::ReadOnlyFilesystem),
+        (false, io::ErrorKind::ReadOnlyFilesystem),
+        (false, io::ErrorKind::Other),
+    ] {
+        let make = |seed| if fresh { SimDisk::new(seed) } else { filled(seed) };
+        let steps = operations(&make(6));
+        let mut failures = 0;
+        for op in [OpKind::Open, OpKind::CreateDir, OpKind::Write, OpKind::Sync, OpKind::Rename, OpKind::Read]
+        {
+            for skip in 0..steps {
+                let disk = make(6);
+                disk.inject(Rule { op, path: String::new(), skip, times: 1, error: kind });
+                if let Err(error) = open(&disk) {
+                    assert!(error.to_string().contains("/data"), "{error}");
+                    failures += 1;
+                }
+                disk.clear_rules();
+                disk.crash();
+                let expected: &[_] = if fresh { &[] } else { &[(9, false), (9, false)] };
+                assert_eq!(found(&open(&disk).unwrap()), expected, "after {op:?} {skip} failed");
+            }
+        }
+        assert!(failures > 5, "{failures}");
+    }
+}
