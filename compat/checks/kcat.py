@@ -191,6 +191,15 @@ def _():
     assert found["ts"] > 1_600_000_000_000, "the client's timestamp was kept"
 
 
+@suite.case("oldest-versions")
+def _():
+    """Without asking for versions, with the oldest that are still served: Produce 3, Fetch 4."""
+    topic = create(new_topic("kcat-old"))
+    old = ["-X", "api.version.request=false", "-X", "broker.version.fallback=0.11.0"]
+    kcat("-P", "-t", topic, *old, "-z", "gzip", stdin="1\n2\n3\n")
+    same(consume(topic, *old), "1\n2\n3\n", "records")
+
+
 @suite.case("group", needs="groups")
 def _():
     topic = create(new_topic("kcat-group"), 2)

@@ -39,6 +39,18 @@ def java():
     _once("java", [COMPAT / "java" / "pom.xml"], install)
 
 
+CLIENTS = CACHE / "codec"  # the newest Java client; compat/codec/run keeps it in the same place
+
+
+def clients():
+    """The newest Java client, whose classes know versions that the tools above do not."""
+    plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+    for artifact in ("org.apache.kafka:kafka-clients:4.4.0", "org.slf4j:slf4j-api:1.7.36", "org.slf4j:slf4j-nop:1.7.36"):
+        _, name, version = artifact.split(":")
+        if not (CLIENTS / f"{name}-{version}.jar").exists():
+            run_logged("mvn", "-q", "-B", "-f", COMPAT / "java" / "pom.xml", plugin, f"-Dartifact={artifact}", f"-DoutputDirectory={CLIENTS}")
+
+
 def python():
     lists = [COMPAT / "python" / "requirements.txt", COMPAT / "python" / "data.txt"]
 
@@ -94,4 +106,4 @@ def bourn():
         raise RuntimeError(f"the build left no {BOURN}")
 
 
-KINDS = {"java": java, "python": python, "node": node, "kcat": kcat, "librdkafka": librdkafka}
+KINDS = {"java": java, "clients": clients, "python": python, "node": node, "kcat": kcat, "librdkafka": librdkafka}

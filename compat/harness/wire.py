@@ -181,6 +181,8 @@ def all_batches(port, topic, partition=0):
     """Every batch of a partition, in order."""
     found, offset = [], 0
     with Connection(port) as connection:
+        # After a restart Kafka answers before it leads again (5, 6); clients ask once more.
+        until(lambda: fetch(connection, topic, 0, partition=partition, max_wait=0)[0] not in (5, 6), what=f"leader of {topic}-{partition}")
         while True:
             error, high, data = fetch(connection, topic, offset, partition=partition)
             assert error == 0, f"fetch at {offset} answered error {error}"
