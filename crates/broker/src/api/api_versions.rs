@@ -43,13 +43,11 @@ impl Handler for ApiVersions {
             name: name.clone(),
             max_version_level: level,
             min_version_level: level,
-            ..Default::default()
         };
         let supported = |feature: &metadata::record::BrokerFeature| SupportedFeatureKey {
             name: feature.name.clone(),
             min_version: feature.min_level,
             max_version: feature.max_level,
-            ..Default::default()
         };
         let me = view.image.broker(call.broker.node_id);
         Ok(Some(ApiVersionsResponse {
@@ -77,7 +75,6 @@ fn advertised() -> Vec<ApiVersion> {
         api_key: api.key.code(),
         min_version: *api.advertised.start(),
         max_version: *api.advertised.end(),
-        ..Default::default()
     };
     routes().iter().map(version).collect()
 }

@@ -138,7 +138,6 @@ fn describe_partition(
         replica_nodes: ids(&partition.replicas),
         isr_nodes: ids(&partition.isr),
         offline_replicas: ids(&view.image.offline_replicas(partition)),
-        ..Default::default()
     }
 }
 

@@ -14,6 +14,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_topic_partitions;
 mod fetch;
+mod find_coordinator;
 mod handler;
 mod init_producer_id;
 mod list_offsets;
@@ -21,6 +22,7 @@ mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
 mod route;
+mod sasl;
 
 pub(crate) use fetch::FetchSessions;
 pub(crate) use handler::{Answer, Call, Client, Handler, Protest};

@@ -43,7 +43,6 @@ impl Handler for OffsetForLeaderEpoch {
                         error_code: refusal.code.code(),
                         leader_epoch: -1,
                         end_offset: -1,
-                        ..Default::default()
                     },
                 });
             }

@@ -171,6 +171,10 @@ fn check(
     let records = partition.records.unwrap_or_default().to_bytes().map_err(|_| ErrorCode::InvalidRecord)?;
     let rules = Rules { zstd_allowed: call.version >= ZSTD, ..settings.rules };
     let valid = records::validate(records, &rules, call.broker.host.clock.wall_ms(), scratch)?;
+    if valid.batch.header().attributes.is_transactional() {
+        // No transaction can be under way, since nobody coordinates any here.
+        return Err(ErrorCode::InvalidTxnState.into());
+    }
     Ok(Append { key, batch: valid.batch })
 }
 

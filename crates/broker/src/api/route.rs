@@ -8,8 +8,8 @@ use protocol::{ApiKey, Reader, Writer, rpc};
 use super::handler::{Answer, Api, Call, Client, Handler, Protest, Started};
 use super::{
     api_versions, create_partitions, create_topics, delete_topics, describe_cluster, describe_configs,
-    describe_topic_partitions, fetch, init_producer_id, list_offsets, metadata, offset_for_leader_epoch,
-    produce,
+    describe_topic_partitions, fetch, find_coordinator, init_producer_id, list_offsets, metadata,
+    offset_for_leader_epoch, produce, sasl,
 };
 use crate::Broker;
 
@@ -20,6 +20,9 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         fetch::Fetch::api(),
         list_offsets::ListOffsets::api(),
         metadata::Metadata::api(),
+        find_coordinator::FindCoordinator::api(),
+        sasl::SaslHandshake::api(),
+        sasl::SaslAuthenticate::api(),
         api_versions::ApiVersions::api(),
         create_topics::CreateTopics::api(),
         delete_topics::DeleteTopics::api(),

@@ -16,7 +16,7 @@ use host::{BoxFuture, Instant, Sleep, Stream};
 
 use super::frame::{FrameError, FrameReader};
 use super::outbox::Outbox;
-use super::request_memory::{RequestMemory, Share};
+use super::request_memory::{Grant, Receipt, RequestMemory, SMALL_BYTES, Share};
 use crate::Broker;
 use crate::api::{self, Answer, Client, Protest};
 
@@ -63,6 +63,9 @@ pub(crate) struct Connection {
     memory: RequestMemory,
     waiting_for_memory: Option<BoxFuture<'static, Option<Share>>>,
     share: Option<Share>,
+    /// What the request on its way in has been given.
+    receipt: Receipt,
+    waiting_to_receive: Option<BoxFuture<'static, Option<Grant>>>,
     pending: VecDeque<Pending>,
     outbox: Outbox,
     stop: BoxFuture<'static, ()>,
@@ -90,6 +93,8 @@ impl Connection {
             memory,
             waiting_for_memory: None,
             share: None,
+            receipt: Receipt::default(),
+            waiting_to_receive: None,
             pending: VecDeque::new(),
             outbox: Outbox::default(),
             stop,
@@ -171,12 +176,17 @@ impl Connection {
     /// Starts the next request, or reads towards it. Pending when there is nothing to do until something wakes us.
     fn start_next(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Closed> {
         if let Some(len) = self.frames.frame_len()? {
-            if self.share.is_none() && self.poll_share(cx, len).is_pending() {
+            if self.frames.is_whole(len) {
+                if self.share.is_none() && self.poll_share(cx, len).is_pending() {
+                    return Ok(Poll::Pending);
+                }
+                if let Some(frame) = self.frames.next_frame()? {
+                    self.receipt = Receipt::default();
+                    self.last_active = self.broker.host.now();
+                    return self.start(cx, frame).map(Poll::Ready);
+                }
+            } else if len > SMALL_BYTES && self.poll_receipt(cx).is_pending() {
                 return Ok(Poll::Pending);
-            }
-            if let Some(frame) = self.frames.next_frame()? {
-                self.last_active = self.broker.host.now();
-                return self.start(cx, frame).map(Poll::Ready);
             }
         }
         if self.ended {
@@ -194,6 +204,22 @@ impl Connection {
             }
             Poll::Ready(Err(error)) => Err(error.into()),
         }
+    }
+
+    /// Room for what the next read may bring.
+    fn poll_receipt(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.waiting_to_receive.is_none() {
+            let waiting = self.memory.receive(&mut self.receipt, self.frames.bytes_wanted());
+            self.waiting_to_receive = waiting.map(|waiting| Box::pin(waiting) as BoxFuture<'static, _>);
+        }
+        let Some(waiting) = &mut self.waiting_to_receive else { return Poll::Ready(()) };
+        waiting.as_mut().poll(cx).map(|grant| {
+            self.waiting_to_receive = None;
+            // The semaphores are never closed.
+            if let Some(grant) = grant {
+                self.receipt.add(grant);
+            }
+        })
     }
 
     fn poll_share(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<()> {

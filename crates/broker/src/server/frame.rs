@@ -53,11 +53,21 @@ impl FrameReader {
     /// The next whole frame without its prefix, if it is here.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
         let Some(len) = self.frame_len()? else { return Ok(None) };
-        if self.buffer.len() < PREFIX_BYTES + len {
+        if !self.is_whole(len) {
             return Ok(None);
         }
         self.buffer.advance(PREFIX_BYTES);
         Ok(Some(self.buffer.split_to(len).freeze()))
+    }
+
+    /// Whether all `len` bytes of the frame at the front are here.
+    pub(crate) fn is_whole(&self, len: usize) -> bool {
+        self.buffer.len() >= PREFIX_BYTES + len
+    }
+
+    /// Bytes that the buffer will hold after the next read.
+    pub(crate) fn bytes_wanted(&self) -> usize {
+        self.buffer.len() + self.room_wanted()
     }
 
     /// True if a frame has begun but is not whole.

@@ -28,7 +28,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn push(&mut self, pieces: impl IntoIterator<Item = Piece>) {
         for piece in pieces {
-            if piece.len() > 0 {
+            if !piece.is_empty() {
                 self.bytes += piece.len();
                 self.pieces.push_back(piece);
             }

@@ -1,43 +1,117 @@
-//! The share of memory that requests may take while they are read and handled (queued.max.request.bytes).
+//! The share of memory that requests may take while they are received and handled (queued.max.request.bytes).
 //!
 //! Invariants:
-//! * A connection takes its share before the body of a request is read, and gives it back when the reply has been
-//!   handed over. Without room, that connection stops reading; nobody else does.
-//! * A request larger than the whole budget is let in alone: the frame limit bounds it.
+//! * Bytes are counted when they arrive, not when they are announced: who announces much and sends little takes little.
+//! * Half of the budget is for requests that are whole. They are handled and give it back, whatever half-sent
+//!   requests are about, so a client that stalls in the middle of a request does not stop the others.
+//! * The other half is for large requests on their way in. When it is used up they wait; one of them at a time may go
+//!   beyond it, so that they cannot all wait for each other.
+//! * Whoever waits, waits in turn, and only its own connection stops reading.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Permits count pieces of this size, so that a budget of terabytes fits the semaphore.
 const UNIT_BYTES: usize = 1024;
+/// Requests up to this size are not counted on their way in; the receive buffers of connections bound them.
+pub(crate) const SMALL_BYTES: usize = 64 * 1024;
 
-/// A request's share; dropping it gives the room back.
+/// A whole request's share; dropping it gives the room back.
 pub(crate) type Share = OwnedSemaphorePermit;
+
+/// What a request on its way in has been given.
+#[derive(Debug, Default)]
+pub(crate) struct Receipt {
+    units: Option<OwnedSemaphorePermit>,
+    /// Beyond the budget, as the only one.
+    overdraft: Option<OwnedSemaphorePermit>,
+}
+
+impl Receipt {
+    fn missing(&self, units: u32) -> u32 {
+        let held =
+            self.units.as_ref().map_or(0, |permit| u32::try_from(permit.num_permits()).unwrap_or(u32::MAX));
+        if self.overdraft.is_some() { 0 } else { units.saturating_sub(held) }
+    }
+
+    pub(crate) fn add(&mut self, grant: Grant) {
+        match grant {
+            Grant::Units(more) => match &mut self.units {
+                Some(units) => units.merge(more),
+                none => *none = Some(more),
+            },
+            Grant::Overdraft(permit) => self.overdraft = Some(permit),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Grant {
+    Units(OwnedSemaphorePermit),
+    Overdraft(OwnedSemaphorePermit),
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct RequestMemory {
-    units: Arc<Semaphore>,
+    whole: Arc<Semaphore>,
+    receiving: Arc<Semaphore>,
+    overdraft: Arc<Semaphore>,
     units_max: u32,
 }
 
 impl RequestMemory {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        let units_max = u32::try_from((bytes_max / UNIT_BYTES).max(1)).unwrap_or(u32::MAX >> 3);
+        let units_max = u32::try_from((bytes_max / 2 / UNIT_BYTES).max(1)).unwrap_or(u32::MAX >> 3);
         let units_max = units_max.min(u32::MAX >> 3);
-        Self { units: Arc::new(Semaphore::new(units_max as usize)), units_max }
+        let semaphore = |permits: u32| Arc::new(Semaphore::new(permits as usize));
+        Self {
+            whole: semaphore(units_max),
+            receiving: semaphore(units_max),
+            overdraft: semaphore(1),
+            units_max,
+        }
     }
 
-    /// The share of a request of `len` bytes, if there is room now.
+    /// The share of a whole request of `len` bytes, if there is room now. One that is larger than the budget waits
+    /// until it is alone.
     pub(crate) fn try_take(&self, len: usize) -> Option<Share> {
-        self.units.clone().try_acquire_many_owned(self.units_of(len)).ok()
+        self.whole.clone().try_acquire_many_owned(self.units_of(len)).ok()
     }
 
     /// Waits, in turn, for room.
     pub(crate) fn take(&self, len: usize) -> impl Future<Output = Option<Share>> + Send + use<> {
-        let units = self.units_of(len);
-        let semaphore = self.units.clone();
+        let (units, semaphore) = (self.units_of(len), self.whole.clone());
         async move { semaphore.acquire_many_owned(units).await.ok() }
+    }
+
+    /// Lets a request on its way in have `bytes` in all. `Some` future if it has to wait for that.
+    pub(crate) fn receive(
+        &self,
+        receipt: &mut Receipt,
+        bytes: usize,
+    ) -> Option<impl Future<Output = Option<Grant>> + Send + use<>> {
+        let missing = receipt.missing(self.units_of(bytes));
+        if missing == 0 {
+            return None;
+        }
+        if let Ok(units) = self.receiving.clone().try_acquire_many_owned(missing) {
+            receipt.add(Grant::Units(units));
+            return None;
+        }
+        let (units, overdraft) = (self.receiving.clone(), self.overdraft.clone());
+        Some(async move {
+            let mut units = std::pin::pin!(units.acquire_many_owned(missing));
+            let mut overdraft = std::pin::pin!(overdraft.acquire_owned());
+            std::future::poll_fn(|cx| {
+                if let Poll::Ready(units) = units.as_mut().poll(cx) {
+                    return Poll::Ready(units.ok().map(Grant::Units));
+                }
+                overdraft.as_mut().poll(cx).map(|permit| permit.ok().map(Grant::Overdraft))
+            })
+            .await
+        })
     }
 
     fn units_of(&self, len: usize) -> u32 {
@@ -47,17 +121,53 @@ impl RequestMemory {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
+
+    const UNITS: usize = 10;
+
+    fn memory() -> RequestMemory {
+        RequestMemory::new(2 * UNITS * UNIT_BYTES)
+    }
 
     #[test]
     fn room_is_given_back_and_a_huge_request_is_let_in_alone() {
-        let memory = RequestMemory::new(10 * UNIT_BYTES);
+        let memory = memory();
         let small = memory.try_take(1).unwrap();
         assert!(memory.try_take(1 << 40).is_none(), "a huge request waits until it is alone");
         drop(small);
         let huge = memory.try_take(1 << 40).unwrap();
         assert!(memory.try_take(1).is_none());
         drop(huge);
-        assert!(memory.try_take(UNIT_BYTES * 10).is_some());
+        assert!(memory.try_take(UNIT_BYTES * UNITS).is_some());
+    }
+
+    #[test]
+    fn stalled_requests_take_what_has_arrived_and_leave_whole_ones_alone() {
+        let memory = memory();
+        let mut stalled: Vec<Receipt> = (0..UNITS).map(|_| Receipt::default()).collect();
+        for receipt in &mut stalled {
+            assert!(memory.receive(receipt, UNIT_BYTES).is_none());
+        }
+        assert!(memory.try_take(UNIT_BYTES * UNITS).is_some(), "whole requests have their own half");
+    }
+
+    #[test]
+    fn requests_that_wait_for_each_other_go_on_one_at_a_time() {
+        let memory = memory();
+        let (mut one, mut other) = (Receipt::default(), Receipt::default());
+        assert!(memory.receive(&mut one, UNIT_BYTES * 5).is_none());
+        assert!(memory.receive(&mut other, UNIT_BYTES * 5).is_none());
+        let cx = &mut Context::from_waker(Waker::noop());
+        let grant = pin!(memory.receive(&mut one, UNIT_BYTES * 9).unwrap()).poll(cx);
+        let Poll::Ready(Some(grant @ Grant::Overdraft(_))) = grant else { panic!("{grant:?}") };
+        one.add(grant);
+        assert!(memory.receive(&mut one, usize::MAX).is_none(), "it may go on to its end");
+        let mut waiting = Box::pin(memory.receive(&mut other, UNIT_BYTES * 9).unwrap());
+        assert!(waiting.as_mut().poll(cx).is_pending());
+        drop(one);
+        assert!(matches!(waiting.as_mut().poll(cx), Poll::Ready(Some(Grant::Units(_)))));
     }
 }

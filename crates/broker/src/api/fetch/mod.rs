@@ -182,7 +182,6 @@ fn answer(call: &Call, partition: i32, reply: ReadReply, committed_only: bool) -
     let diverging_epoch = reply.diverging.map_or_else(EpochEndOffset::default, |end| EpochEndOffset {
         epoch: end.leader_epoch.0,
         end_offset: end.end_offset.0,
-        ..Default::default()
     });
     PartitionData {
         partition_index: partition,
@@ -226,7 +225,7 @@ fn close(call: &Call, request: &FetchRequest, context: &Context, answers: Vec<Pa
         if call.version >= CURRENT_LEADER && is_stale_leader(ErrorCode::from(data.error_code)) {
             stale_leaders = true;
             let (leader_id, leader_epoch) = current_leader(call, &part.key);
-            data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+            data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };
         }
         push(&mut response.responses, part.key.0, data);
     }
