@@ -74,8 +74,8 @@ impl Fold {
     pub(super) fn finish(mut self, damages: &[Damage]) -> Vec<RecoveredPartition> {
         for damage in damages {
             if let Some(partition) = self.partitions.get_mut(&damage.key) {
-                let synced_end = partition.state.synced.end;
-                let in_segment = damage.base_offset.is_some_and(|offset| offset < synced_end);
+                let end = in_segments(&partition.state);
+                let in_segment = damage.base_offset.is_some_and(|offset| offset < end);
                 if damage.position <= partition.as_of && in_segment {
                     continue;
                 }
@@ -90,7 +90,7 @@ impl Fold {
 fn reflected(known: &mut RecoveredPartition, position: Position, body: Body) {
     match body {
         Body::Append { base_offset, .. } => {
-            if base_offset >= known.state.synced.end {
+            if base_offset >= in_segments(&known.state) {
                 known.entries.push((position, body));
             }
         }
@@ -99,6 +99,12 @@ fn reflected(known: &mut RecoveredPartition, position: Position, body: Body) {
         Body::Create { .. } | Body::Delete | Body::MovedAway { .. } => known.entries.clear(),
         Body::LogStart { .. } | Body::EpochStart { .. } => {}
     }
+}
+
+/// Batches below are synced in segments. A truncation may be under way there: what it takes does not count, since the
+/// batches that replaced it are still in the journal only.
+fn in_segments(state: &PartitionState) -> Offset {
+    state.cut.map_or(state.synced.end, |cut| cut.min(state.synced.end))
 }
 
 /// Of a batch; a truncation takes whole batches.
@@ -110,3 +116,70 @@ fn last_offset(body: &Body) -> Offset {
 
 /// Where a batch without its first 16 bytes says how many offsets it takes.
 const LAST_OFFSET_DELTA: std::ops::Range<usize> = 7..11;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use protocol::ids::LeaderEpoch;
+
+    use super::*;
+
+    const KEY: PartitionKey = PartitionKey { topic_id: protocol::TopicId(protocol::Uuid::ONE), partition: 0 };
+
+    fn append(epoch: i32, offset: i64) -> Body {
+        let batch = Bytes::from(vec![0; 45]);
+        Body::Append { leader_epoch: LeaderEpoch(epoch), base_offset: Offset(offset), batch }
+    }
+
+    fn truncate(end: i64) -> Body {
+        Body::Truncate { end: Offset(end), leader_epoch: LeaderEpoch(2) }
+    }
+
+    /// The state is as of position 10, and `synced` long in segments that are being cut at `cut`.
+    fn check(synced: i64, cut: Option<i64>, entries: Vec<(u64, Body)>, expected: &[(i32, i64)]) {
+        let mut state = PartitionState::empty(KEY, std::sync::Arc::from("t"));
+        state.synced = SegmentState { end: Offset(synced), ..state.synced };
+        state.cut = cut.map(Offset);
+        let recovered = RecoveredPartition { state, as_of: Position(10), entries: Vec::new(), damage: None };
+        let mut fold = Fold { partitions: BTreeMap::from([(KEY, recovered)]) };
+        for (position, body) in entries {
+            fold.take(Position(position), Entry { key: KEY, body });
+        }
+        let partition = fold.finish(&[]).remove(0);
+        let kept = partition.entries.iter().map(|(_, body)| match body {
+            Body::Append { leader_epoch, base_offset, .. } => (leader_epoch.0, base_offset.0),
+            Body::Truncate { end, .. } => (-1, end.0),
+            _ => (-2, 0),
+        });
+        assert_eq!(kept.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn only_what_is_missing_is_done_again() {
+        let first = || (0..8_i64).map(|offset| (offset as u64 + 1, append(1, offset)));
+        let behind = || vec![(11, append(3, 9)), (12, truncate(3))];
+        check(0, None, first().collect(), &[(1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (1, 6), (1, 7)]);
+        check(6, None, first().collect(), &[(1, 6), (1, 7)]);
+        check(6, None, first().chain(behind()).collect(), &[(1, 6), (1, 7), (3, 9), (-1, 3)]);
+        let replaced = || first().chain([(9, truncate(4)), (10, append(2, 4))]);
+        check(3, None, replaced().collect(), &[(1, 3), (2, 4)]);
+        check(5, None, replaced().collect(), &[]);
+        // The segments still hold what was truncated.
+        check(7, Some(4), replaced().collect(), &[(2, 4)]);
+    }
+
+    #[test]
+    fn what_was_deleted_stays_deleted() {
+        let create = || Body::Create { topic: std::sync::Arc::from("t"), start_offset: Offset(0) };
+        let mut fold = Fold { partitions: BTreeMap::new() };
+        for (position, body) in
+            [(1, append(1, 0)), (2, create()), (3, append(1, 0)), (4, Body::Delete), (5, append(1, 1))]
+        {
+            fold.take(Position(position), Entry { key: KEY, body });
+        }
+        assert!(fold.finish(&[]).is_empty());
+        // It came back before the checkpoint was made.
+        let again = [(1, append(1, 0)), (2, Body::Delete), (3, create()), (4, append(5, 0))];
+        check(0, None, again.into(), &[(5, 0)]);
+    }
+}
