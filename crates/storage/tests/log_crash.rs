@@ -396,7 +396,7 @@ impl World {
     fn tidy(&mut self, partition: u8) {
         if let Some(delete) = self.log(partition).next_delete() {
             let deleted = delete.run(&*self.files, &self.open).unwrap();
-            if self.stamp % 2 == 0 {
+            if self.stamp.is_multiple_of(2) {
                 deleted.remove(&*self.files).unwrap();
             }
         }
