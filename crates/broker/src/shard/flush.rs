@@ -199,6 +199,9 @@ impl Shard {
 
     /// Memory is short: everything that is only in memory and in the journal is to be written.
     pub(super) fn write_out_all(&mut self) {
+        if self.directories.iter().any(|directory| !directory.to_write.is_empty()) {
+            return;
+        }
         let waiting = self.partitions.iter().filter(|(_, partition)| !partition.queued);
         let mut unwritten: Vec<_> = waiting
             .filter(|(_, partition)| partition.log.unwritten_bytes() > 0)
@@ -223,6 +226,9 @@ impl Shard {
                 }
             }
             Self::count_memory(&self.common.budget, partition);
+            if freed >= PIECE_BYTES_MAX {
+                self.evictable.push_back(key);
+            }
         }
         if self.common.budget.is_exhausted() && !self.parked.is_empty() && !self.asked_peers {
             self.asked_peers = true;

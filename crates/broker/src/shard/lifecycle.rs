@@ -1,7 +1,7 @@
 //! Partitions come, get leaders and configurations, and go.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -51,12 +51,10 @@ impl Shard {
         let (log, entry) =
             Log::create(spec.key, spec.topic.clone(), &path, spec.config.clone(), random, now_ms);
         directory.submit(entry, Meaning::Create);
-        let path = log.dir().to_path_buf();
-        let text = partition_metadata(spec.key.topic_id);
         let key = spec.key;
-        let make = move |files: &dyn host::Files, _: &storage::segment::OpenFiles| {
-            files.create_dir_all(&path)?;
-            files.replace(&path.join(METADATA_FILE), text.as_bytes())
+        let (dir_path, log_dir, topic) = (log.dir().to_path_buf(), path, spec.topic.clone());
+        let make = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
+            make_directory(files, open, &dir_path, &deleted_dir(&log_dir, &topic, &key), key)
         };
         self.partitions.insert(key, Partition::new(log, dir));
         let completion = self.completion(move |result| Done::Made { key, result });
@@ -220,4 +218,24 @@ impl Shard {
             drop(reply.send(Ok(())));
         }
     }
+}
+
+/// Makes the directory of a new partition. One that is there already is what a crash has left of a deleted partition:
+/// the journal knew nothing of it. It gets the last name `aside`.
+fn make_directory(
+    files: &dyn host::Files,
+    open: &storage::segment::OpenFiles,
+    path: &Path,
+    aside: &Path,
+    key: PartitionKey,
+) -> io::Result<()> {
+    let text = partition_metadata(key.topic_id);
+    let metadata = path.join(METADATA_FILE);
+    if files.exists(path)? && !files.read(&metadata, 4096).is_ok_and(|found| found == text.as_bytes()) {
+        tracing::warn!("{}: in the way of a new partition, renamed to {}", path.display(), aside.display());
+        open.forget_dir(path);
+        files.rename(path, aside)?;
+    }
+    files.create_dir_all(path)?;
+    files.replace(&metadata, text.as_bytes())
 }

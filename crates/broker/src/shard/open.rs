@@ -1,5 +1,6 @@
 //! Opens the log directories, recovers what they hold, and starts the shards over it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use host::{Files, Host, LaneRef, Op, Place};
@@ -8,6 +9,7 @@ use storage::directory::{self, Opened, RecoveredPartition};
 use storage::journal::Options as JournalOptions;
 use storage::log::{Recovered, recover};
 use storage::segment::OpenFiles;
+use storage::segment::names::DELETED_DIR_SUFFIX;
 use storage::{Error, PartitionKey};
 
 use super::committer;
@@ -86,6 +88,7 @@ fn start_directory(
 
 fn find(files: &dyn Files, mut opened: Opened, open_files_max: usize) -> Found {
     let open = OpenFiles::new(open_files_max);
+    remove_deleted(files, &opened.path);
     let partitions = std::mem::take(&mut opened.partitions).into_iter().map(|partition| {
         let RecoveredPartition { state, entries, damage, .. } = partition;
         let (key, topic) = (state.key, state.topic.clone());
@@ -103,6 +106,16 @@ fn find(files: &dyn Files, mut opened: Opened, open_files_max: usize) -> Found {
     });
     let partitions = partitions.collect();
     Found { opened, partitions }
+}
+
+/// Removes what was on its way out when the process ended.
+fn remove_deleted(files: &dyn Files, path: &Path) {
+    let Ok(entries) = files.read_dir(path) else { return };
+    for entry in entries.iter().filter(|entry| entry.is_dir && entry.name.ends_with(DELETED_DIR_SUFFIX)) {
+        if let Err(error) = files.remove_dir_all(&path.join(&entry.name)) {
+            tracing::warn!("could not remove what is left of a deleted partition: {error}");
+        }
+    }
 }
 
 fn note(found: &Found, recovery: &mut RecoveryReport) {

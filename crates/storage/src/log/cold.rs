@@ -60,6 +60,9 @@ impl ColdRead {
         };
         let end = self.end(&segment, start, &first)?;
         let len = usize::try_from(end - start).unwrap_or(usize::MAX);
+        if self.closed {
+            warm(&*file, start, end)?;
+        }
         Ok(ColdRegion { file, position: start, len })
     }
 
@@ -92,6 +95,18 @@ impl ColdRead {
         Ok(end)
     }
 }
+
+/// Reads a region that may not be in the page cache here, on the lane, so that sending it does not wait for the disk
+/// on a network thread. What was written a short while ago is in the cache: the open segment is not read.
+fn warm(file: &dyn host::File, from: u64, to: u64) -> io::Result<()> {
+    let mut chunk = vec![0; WARM_BYTES];
+    for position in (from..to).step_by(WARM_BYTES) {
+        file.read_at(&mut chunk, position)?;
+    }
+    Ok(())
+}
+
+const WARM_BYTES: usize = 128 << 10;
 
 /// A file and what is needed to look something up in its index.
 struct Segment<'a> {

@@ -71,8 +71,9 @@ impl Log {
         let Recovered { dir, state, batches } = recovered;
         let mut log = Self::from_state(state, dir, config, random);
         for (position, batch) in batches {
-            // The bytes are a part of a large read of the journal.
-            log.take(&batch, usize::MAX, now_ms);
+            // A slice of a read of the journal, most of which is kept as well: small batches are copied out of it,
+            // larger ones are not worth it for the short time until they are in their segments.
+            log.take(&batch, batch.size(), now_ms);
             log.held.hold(batch.header().next_offset(), position);
         }
         let end = log.log_end();
