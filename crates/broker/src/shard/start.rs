@@ -82,33 +82,14 @@ pub(super) fn launch(
 ) -> Shards {
     let Mailboxes { senders, receivers } = mailboxes;
     let open = Arc::new(OpenFiles::new(options.open_files_max));
-    let count = |dir: &StartDirectory| AtomicUsize::new(dir.found.len());
-    let common = Arc::new(Common {
-        budget: Budget::new(options.memory_bytes_max),
-        partitions: directories.iter().map(count).collect(),
-        offline: watch::Sender::new(vec![None; directories.len()]),
-        producer_id_expiration_ms: options.producer_id_expiration_ms,
-        retention_check_interval: options.retention_check_interval,
-        disk_reserve_bytes: options.disk_reserve_bytes,
-    });
+    let common = Arc::new(common(options, &directories));
     let mut parts = Vec::new();
     let mut committers = Vec::new();
-    let mut found: Vec<BTreeMap<_, _>> = senders.iter().map(|_| BTreeMap::new()).collect();
-    let mut broken: Vec<BTreeMap<_, _>> = senders.iter().map(|_| BTreeMap::new()).collect();
+    let mut owned: Vec<Owned> = senders.iter().map(|_| Owned::default()).collect();
     for (dir, directory) in directories.into_iter().enumerate() {
         for (key, recovered) in directory.found {
-            let shard = shard_of(&key, senders.len());
-            match recovered {
-                Ok(recovered) => {
-                    if let Some(found) = found.get_mut(shard) {
-                        found.insert(key, (dir, recovered));
-                    }
-                }
-                Err(why) => {
-                    if let Some(broken) = broken.get_mut(shard) {
-                        broken.insert(key, why);
-                    }
-                }
+            if let Some(owned) = owned.get_mut(shard_of(&key, senders.len())) {
+                owned.add(dir, key, recovered);
             }
         }
         committers.extend(directory.task);
@@ -120,7 +101,7 @@ pub(super) fn launch(
             open: open.clone(),
         });
     }
-    for (index, ((mailbox, found), broken)) in receivers.into_iter().zip(found).zip(broken).enumerate() {
+    for (index, (mailbox, Owned { found, broken })) in receivers.into_iter().zip(owned).enumerate() {
         let directories = parts.iter().map(|parts| Directory::new(parts.clone(), index)).collect();
         let shard = Shard {
             common: common.clone(),
@@ -148,4 +129,32 @@ pub(super) fn launch(
         host.spawn(Place::Shard(index), "shard", shard.run());
     }
     Shards { mailboxes: senders, common, recovery: Arc::new(recovery), committers: committers.into() }
+}
+
+fn common(options: &ShardsOptions, directories: &[StartDirectory]) -> Common {
+    let count = |dir: &StartDirectory| AtomicUsize::new(dir.found.len());
+    Common {
+        budget: Budget::new(options.memory_bytes_max),
+        partitions: directories.iter().map(count).collect(),
+        offline: watch::Sender::new(vec![None; directories.len()]),
+        producer_id_expiration_ms: options.producer_id_expiration_ms,
+        retention_check_interval: options.retention_check_interval,
+        disk_reserve_bytes: options.disk_reserve_bytes,
+    }
+}
+
+/// What one shard gets of what was found on disk.
+#[derive(Default)]
+struct Owned {
+    found: BTreeMap<PartitionKey, (usize, Recovered)>,
+    broken: BTreeMap<PartitionKey, String>,
+}
+
+impl Owned {
+    fn add(&mut self, dir: usize, key: PartitionKey, recovered: Result<Recovered, String>) {
+        match recovered {
+            Ok(recovered) => drop(self.found.insert(key, (dir, recovered))),
+            Err(why) => drop(self.broken.insert(key, why)),
+        }
+    }
 }
