@@ -49,8 +49,18 @@ impl TopicState {
             self.queues.resize_with(topic.partitions.len(), Queue::default);
         }
         self.topic = Some(Arc::clone(topic));
-        for pending in std::mem::take(&mut self.pending) {
+        let mut flushes: Vec<Arc<FlushGuard>> = Vec::new();
+        for mut pending in std::mem::take(&mut self.pending) {
+            for guard in pending.flushes.drain(..) {
+                if !flushes.iter().any(|known| Arc::ptr_eq(known, &guard)) {
+                    flushes.push(guard);
+                }
+            }
             self.push(pending, options, rng, now);
+        }
+        // Only now: a flush closes batches, and these records belong together.
+        for guard in &flushes {
+            self.queues.iter_mut().for_each(|queue| queue.flush(guard));
         }
     }
 
@@ -60,7 +70,7 @@ impl TopicState {
             self.pending.push(pending);
             return;
         };
-        let Pending { record, reply, room, flushes, .. } = pending;
+        let Pending { record, reply, room, .. } = pending;
         let (size, count) = (size_of(&record), topic.partitions.len());
         let partition = match (record.partition, &record.key) {
             (Some(partition), _) => partition,
@@ -69,10 +79,7 @@ impl TopicState {
         };
         let queue = usize::try_from(partition).ok().filter(|index| *index < count);
         match queue.and_then(|index| self.queues.get_mut(index)) {
-            Some(queue) => {
-                queue.push(&record, size, reply, room, (options, now));
-                flushes.iter().for_each(|guard| queue.flush(guard));
-            }
+            Some(queue) => queue.push(&record, size, reply, room, (options, now)),
             None => {
                 let text =
                     format!("topic {} has {count} partitions, there is no partition {partition}", topic.name);
@@ -94,5 +101,70 @@ impl TopicState {
         for pending in self.pending.drain(..) {
             let _ = pending.reply.send(Err(error.clone()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{ErrorCode, LeaderEpoch, NodeId, Str, TopicId};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::cluster::Partition;
+
+    #[derive(Debug)]
+    struct Zero;
+
+    impl Rng for Zero {
+        fn next_u64(&self) -> u64 {
+            0
+        }
+
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    fn topic() -> Arc<Topic> {
+        let partition = Partition {
+            index: 0,
+            leader: Some(NodeId(1)),
+            leader_epoch: LeaderEpoch(0),
+            replicas: Vec::new(),
+            isr: Vec::new(),
+            offline: Vec::new(),
+        };
+        Arc::new(Topic {
+            name: Str::from("t"),
+            id: TopicId::default(),
+            error: ErrorCode::None,
+            is_internal: false,
+            partitions: vec![partition],
+            fetched_at: Instant::ZERO,
+        })
+    }
+
+    #[test]
+    fn a_flush_before_the_partitions_are_known_does_not_cut_batches_up() {
+        let (options, mut state) = (ProducerOptions::default(), TopicState::default());
+        let (room, (done, mut is_done)) = (Arc::new(Semaphore::new(10)), oneshot::channel());
+        let guard = Arc::new(FlushGuard { _done: done });
+        for _ in 0..3 {
+            let pending = Pending {
+                record: ProducerRecord::new("t").value("v"),
+                reply: oneshot::channel().0,
+                room: Arc::clone(&room).try_acquire_owned().unwrap(),
+                flushes: vec![Arc::clone(&guard)],
+                expires_at: Instant::ZERO,
+            };
+            state.push(pending, &options, &Zero, Instant::ZERO);
+        }
+        drop(guard);
+        state.learn(&topic(), &options, &Zero, Instant::ZERO);
+        let batch = state.queues[0].take(None).unwrap();
+        assert_eq!((batch.record_count(), state.queues[0].has_waiting()), (3, false));
+        assert!(is_done.try_recv() == Err(oneshot::error::TryRecvError::Empty), "not written yet");
+        drop(batch);
+        assert!(is_done.try_recv() == Err(oneshot::error::TryRecvError::Closed));
     }
 }
