@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod codegen;
+mod sim;
 mod tidy;
 
 struct Task {
@@ -17,6 +18,7 @@ const TASKS: &[Task] = &[
         help: "write the messages of the protocol from Kafka's definitions",
         run: codegen::run,
     },
+    Task { name: "sim", help: "run seeds of the simulator; --help tells more", run: sim::run },
     Task { name: "tidy", help: "check layers, purity, sizes and test manners", run: tidy::run },
 ];
 

@@ -1,0 +1,190 @@
+//! [`Chaos`]: does to the broker, its disk and the network what the scenario allows, at times drawn from the seed.
+//!
+//! Invariants: everything that it breaks it mends again, at the latest in [`Chaos::calm`].
+
+use std::time::Duration;
+
+use host::Instant;
+use host::sim::{Control, OpKind, Rule};
+
+use crate::dice::Dice;
+use crate::event::Setback;
+use crate::history::History;
+use crate::scenario::{BROKER, Fault, Scenario};
+use crate::server::Server;
+
+/// Something that ends again.
+#[derive(Clone, Debug)]
+enum Repair {
+    Disk,
+    Link(String),
+    Latency(String),
+    Resume,
+}
+
+pub(crate) struct Chaos {
+    control: Control,
+    history: History,
+    dice: Dice,
+    clients: Vec<String>,
+    faults: Vec<Fault>,
+    calm: Duration,
+    next: Instant,
+    repairs: Vec<(Instant, Repair)>,
+    disk: host::sim::Faults,
+}
+
+impl Chaos {
+    pub(crate) fn new(
+        control: &Control,
+        scenario: &Scenario,
+        history: &History,
+        dice: &Dice,
+        clients: Vec<String>,
+    ) -> Self {
+        Self {
+            control: control.clone(),
+            history: history.clone(),
+            dice: dice.clone(),
+            clients,
+            faults: scenario.faults.clone(),
+            calm: scenario.calm,
+            next: control.now(),
+            repairs: Vec::new(),
+            disk: scenario.disk.clone(),
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn turn(&mut self, server: &mut Server) {
+        let now = self.control.now();
+        let due = |(at, _): &(Instant, Repair)| *at <= now;
+        while let Some(index) = self.repairs.iter().position(due) {
+            let (_, repair) = self.repairs.remove(index);
+            self.mend(&repair, server);
+        }
+        if now < self.next {
+            return;
+        }
+        let calm = u64::try_from(self.calm.as_millis()).unwrap_or(u64::MAX);
+        self.next = now.after(self.dice.millis(calm / 10, calm * 2));
+        let fault = self.dice.pick(&self.faults);
+        // A broker that is down takes no part, but its network may.
+        if server.is_up() || matches!(fault, Fault::Partition | Fault::Latency) {
+            self.history.note(&format!("fault: {fault:?}"));
+            self.inflict(fault, server);
+        }
+    }
+
+    /// Mends everything; nothing happens any more.
+    pub(crate) fn calm(&mut self, server: &mut Server) {
+        let repairs = std::mem::take(&mut self.repairs);
+        repairs.iter().for_each(|(_, repair)| self.mend(repair, server));
+        self.mend(&Repair::Disk, server);
+        self.control.disk(BROKER).die_after(u64::MAX);
+        self.control.set_wall_skew(BROKER, 0);
+    }
+
+    fn later(&mut self, low_ms: u64, high_ms: u64, repair: Repair) {
+        let at = self.control.now().after(self.dice.skewed_millis(low_ms, high_ms));
+        self.repairs.push((at, repair));
+    }
+
+    fn client(&self) -> String {
+        self.clients.get(self.dice.index(self.clients.len())).cloned().unwrap_or_default()
+    }
+
+    fn inflict(&mut self, fault: Fault, server: &mut Server) {
+        match fault {
+            Fault::Kill => server.end(Setback::Process),
+            Fault::PowerLoss => server.end(Setback::Unsynced),
+            Fault::DieAtOperation => {
+                let operations = 1 << self.dice.between(0, 9);
+                self.control.disk(BROKER).die_after(self.dice.between(1, operations));
+            }
+            Fault::CleanStop => server.stop_cleanly(),
+            Fault::FailedSync | Fault::FailedWrite | Fault::SlowDisk | Fault::FullDisk => {
+                self.disk(fault, server);
+            }
+            Fault::Partition => {
+                let client = self.client();
+                match self.dice.index(3) {
+                    0 => self.control.block(BROKER, &client),
+                    1 => self.control.block(&client, BROKER),
+                    _ => self.control.partition(BROKER, &client),
+                }
+                self.later(100, 15_000, Repair::Link(client));
+            }
+            Fault::Reset => self.control.reset_connections(BROKER, &self.client()),
+            Fault::Latency => {
+                let client = self.client();
+                let slow = self.dice.skewed_millis(2, 1000);
+                self.control.set_latency(&client, BROKER, slow / 2..=slow);
+                self.control.set_latency(BROKER, &client, slow / 2..=slow);
+                self.later(100, 10_000, Repair::Latency(client));
+            }
+            Fault::Pause => {
+                self.control.pause(BROKER);
+                self.later(10, 8000, Repair::Resume);
+            }
+            Fault::ClockJump => {
+                let reach = self.dice.pick(&[50, 2000, 1_200_000]);
+                let skew = self.dice.between(0, 2 * reach).cast_signed() - reach.cast_signed();
+                self.control.set_wall_skew(BROKER, skew);
+            }
+        }
+    }
+
+    fn disk(&mut self, fault: Fault, server: &mut Server) {
+        let disk = self.control.disk(BROKER);
+        match fault {
+            Fault::FailedSync | Fault::FailedWrite => {
+                server.disk_fails();
+                let op = if fault == Fault::FailedSync { OpKind::Sync } else { OpKind::Write };
+                let path = self.dice.pick(&["", "", "journal", "metadata", ".log"]);
+                let skip = self.dice.between(0, 20);
+                disk.inject(Rule { skip, ..Rule::next(op, path, 1) });
+                self.later(1000, 20_000, Repair::Disk);
+            }
+            Fault::FullDisk => {
+                server.disk_fails();
+                let quota = self.used_bytes() + self.dice.between(0, 1 << 20);
+                disk.faults(|faults| faults.quota_bytes = Some(quota));
+                self.later(100, 10_000, Repair::Disk);
+            }
+            _ => {
+                let slow = self.dice.skewed_millis(5, 3000);
+                let rate = self.dice.pick(&[5_000, 100_000, 500_000]);
+                disk.faults(|faults| {
+                    faults.slow_ppm = rate;
+                    faults.slow_max = slow;
+                });
+                self.later(100, 5000, Repair::Disk);
+            }
+        }
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let space = self.control.disk(BROKER).files().space("/".as_ref());
+        space.map_or(0, |space| space.total_bytes - space.available_bytes)
+    }
+
+    fn mend(&self, repair: &Repair, server: &mut Server) {
+        match repair {
+            Repair::Disk => {
+                let disk = self.control.disk(BROKER);
+                disk.clear_rules();
+                disk.set_faults(self.disk.clone());
+                server.disk_works();
+            }
+            Repair::Link(client) => self.control.heal(BROKER, client),
+            Repair::Latency(client) => {
+                let usual = Duration::from_micros(50)..=Duration::from_millis(1);
+                self.control.set_latency(client, BROKER, usual.clone());
+                self.control.set_latency(BROKER, client, usual);
+            }
+            Repair::Resume if self.control.is_up(BROKER) => self.control.resume(BROKER),
+            Repair::Resume => {}
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Nothing acknowledged is lost.
+//!
+//! acks=all on a synced topic outlives everything. acks=all on a buffered topic, and acks=1, outlive the end of the
+//! process, and may be lost with what is not synced.
+
+use std::collections::BTreeMap;
+
+use client::Acks;
+use protocol::Offset;
+
+use super::{Check, FinalLog, FinalLogs};
+use crate::event::{Event, Log, Setback};
+use crate::scenario::Scenario;
+use crate::value::Id;
+
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    offset: Option<Offset>,
+    /// Also after a loss of what was not synced.
+    always: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    owed: BTreeMap<Log, BTreeMap<Id, Owed>>,
+    /// How many losses there had been when a record was sent. An answer may be older than the loss before it.
+    sent: BTreeMap<Id, u64>,
+    losses: u64,
+}
+
+fn check(log: &Log, held: &FinalLog, owed: &BTreeMap<Id, Owed>) -> Result<(), String> {
+    let end = held.records.last_key_value().map_or(Offset::ZERO, |(last, _)| last.next());
+    for (id, owed) in owed {
+        let (found, place) = match owed.offset {
+            Some(offset) => (held.records.get(&offset) == Some(id), format!("{log}@{offset}")),
+            None => (held.records.values().any(|other| other == id), log.to_string()),
+        };
+        if !found {
+            let instead = owed.offset.and_then(|offset| held.records.get(&offset));
+            return Err(format!(
+                "{id} was acked at {place}, where now is {instead:?}; the log ends at {end}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Check for Lost {
+    fn invariant(&self) -> &'static str {
+        "nothing acknowledged is lost"
+    }
+
+    fn see(&mut self, event: &Event, scenario: &Scenario) -> Result<(), String> {
+        match event {
+            Event::Sent { id, .. } => {
+                self.sent.insert(*id, self.losses);
+            }
+            Event::Acked { id, log, offset } if scenario.topic(&log.topic).is_some() => {
+                let always = scenario.acks(id.producer) == Acks::All && scenario.is_synced(&log.topic);
+                if !always && self.sent.get(id) != Some(&self.losses) {
+                    return Ok(());
+                }
+                let owed = Owed { offset: *offset, always };
+                self.owed.entry(log.clone()).or_default().insert(*id, owed);
+            }
+            Event::Down { setback: Setback::Unsynced } => {
+                self.losses += 1;
+                for owed in self.owed.values_mut() {
+                    owed.retain(|_, owed| owed.always);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, logs: &FinalLogs, _: &Scenario) -> Result<(), String> {
+        let nothing = FinalLog::default();
+        self.owed.iter().try_for_each(|(log, owed)| check(log, logs.get(log).unwrap_or(&nothing), owed))
+    }
+}

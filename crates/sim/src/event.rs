@@ -1,0 +1,189 @@
+//! [`Event`]: what happens in a run, as clients and the outside world see it.
+
+use std::fmt;
+
+use protocol::records::BatchHeader;
+use protocol::{Offset, ProducerId, Str, TopicId};
+
+use crate::value::Id;
+
+/// One partition of one topic. Topics that are deleted and made again have a log for each life.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Log {
+    pub(crate) topic: Str,
+    pub(crate) partition: i32,
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
+
+/// What the end of a process may have cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setback {
+    /// The operating system has lived on: everything written is there.
+    Process,
+    /// What was not synced may be gone.
+    Unsynced,
+}
+
+/// A record as a reader got it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) offset: Offset,
+    /// `None` if it is nothing that a producer of ours makes.
+    pub(crate) id: Option<Id>,
+    /// Whether it is what was sent, byte for byte.
+    pub(crate) whole: bool,
+}
+
+/// Who reads; each has a number of its own.
+pub(crate) type Reader = usize;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// What this producer sends from number `n` on is a new producer's work; it knows nothing of the one before.
+    ProducerBegins {
+        producer: usize,
+        n: u64,
+    },
+    /// A record is about to be handed to a producer.
+    Sent {
+        id: Id,
+        log: Log,
+    },
+    /// The producer says that it is written.
+    Acked {
+        id: Id,
+        log: Log,
+        offset: Option<Offset>,
+    },
+    /// The producer says that it does not know, or that it is not.
+    Failed {
+        id: Id,
+        error: String,
+    },
+    /// The broker's process has ended.
+    Down {
+        setback: Setback,
+    },
+    /// The broker serves.
+    Up,
+    /// A raw fetch leaves.
+    FetchBegins {
+        reader: Reader,
+        log: Log,
+    },
+    /// Its answer has come.
+    Watermark {
+        reader: Reader,
+        log: Log,
+        high_watermark: Offset,
+    },
+    /// The answer brought a batch; `expected` is the offset that the reader wanted next.
+    Batch {
+        reader: Reader,
+        log: Log,
+        expected: Offset,
+        header: BatchHeader,
+        records: Vec<Seen>,
+    },
+    /// The consumer of the client library brought records.
+    Chunk {
+        reader: Reader,
+        log: Log,
+        high_watermark: Offset,
+        records: Vec<Seen>,
+    },
+    /// A position that was good once is refused.
+    OutOfRange {
+        reader: Reader,
+        log: Log,
+        position: Offset,
+    },
+    /// A reader begins anew, from the earliest offset.
+    ReaderBegins {
+        reader: Reader,
+    },
+    /// A producer id was given out on request.
+    ProducerIdGiven {
+        id: ProducerId,
+    },
+    TopicMade {
+        topic: Str,
+        id: TopicId,
+    },
+    /// A topic just made holds records already.
+    NotEmpty {
+        log: Log,
+        end: Offset,
+    },
+    TopicDeleted {
+        topic: Str,
+        id: TopicId,
+    },
+    /// A list of topics was asked for. Deletions that were answered before must be in the answer.
+    ListBegins {
+        reader: Reader,
+    },
+    Listed {
+        reader: Reader,
+        topics: Vec<(Str, TopicId)>,
+    },
+}
+
+fn ids(records: &[Seen]) -> String {
+    const SHOWN_MAX: usize = 6;
+    let ids = records.iter().take(SHOWN_MAX).map(|record| match record.id {
+        Some(id) => id.to_string(),
+        None => "?".to_owned(),
+    });
+    let mut text = ids.collect::<Vec<_>>().join(" ");
+    if records.len() > SHOWN_MAX {
+        text += &format!(" and {} more", records.len() - SHOWN_MAX);
+    }
+    text
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProducerBegins { producer, n } => write!(f, "p{producer} begins anew at #{n}"),
+            Self::Sent { id, log } => write!(f, "{id} -> {log}"),
+            Self::Acked { id, log, offset: Some(offset) } => write!(f, "{id} acked at {log}@{offset}"),
+            Self::Acked { id, log, offset: None } => write!(f, "{id} acked at {log}, somewhere"),
+            Self::Failed { id, error } => write!(f, "{id} failed: {error}"),
+            Self::Down { setback } => write!(f, "the broker is down: {setback:?}"),
+            Self::Up => write!(f, "the broker is up"),
+            Self::FetchBegins { reader, log } => write!(f, "r{reader} fetches {log}"),
+            Self::Watermark { reader, log, high_watermark } => {
+                write!(f, "r{reader} sees the high watermark of {log} at {high_watermark}")
+            }
+            Self::Batch { reader, log, expected, header, records } => {
+                let (base, epoch) = (header.base_offset, header.partition_leader_epoch);
+                let (producer, sequence) = (header.producer_id, header.base_sequence);
+                let ids = ids(records);
+                write!(
+                    f,
+                    "r{reader} at {log}@{expected} reads {base} epoch {epoch} of {producer}/{sequence}: {ids}"
+                )
+            }
+            Self::Chunk { reader, log, high_watermark, records } => {
+                let first = records.first().map_or(Offset::NONE, |record| record.offset);
+                write!(f, "r{reader} takes {log}@{first} of {high_watermark}: {}", ids(records))
+            }
+            Self::OutOfRange { reader, log, position } => {
+                write!(f, "r{reader} finds {log}@{position} out of range")
+            }
+            Self::ReaderBegins { reader } => write!(f, "r{reader} begins anew"),
+            Self::ProducerIdGiven { id } => write!(f, "producer id {id} is given"),
+            Self::TopicMade { topic, id } => write!(f, "topic {topic} is made as {id}"),
+            Self::NotEmpty { log, end } => write!(f, "{log} is new and ends at {end}"),
+            Self::TopicDeleted { topic, id } => write!(f, "topic {topic}, {id}, is deleted"),
+            Self::ListBegins { reader } => write!(f, "r{reader} lists the topics"),
+            Self::Listed { reader, topics } => write!(f, "r{reader} sees {} topics", topics.len()),
+        }
+    }
+}

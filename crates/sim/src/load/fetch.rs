@@ -1,0 +1,131 @@
+//! Fetches as they are on the wire, which shows what a consumer hides: epochs, whole batches, the high watermark of
+//! an empty answer.
+
+use std::collections::BTreeMap;
+
+use client::{Cluster, Error};
+use protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use protocol::records::{Batches, Limits, Record, Records, Scratch};
+use protocol::{ErrorCode, Offset, Str, TopicId};
+
+use super::seen;
+use crate::dice::Dice;
+use crate::event::{Event, Log, Reader};
+use crate::history::History;
+use crate::value::Id;
+
+/// Reads the partitions of one topic.
+pub(super) struct Fetcher {
+    pub(super) cluster: Cluster,
+    pub(super) history: History,
+    pub(super) reader: Reader,
+    pub(super) topic: Str,
+    /// What it wants next.
+    pub(super) positions: BTreeMap<i32, Offset>,
+    pub(super) high_watermarks: BTreeMap<i32, Offset>,
+    /// Everything that was read, if somebody wants it.
+    pub(super) taken: Option<BTreeMap<i32, BTreeMap<Offset, Id>>>,
+}
+
+impl Fetcher {
+    fn log(&self, partition: i32) -> Log {
+        Log { topic: self.topic.clone(), partition }
+    }
+
+    /// The topic's id and number of partitions, asked anew.
+    pub(super) async fn look_up(&self) -> Result<(TopicId, i32), Error> {
+        self.cluster.refresh(vec![self.topic.clone()], false).await?;
+        let topic = self.cluster.topic(&self.topic, false).await?;
+        Ok((topic.id, i32::try_from(topic.partitions.len()).unwrap_or(0)))
+    }
+
+    /// One request for all partitions. Gives those back that answered with an error.
+    pub(super) async fn fetch(
+        &mut self,
+        topic_id: TopicId,
+        dice: &Dice,
+        wait_ms: i32,
+    ) -> Result<Vec<(i32, ErrorCode)>, Error> {
+        let connection = self.cluster.any().await?;
+        let version = connection.newest::<FetchRequest>()?;
+        let bytes = dice.pick(&[1, 2000, 50_000, 1 << 20]);
+        let partitions = self.positions.iter().map(|(partition, position)| FetchPartition {
+            partition: *partition,
+            fetch_offset: position.get(),
+            partition_max_bytes: bytes,
+            ..FetchPartition::default()
+        });
+        let request = FetchRequest {
+            max_wait_ms: wait_ms,
+            min_bytes: dice.pick(&[0, 1, 1, 10_000]),
+            max_bytes: dice.pick(&[1, 100_000, 10 << 20]),
+            topics: vec![FetchTopic {
+                topic_id: topic_id.0,
+                partitions: partitions.collect(),
+                ..FetchTopic::default()
+            }],
+            ..FetchRequest::default()
+        };
+        for partition in self.positions.keys() {
+            self.history.record(&Event::FetchBegins { reader: self.reader, log: self.log(*partition) });
+        }
+        let response = connection.call_in(version, &request, std::time::Duration::ZERO).await?;
+        let mut refused = Vec::new();
+        if response.error_code != 0 {
+            return Ok(vec![(-1, ErrorCode::from(response.error_code))]);
+        }
+        for data in response.responses.into_iter().flat_map(|topic| topic.partitions) {
+            let partition = data.partition_index;
+            match ErrorCode::from(data.error_code) {
+                ErrorCode::None => {
+                    let high_watermark = Offset(data.high_watermark);
+                    let bytes = data.records.unwrap_or_default().to_bytes();
+                    self.take(partition, high_watermark, Batches::new(bytes.unwrap_or_default()));
+                }
+                code => refused.push((partition, code)),
+            }
+        }
+        Ok(refused)
+    }
+
+    fn take(&mut self, partition: i32, high_watermark: Offset, batches: Batches) {
+        let (reader, log) = (self.reader, self.log(partition));
+        self.high_watermarks.insert(partition, high_watermark);
+        self.history.record(&Event::Watermark { reader, log: log.clone(), high_watermark });
+        let mut expected = self.positions.get(&partition).copied().unwrap_or_default();
+        let mut scratch = Scratch::default();
+        for (whole, batch) in batches.enumerate() {
+            let batch = match batch {
+                Ok(batch) => batch,
+                // The last one may be cut off, unless it is the only one.
+                Err(protocol::records::Error::Truncated { .. }) if whole > 0 => break,
+                Err(error) => {
+                    self.history.violate("batches are whole", format!("{log}@{expected}: {error}"));
+                    return;
+                }
+            };
+            let header = *batch.header();
+            let opened = Records::open(&batch, &mut scratch, &Limits::default());
+            let records: Result<Vec<Record>, _> = opened.and_then(Iterator::collect);
+            let records = match records {
+                Ok(records) => records,
+                Err(error) => {
+                    self.history.violate("batches are whole", format!("{log}@{expected}: {error}"));
+                    return;
+                }
+            };
+            if header.next_offset() > high_watermark {
+                let text = format!("{log}@{} ends above {high_watermark}", header.base_offset);
+                self.history.violate("readers see nothing above the high watermark", text);
+            }
+            let (log, records) = (log.clone(), seen(&records));
+            if let Some(taken) = &mut self.taken {
+                let all = records.iter().filter_map(|record| Some((record.offset, record.id?)));
+                taken.entry(partition).or_default().extend(all);
+            }
+            self.history.record(&Event::Batch { reader, log, expected, header, records });
+            expected = header.next_offset();
+        }
+        self.positions.insert(partition, expected);
+    }
+}

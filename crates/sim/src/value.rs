@@ -1,0 +1,86 @@
+//! The records that simulated producers send: each is known by its producer and number, and its whole content follows
+//! from these two, so that whoever reads it can tell whether it is what was sent.
+
+use bytes::Bytes;
+use client::ProducerRecord;
+use protocol::Str;
+use protocol::records::Record;
+
+/// Virtual time begins here; the timestamps of records do, too.
+const EPOCH_MS: i64 = 1_800_000_000_000;
+
+/// One record of a run: number `n` of a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Id {
+    pub(crate) producer: usize,
+    pub(crate) n: u64,
+}
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "p{}#{}", self.producer, self.n)
+    }
+}
+
+fn mix(number: u64) -> u64 {
+    let z = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl Id {
+    fn timestamp(self) -> i64 {
+        EPOCH_MS + i64::try_from(self.n).unwrap_or(0)
+    }
+
+    fn key(self) -> Option<Bytes> {
+        (self.n.is_multiple_of(3)).then(|| Bytes::from(format!("k{}", self.n % 11)))
+    }
+
+    /// The identity in front of filler: mostly short, now and then tens of kilobytes; half of it compresses.
+    fn value(self) -> Bytes {
+        let mut text = format!("{}/{}/", self.producer, self.n).into_bytes();
+        let seed = mix(self.n.wrapping_mul(31).wrapping_add(self.producer as u64 + 1));
+        let filler = match seed % 64 {
+            0 => 10_000 + seed / 64 % 40_000,
+            1..8 => 300 + seed / 64 % 3000,
+            _ => seed / 64 % 200,
+        };
+        let even = seed & 1 == 0;
+        text.extend((0..filler).map(|at| {
+            let at = if even { at % 16 } else { at };
+            mix(seed.wrapping_add(at)).to_le_bytes().first().copied().unwrap_or(0)
+        }));
+        Bytes::from(text)
+    }
+
+    /// The record as it is sent.
+    pub(crate) fn record(self, topic: &Str, partition: i32) -> ProducerRecord {
+        let record = ProducerRecord::new(topic.clone()).partition(partition).value(self.value());
+        let record = record.timestamp(self.timestamp()).header("n", self.n.to_string().into_bytes());
+        match self.key() {
+            Some(key) => record.key(key),
+            None => record,
+        }
+    }
+
+    /// Which record this claims to be.
+    pub(crate) fn parse(record: &Record) -> Option<Self> {
+        let value = record.value.as_ref()?;
+        let mut parts = value.splitn(3, |byte| *byte == b'/');
+        let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
+        let (producer, n) = (number()?, number()?);
+        Some(Self { producer: usize::try_from(producer).ok()?, n })
+    }
+
+    /// Whether `record` is this one, whole.
+    pub(crate) fn is_whole(self, record: &Record) -> bool {
+        let header = record.headers.first();
+        let number = header.filter(|header| header.key == "n").and_then(|header| header.value.as_ref());
+        record.value.as_ref() == Some(&self.value())
+            && record.key == self.key()
+            && record.timestamp == self.timestamp()
+            && record.headers.len() == 1
+            && number.is_some_and(|number| *number == self.n.to_string())
+    }
+}
