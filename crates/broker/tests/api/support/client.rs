@@ -1,0 +1,117 @@
+//! One connection of a client that knows the protocol and trusts nobody.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use host::sim::Control;
+use host::{Host, Stream};
+use protocol::wire::Request;
+use protocol::{Str, Writer, rpc};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{PORT, SERVER};
+
+/// Far above anything a broker does without being waited for.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+pub(crate) struct Client {
+    sim: Control,
+    stream: Box<dyn Stream>,
+    received: BytesMut,
+    sent: i32,
+    answered: i32,
+}
+
+impl Client {
+    pub(crate) async fn connect(sim: &Control, host: &Host) -> Self {
+        let stream = host.net.connect(SERVER, PORT).await.unwrap();
+        Self { sim: sim.clone(), stream, received: BytesMut::new(), sent: 0, answered: 0 }
+    }
+
+    /// The bytes of the next request.
+    pub(crate) fn encode<R: Request>(&mut self, version: i16, request: &R) -> Bytes {
+        let client_id = Some(Str::from("test"));
+        let frame = rpc::encode_request(&mut Writer::new(), version, self.sent, client_id, request);
+        self.sent += 1;
+        frame.unwrap().into_bytes().unwrap()
+    }
+
+    /// Sends a request and leaves its answer for [`Client::receive`].
+    pub(crate) async fn send<R: Request>(&mut self, version: i16, request: &R) {
+        let bytes = self.encode(version, request);
+        self.send_bytes(&bytes).await;
+    }
+
+    /// Sends anything. A broker that has hung up is no error: the next read tells.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// No answer will come to the request sent last.
+    pub(crate) fn skip(&mut self) {
+        self.answered += 1;
+    }
+
+    /// The answer to the oldest request without one.
+    pub(crate) async fn receive<R: Request>(&mut self, version: i16) -> R::Response {
+        let frame = self.frame().await.expect("the broker hung up");
+        let (correlation_id, response) = rpc::decode_response::<R>(&frame, version).unwrap();
+        assert_eq!(correlation_id, self.answered, "answers come in the order of the requests");
+        self.answered += 1;
+        response
+    }
+
+    pub(crate) async fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        self.send(version, request).await;
+        self.receive::<R>(version).await
+    }
+
+    /// The next frame without its length, or none if the broker has hung up.
+    pub(crate) async fn frame(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(len) = self.received.first_chunk::<4>() {
+                let len = usize::try_from(i32::from_be_bytes(*len)).unwrap();
+                if self.received.len() >= 4 + len {
+                    self.received.advance(4);
+                    return Some(self.received.split_to(len).freeze());
+                }
+            }
+            let read = self.within(PATIENCE).await.expect("the broker neither answers nor hangs up");
+            if !read {
+                assert!(self.received.is_empty(), "the broker hung up in the middle of an answer");
+                return None;
+            }
+        }
+    }
+
+    /// Reads once: false at the end of the stream, none if nothing came in time.
+    async fn within(&mut self, time: Duration) -> Option<bool> {
+        tokio::select! {
+            biased;
+            read = self.stream.read_buf(&mut self.received) => Some(read.is_ok_and(|len| len > 0)),
+            () = self.sim.sleep(time) => None,
+        }
+    }
+
+    /// Whether the broker hangs up without another answer.
+    pub(crate) async fn is_hung_up(&mut self) -> bool {
+        self.frame().await.is_none()
+    }
+
+    /// Sends nothing more; the broker sees the end of the stream.
+    pub(crate) async fn finish(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Reads whatever comes until the broker hangs up.
+    pub(crate) async fn drain(&mut self) {
+        while self.within(PATIENCE).await.expect("the broker does not hang up") {
+            self.received.clear();
+        }
+    }
+
+    /// Asserts that nothing comes for so long.
+    pub(crate) async fn silence(&mut self, time: Duration) {
+        assert_eq!(self.within(time).await, None, "the broker said something: {:?}", self.received);
+    }
+}
