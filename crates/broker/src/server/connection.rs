@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! * Requests start in the order of their frames, without waiting for earlier replies; replies leave in that order.
+//! * A request that ends the connection does so when those before it have been answered.
 //! * What one client can pin is bounded: requests in flight, bytes of unsent replies, and its share of
 //!   [`RequestMemory`]. At a bound the connection stops reading, and TCP tells the client.
 //! * A connection that neither sends nor takes a byte for connections.max.idle.ms is closed, half a request or not.
@@ -71,6 +72,8 @@ pub(crate) struct Connection {
     stop: BoxFuture<'static, ()>,
     stopping: bool,
     ended: bool,
+    /// Why the connection ends as soon as what was asked for before is answered.
+    closing: Option<Closed>,
     idle: Sleep,
     last_active: Instant,
 }
@@ -100,6 +103,7 @@ impl Connection {
             stop,
             stopping: false,
             ended: false,
+            closing: None,
             idle,
             last_active: now,
         }
@@ -117,6 +121,9 @@ impl Connection {
         match self.turn(cx) {
             Err(closed) => return Poll::Ready(closed),
             Ok(()) if self.pending.is_empty() && self.outbox.is_empty() => {
+                if let Some(closed) = self.closing.take() {
+                    return Poll::Ready(closed);
+                }
                 if self.stopping {
                     return Poll::Ready(Closed::Stopping);
                 }
@@ -136,7 +143,7 @@ impl Connection {
     /// Moves everything that can move: answers to the outbox, the outbox to the network, the network to requests.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
         loop {
-            self.collect_answers(cx)?;
+            self.collect_answers(cx);
             let unsent = self.outbox.bytes();
             let sent = self.outbox.poll_send(cx, &mut self.stream)?;
             if self.outbox.bytes() < unsent {
@@ -145,32 +152,37 @@ impl Connection {
             if sent.is_pending() && self.outbox.bytes() >= UNSENT_BYTES_MAX {
                 return Ok(());
             }
-            if self.pending.len() >= IN_FLIGHT_MAX || self.stopping {
+            if self.pending.len() >= IN_FLIGHT_MAX || self.stopping || self.closing.is_some() {
                 return Ok(());
             }
-            match self.start_next(cx)? {
-                Poll::Ready(()) => {}
-                Poll::Pending => return Ok(()),
+            match self.start_next(cx) {
+                Ok(Poll::Ready(())) => {}
+                Ok(Poll::Pending) => return Ok(()),
+                Err(Closed::Io(error)) => return Err(error.into()),
+                Err(closed) => self.closing = Some(closed),
             }
         }
     }
 
-    fn collect_answers(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+    fn collect_answers(&mut self, cx: &mut Context<'_>) {
         while let Some(front) = self.pending.front_mut() {
             let answer = match &mut front.answer {
-                PendingAnswer::Ready(answer) => std::mem::replace(answer, Answer::Nothing),
+                PendingAnswer::Ready(answer) => Ok(std::mem::replace(answer, Answer::Nothing)),
                 PendingAnswer::Later(future) => match future.as_mut().poll(cx) {
-                    Poll::Ready(answer) => answer?,
-                    Poll::Pending => return Ok(()),
+                    Poll::Ready(answer) => answer,
+                    Poll::Pending => return,
                 },
             };
             self.pending.pop_front();
             match answer {
-                Answer::Reply(frame) => self.outbox.push(frame.into_pieces()),
-                Answer::Nothing => {}
+                Ok(Answer::Reply(frame)) => self.outbox.push(frame.into_pieces()),
+                Ok(Answer::Nothing) => {}
+                Err(protest) => {
+                    self.pending.clear();
+                    self.closing = Some(protest.into());
+                }
             }
         }
-        Ok(())
     }
 
     /// Starts the next request, or reads towards it. Pending when there is nothing to do until something wakes us.
@@ -260,7 +272,13 @@ impl Connection {
             if deadline <= self.broker.host.now() && !waits_for_us {
                 return Poll::Ready(Closed::Idle);
             }
-            let next = deadline.max(self.broker.host.now().after(self.broker.limits.idle_max / 8));
+            let now = self.broker.host.now();
+            // Who waits for us has all the time it takes; look again later.
+            let next = if waits_for_us {
+                deadline.max(now.after(self.broker.limits.idle_max / 8))
+            } else {
+                deadline
+            };
             self.idle = self.broker.host.clock.sleep_until(next);
         }
         Poll::Pending
