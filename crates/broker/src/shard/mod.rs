@@ -35,8 +35,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host::Task;
-use protocol::ErrorCode;
 use protocol::ids::LeaderEpoch;
+use protocol::{ErrorCode, RecordSet};
 use storage::{LogConfig, PartitionKey};
 use tokio::sync::{mpsc, oneshot};
 
@@ -190,31 +190,41 @@ impl Shards {
         at_least_one: bool,
         waiter: Option<Arc<ReadWaiter>>,
     ) -> impl Future<Output = Vec<ReadReply>> + Send + use<> {
-        let keys: Vec<_> = reads.iter().map(|read| read.key).collect();
+        let asked: Vec<_> = reads.iter().map(|read| (read.key, read.bytes_max)).collect();
         let parts = self.split(reads, |read| read.key);
         let this = self.clone();
         async move {
             let shards = this.mailboxes.len();
-            let mut done: Vec<std::vec::IntoIter<ReadReply>> =
-                (0..shards).map(|_| Vec::new().into_iter()).collect();
-            let (mut bytes_left, mut at_least_one) = (bytes_max, at_least_one);
+            let mut replies = Vec::with_capacity(parts.len());
             for (shard, reads) in parts {
                 let (reply, receive) = oneshot::channel();
-                let batch = ReadBatch { reads, bytes_max: bytes_left, at_least_one, waiter: waiter.clone() };
+                let batch = ReadBatch { reads, bytes_max, at_least_one, waiter: waiter.clone() };
                 this.send(shard, Message::Read { batch, reply });
-                let Ok(ReadDone { replies }) = receive.await else { continue };
-                let bytes: usize = replies.iter().map(|reply| reply.records.len()).sum();
-                bytes_left = bytes_left.saturating_sub(bytes);
-                at_least_one &= bytes == 0;
-                if let Some(place) = done.get_mut(shard) {
+                replies.push((shard, receive));
+            }
+            let mut done: Vec<std::vec::IntoIter<ReadReply>> =
+                (0..shards).map(|_| Vec::new().into_iter()).collect();
+            for (shard, receive) in replies {
+                if let (Ok(ReadDone { replies }), Some(place)) = (receive.await, done.get_mut(shard)) {
                     *place = replies.into_iter();
                 }
             }
-            let next = |key: PartitionKey| {
+            // Each shard kept the limit and made one exception for a first batch. What is too much in all goes from
+            // the end of the asker's order, so that no partition starves because of the shard it is on.
+            let (mut bytes_left, mut at_least_one) = (bytes_max, at_least_one);
+            let next = |(key, partition_bytes_max): (PartitionKey, usize)| {
                 let reply = done.get_mut(shard_of(&key, shards)).and_then(Iterator::next);
-                reply.unwrap_or_else(|| ReadReply::refused(key, stopped().code))
+                let mut reply = reply.unwrap_or_else(|| ReadReply::refused(key, stopped().code));
+                let bytes = reply.records.len();
+                if bytes > bytes_left.min(partition_bytes_max) && !at_least_one {
+                    reply.records = RecordSet::new();
+                    return reply;
+                }
+                bytes_left = bytes_left.saturating_sub(bytes);
+                at_least_one &= bytes == 0;
+                reply
             };
-            keys.into_iter().map(next).collect()
+            asked.into_iter().map(next).collect()
         }
     }
 
