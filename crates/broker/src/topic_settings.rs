@@ -69,10 +69,10 @@ fn log_config(config: &TopicConfig) -> LogConfig {
 }
 
 fn rules(config: &TopicConfig) -> Rules {
-    let limits = records::Limits {
-        decompressed_bytes_max: usize::try_from(config.max_decompressed_message_bytes).unwrap_or(usize::MAX),
-        ..records::Limits::default()
-    };
+    // A batch is decompressed as a whole, so the config's default, 2 GiB, would be what one client can take.
+    let bound = records::Limits::default();
+    let asked = usize::try_from(config.max_decompressed_message_bytes).unwrap_or(usize::MAX);
+    let limits = records::Limits { decompressed_bytes_max: asked.min(bound.decompressed_bytes_max), ..bound };
     Rules {
         message_bytes_max: usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX),
         timestamp_type: match config.timestamp_type {
