@@ -78,7 +78,7 @@ fn what_retention_has_removed_is_out_of_range() {
         let topic = client.create("t", 1, &configs).await;
         // Records of 1970.
         client.fill(&topic, &["a", "b"]).await;
-        world.sim.sleep(ms(600_000)).await;
+        world.sim.sleep(ms(300_000)).await;
         assert_eq!(client.offset_at(11, &topic, -2).await.offset, 2, "the earliest is the end");
         assert_eq!(code(world, FETCH, &topic, from_offset(0, 0)).await, ErrorCode::OffsetOutOfRange);
         let answer = client.append(&topic, batch_at(-1, "c")).await;

@@ -23,17 +23,20 @@ fn framed(body: &[u8]) -> Bytes {
 }
 
 /// Keys and their newest versions.
-const APIS: [(i16, i16); 13] = [
+const APIS: [(i16, i16); 16] = [
     (0, 13),
     (1, 18),
     (2, 11),
     (3, 13),
+    (10, 6),
+    (17, 1),
     (18, 5),
     (19, 7),
     (20, 6),
     (22, 5),
     (23, 4),
     (32, 4),
+    (36, 2),
     (37, 3),
     (60, 2),
     (75, 0),
@@ -134,7 +137,7 @@ fn counts_beyond_the_limits_end_the_connection() {
     run(&[], async |world| {
         // Metadata 13: an array of a million and one topics, or of two billion; a struct with too many tags.
         let header = [0, 3, 0, 13, 0, 0, 0, 1, 0xff, 0xff, 0];
-        for claim in [&[0xc2, 0x84, 0x3d][..], &[0xff, 0xff, 0xff, 0xff, 0x0f], &[1, 0, 0, 0, 0x91, 0x4e]] {
+        for claim in [&[0xc2, 0x84, 0x3d][..], &[0xff, 0xff, 0xff, 0xff, 0x0f], &[1, 0, 0, 0x91, 0x4e]] {
             let mut client = world.connect().await;
             client.send_bytes(&framed(&[&header[..], claim].concat())).await;
             assert!(client.is_hung_up().await, "{claim:?}");

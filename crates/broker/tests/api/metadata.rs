@@ -110,7 +110,7 @@ fn topics_are_found_by_id_too() {
         let mut client = world.connect().await;
         let topic = client.create("t", 1, &[]).await;
         for version in 12..=METADATA {
-            let by_id = |topic_id| MetadataRequestTopic { topic_id, name: None, ..Default::default() };
+            let by_id = |topic_id| MetadataRequestTopic { topic_id, name: None };
             let topics = Some(vec![by_id(topic.id), by_id(Uuid::from([9; 16]))]);
             let answer = client.call(version, &MetadataRequest { topics, ..Default::default() }).await;
             assert_eq!(answer.topics[0].name, Some(topic.name.clone()));
@@ -164,17 +164,13 @@ fn leader_epochs_grow_at_every_start() {
 }
 
 fn page(names: &[&str], limit: i32, cursor: Option<(&str, i32)>) -> DescribeTopicPartitionsRequest {
-    let topic = |name: &&str| TopicRequest { name: Str::from(*name), ..Default::default() };
-    let cursor = cursor.map(|(name, partition_index)| Cursor {
-        topic_name: Str::from(name),
-        partition_index,
-        ..Default::default()
-    });
+    let topic = |name: &&str| TopicRequest { name: Str::from(*name) };
+    let cursor =
+        cursor.map(|(name, partition_index)| Cursor { topic_name: Str::from(name), partition_index });
     DescribeTopicPartitionsRequest {
         topics: names.iter().map(topic).collect(),
         response_partition_limit: limit,
         cursor,
-        ..Default::default()
     }
 }
 

@@ -81,12 +81,7 @@ fn epochs_and_names_are_checked_before_offsets() {
                 (&topic, 1, -1, ErrorCode::UnknownTopicOrPartition),
                 (&nobody, 0, -1, ErrorCode::UnknownTopicOrPartition),
             ] {
-                let partition = ListOffsetsPartition {
-                    partition_index,
-                    current_leader_epoch,
-                    timestamp: -1,
-                    ..Default::default()
-                };
+                let partition = ListOffsetsPartition { partition_index, current_leader_epoch, timestamp: -1 };
                 let found = client.list_offset(version, topic, partition).await;
                 assert_eq!(ErrorCode::from(found.error_code), code);
             }
@@ -103,12 +98,10 @@ fn a_partition_named_twice_is_refused() {
             partition_index,
             current_leader_epoch: -1,
             timestamp: -1,
-            ..Default::default()
         };
         let topics = vec![ListOffsetsTopic {
             name: topic.name.clone(),
             partitions: vec![partition(0), partition(1), partition(0)],
-            ..Default::default()
         }];
         let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
         let answer = client.call(LIST, &request).await;
@@ -125,9 +118,8 @@ async fn epoch_end(
     current_leader_epoch: i32,
 ) -> (ErrorCode, i32, i64) {
     let partition = OffsetForLeaderPartition { leader_epoch, current_leader_epoch, ..Default::default() };
-    let topic =
-        OffsetForLeaderTopic { topic: Str::from("t"), partitions: vec![partition], ..Default::default() };
-    let request = OffsetForLeaderEpochRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
+    let topic = OffsetForLeaderTopic { topic: Str::from("t"), partitions: vec![partition] };
+    let request = OffsetForLeaderEpochRequest { replica_id: -1, topics: vec![topic] };
     let answer = client.call(version, &request).await.topics.remove(0).partitions.remove(0);
     (ErrorCode::from(answer.error_code), answer.leader_epoch, answer.end_offset)
 }

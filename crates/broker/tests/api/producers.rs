@@ -10,6 +10,7 @@ use crate::support::{Client, SERVER, ms, run};
 
 async fn new_id(client: &mut Client, version: i16) -> (i64, i16) {
     let request = InitProducerIdRequest {
+        transactional_id: None,
         producer_id: -1,
         producer_epoch: -1,
         transaction_timeout_ms: 60_000,
@@ -47,6 +48,7 @@ fn a_lost_producer_gets_a_new_id_and_half_an_identity_is_refused() {
         let (id, epoch) = new_id(&mut client, 5).await;
         for version in 3..=5 {
             let with = |producer_id, producer_epoch| InitProducerIdRequest {
+                transactional_id: None,
                 producer_id,
                 producer_epoch,
                 transaction_timeout_ms: 60_000,

@@ -123,7 +123,6 @@ fn counts_factors_configs_and_assignments_are_checked() {
                 .map(|(partition_index, nodes)| CreatableReplicaAssignment {
                     partition_index: *partition_index,
                     broker_ids: nodes.to_vec(),
-                    ..Default::default()
                 })
                 .collect(),
             ..new_topic("t", 1, &[])
@@ -184,8 +183,8 @@ fn topics_are_deleted_by_name_or_id() {
             assert_eq!(code, ErrorCode::UnknownTopicOrPartition);
         }
         let topic = client.create("t", 1, &[]).await;
-        let by_id = |topic_id| DeleteTopicState { name: None, topic_id, ..Default::default() };
-        let both = DeleteTopicState { name: Some("t".into()), topic_id: topic.id, ..Default::default() };
+        let by_id = |topic_id| DeleteTopicState { name: None, topic_id };
+        let both = DeleteTopicState { name: Some("t".into()), topic_id: topic.id };
         for (asked, code) in [
             (by_id(Uuid::from([9; 16])), ErrorCode::UnknownTopicId),
             (both, ErrorCode::InvalidRequest),
@@ -217,12 +216,11 @@ fn partitions_are_added_and_never_taken_away() {
         let topic = client.create("t", 2, &[]).await;
         let me = client.describe(METADATA, "t", false).await.partitions[0].leader_id;
         let to = |name: &str, count, assignments: Option<Vec<Vec<i32>>>| {
-            let assigned = |broker_ids| CreatePartitionsAssignment { broker_ids, ..Default::default() };
+            let assigned = |broker_ids| CreatePartitionsAssignment { broker_ids };
             CreatePartitionsTopic {
                 name: Str::from(name),
                 count,
                 assignments: assignments.map(|all| all.into_iter().map(assigned).collect()),
-                ..Default::default()
             }
         };
         for (version, asked, code) in [
@@ -230,7 +228,7 @@ fn partitions_are_added_and_never_taken_away() {
             (1, to("t", 3, None), ErrorCode::InvalidPartitions),
             (2, to("t", 2, None), ErrorCode::InvalidPartitions),
             (3, to("t", 0, None), ErrorCode::InvalidPartitions),
-            (3, to("t", i32::MAX, None), ErrorCode::InvalidPartitions),
+            (3, to("t", i32::MAX, None), ErrorCode::PolicyViolation),
             (3, to("nobody", 3, None), ErrorCode::UnknownTopicOrPartition),
             (3, to("t", 4, Some(vec![vec![me + 1]])), ErrorCode::InvalidReplicaAssignment),
             (3, to("t", 5, Some(vec![vec![me]])), ErrorCode::InvalidReplicaAssignment),
@@ -262,7 +260,6 @@ async fn describe(
         resource_type,
         resource_name: Str::from(name),
         configuration_keys: keys.map(|keys| keys.iter().map(|key| Str::from(*key)).collect()),
-        ..Default::default()
     };
     let request = DescribeConfigsRequest {
         resources: vec![resource],

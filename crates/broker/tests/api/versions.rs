@@ -19,17 +19,20 @@ use protocol::{ApiKey, ErrorCode, Str};
 use crate::support::{Client, run};
 
 /// What Kafka 4.4 advertises of the keys that are served here.
-const VERSIONS: [(i16, i16, i16); 13] = [
+const VERSIONS: [(i16, i16, i16); 16] = [
     (0, 0, 13),
     (1, 4, 18),
     (2, 1, 11),
     (3, 0, 13),
+    (10, 0, 6),
+    (17, 0, 1),
     (18, 0, 5),
     (19, 2, 7),
     (20, 1, 6),
     (22, 0, 5),
     (23, 2, 4),
     (32, 1, 4),
+    (36, 0, 2),
     (37, 0, 3),
     (60, 0, 2),
     (75, 0, 0),

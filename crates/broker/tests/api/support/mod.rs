@@ -95,11 +95,6 @@ impl World {
         self.start().await;
     }
 
-    /// Sets a config for the next start.
-    pub(crate) fn set(&mut self, name: &str, value: &str) {
-        self.statics.set(name, value);
-    }
-
     pub(crate) async fn connect(&self) -> Client {
         Client::connect(&self.sim, &self.clients).await
     }

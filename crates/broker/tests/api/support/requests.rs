@@ -67,7 +67,6 @@ pub(crate) fn new_topic(name: &str, num_partitions: i32, configs: &[(&str, &str)
     let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
         name: Str::from(*name),
         value: Some(Str::from(*value)),
-        ..Default::default()
     };
     CreatableTopic {
         name: Str::from(name),
@@ -83,13 +82,11 @@ pub(crate) fn produce(version: i16, acks: i16, topic: &Topic, parts: &[(i32, Byt
     let part = |(index, records): &(i32, Bytes)| PartitionProduceData {
         index: *index,
         records: Some(RecordSet::from(records.clone())),
-        ..Default::default()
     };
     let topic_data = TopicProduceData {
         name: if by_id { Str::default() } else { topic.name.clone() },
         topic_id: if by_id { topic.id } else { Uuid::ZERO },
         partition_data: parts.iter().map(part).collect(),
-        ..Default::default()
     };
     ProduceRequest { acks, timeout_ms: 30_000, topic_data: vec![topic_data], ..Default::default() }
 }
@@ -114,7 +111,6 @@ pub(crate) fn fetch(version: i16, topic: &Topic, partitions: Vec<FetchPartition>
         topic: if by_id { Str::default() } else { topic.name.clone() },
         topic_id: if by_id { topic.id } else { Uuid::ZERO },
         partitions,
-        ..Default::default()
     };
     FetchRequest {
         replica_id: -1,
@@ -226,8 +222,7 @@ impl Client {
         topic: &Topic,
         partition: ListOffsetsPartition,
     ) -> ListOffsetsPartitionResponse {
-        let topic =
-            ListOffsetsTopic { name: topic.name.clone(), partitions: vec![partition], ..Default::default() };
+        let topic = ListOffsetsTopic { name: topic.name.clone(), partitions: vec![partition] };
         let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
         self.call(version, &request).await.topics.remove(0).partitions.remove(0)
     }
