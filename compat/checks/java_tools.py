@@ -147,7 +147,7 @@ def _():
     same(told.strip().splitlines()[-1].split(", ")[4], "1000", "records read")
 
 
-@suite.case("end-to-end-latency")
+@suite.case("end-to-end-latency", needs="groups")
 def _():
     topic = create(new_topic("java-e2e"))
     told = tool("EndToEndLatency", "--bootstrap-server", BOOTSTRAP, "--topic", topic, "--num-records", 200, "--producer-acks", "all",
