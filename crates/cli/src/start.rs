@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::Instant;
 
 use anyhow::{Context, bail};
 use broker::Node;
@@ -25,7 +24,6 @@ pub(crate) struct Start {
 
 impl Start {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let began = Instant::now();
         let statics = self.statics()?;
         let (config, notes) = BrokerConfig::load(&statics).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(|error| format!("\n  {error}")).collect();
@@ -40,8 +38,7 @@ impl Start {
             backlog: u32::try_from(config.sockets.listen_backlog).unwrap_or(real::Options::default().backlog),
             ..real::Options::default()
         };
-        real::run(options, |host| serve(host, statics, config, began))
-            .context("the machine could not be started")?
+        real::run(options, |host| serve(host, statics, config)).context("the machine could not be started")?
     }
 
     fn statics(&self) -> anyhow::Result<StaticConfig> {
@@ -70,17 +67,13 @@ impl Start {
     }
 }
 
-async fn serve(
-    host: Host,
-    statics: StaticConfig,
-    config: BrokerConfig,
-    began: Instant,
-) -> anyhow::Result<()> {
+async fn serve(host: Host, statics: StaticConfig, config: BrokerConfig) -> anyhow::Result<()> {
     let mut signals = real::signals().context("cannot catch SIGTERM")?;
     let directories = config.directories.log.join(",");
+    let clock = host.clock.clone();
     let node = Node::start(host, statics, config).await?;
     let endpoints: Vec<String> = node.endpoints().iter().map(ToString::to_string).collect();
-    let ready_ms = began.elapsed().as_millis();
+    let ready_ms = clock.now().0 / 1_000_000;
     // Scripts wait for this line; whoever closed our output does not stop the broker.
     let _ = writeln!(
         std::io::stdout(),
