@@ -10,4 +10,4 @@ VENV = CACHE / "venv"
 NODE = CACHE / "node"
 LOGS = CACHE / "logs"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
-BOURN = TARGET / "release" / "bourn"
+BOURN = Path(os.environ.get("COMPAT_BOURN") or TARGET / "release" / "bourn")
