@@ -131,7 +131,8 @@ def _():
         broker.start()
         compare(rows, read_all(broker))
         stored = {batch[1] for part in range(PARTITIONS) for batch in wire.all_batches(broker.port, TOPIC, part)}
-        same(stored, set(CODECS.values()), "codecs of the stored batches")
+        # A client may leave a batch alone that would not become smaller.
+        same(stored - {0}, set(CODECS.values()), "codecs of the stored batches")
         print(broker.tail(1000))
         code = broker.stop()
         assert broker.clean_exit(code), f"the stop ended with {code}"
