@@ -6,10 +6,8 @@ use protocol::ErrorCode;
 use protocol::messages::describe_cluster_request::DescribeClusterRequest;
 use protocol::messages::describe_cluster_response::{DescribeClusterBroker, DescribeClusterResponse};
 
-use super::{Call, Handler, Protest};
+use super::{Call, Handler, Protest, operations};
 
-/// Not asked for, so not answered.
-const NO_AUTHORIZED_OPERATIONS: i32 = i32::MIN;
 /// Endpoint types: a broker listener answers for brokers only.
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
@@ -28,7 +26,7 @@ impl Handler for DescribeCluster {
         let refused = |code: ErrorCode, message: String| DescribeClusterResponse {
             error_code: code.code(),
             error_message: Some(message.into()),
-            cluster_authorized_operations: NO_AUTHORIZED_OPERATIONS,
+            cluster_authorized_operations: operations::NOT_TOLD,
             endpoint_type: request.endpoint_type,
             ..Default::default()
         };
@@ -60,7 +58,10 @@ impl Handler for DescribeCluster {
             cluster_id: view.image.cluster().map_or_else(Default::default, |cluster| cluster.id.clone()),
             controller_id: call.broker.node_id.0,
             brokers: brokers.collect(),
-            cluster_authorized_operations: NO_AUTHORIZED_OPERATIONS,
+            cluster_authorized_operations: operations::told(
+                request.include_cluster_authorized_operations,
+                operations::CLUSTER,
+            ),
             ..Default::default()
         }))
     }

@@ -13,11 +13,8 @@ use protocol::messages::describe_topic_partitions_response::{
 };
 use protocol::{ErrorCode, NodeId, Str};
 
-use super::{Call, Handler, Protest};
+use super::{Call, Handler, Protest, operations};
 use crate::metadata_view::View;
-
-/// Not asked for, so not answered.
-const NO_AUTHORIZED_OPERATIONS: i32 = i32::MIN;
 
 pub(crate) struct DescribeTopicPartitions;
 
@@ -92,7 +89,8 @@ fn described(
         topic_id: topic.id().into(),
         is_internal: topic.is_internal(),
         partitions,
-        topic_authorized_operations: NO_AUTHORIZED_OPERATIONS,
+        // There is no flag to ask with; Kafka always tells.
+        topic_authorized_operations: operations::TOPIC,
         ..Default::default()
     }
 }
@@ -123,7 +121,7 @@ fn unknown(name: Str) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic {
         error_code: code.code(),
         name: Some(name),
-        topic_authorized_operations: NO_AUTHORIZED_OPERATIONS,
+        topic_authorized_operations: operations::NOT_TOLD,
         ..Default::default()
     }
 }

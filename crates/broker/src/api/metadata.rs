@@ -11,11 +11,9 @@ use protocol::messages::metadata_response::{
 };
 use protocol::{ErrorCode, NodeId, Str, TopicId};
 
-use super::{Call, Handler, Protest, create_topics};
+use super::{Call, Handler, Protest, create_topics, operations};
 use crate::metadata_view::View;
 
-/// Not asked for, so not answered.
-const NO_AUTHORIZED_OPERATIONS: i32 = i32::MIN;
 /// Topics may be named by id from this version on; version 10 and 11 have the field but Kafka refuses its use.
 const BY_ID: i16 = 12;
 /// An empty list means no topics from this version on; before, all.
@@ -37,16 +35,24 @@ impl Handler for Metadata {
             topics => topics,
         };
         let may_create = call.version < ASKS_CREATION || request.allow_auto_topic_creation;
-        let topics = match asked {
+        let mut topics = match asked {
             None => view.image.topics().map(|topic| describe(&call, &view, topic)).collect(),
             Some(topics) => named(&call, &view, topics, may_create).await,
         };
+        if request.include_topic_authorized_operations {
+            for topic in topics.iter_mut().filter(|topic| topic.error_code == ErrorCode::None.code()) {
+                topic.topic_authorized_operations = operations::TOPIC;
+            }
+        }
         Ok(Some(MetadataResponse {
             brokers: brokers(&call, &view),
             cluster_id: view.image.cluster().map(|cluster| cluster.id.clone()),
             controller_id: call.broker.node_id.0,
             topics,
-            cluster_authorized_operations: NO_AUTHORIZED_OPERATIONS,
+            cluster_authorized_operations: operations::told(
+                request.include_cluster_authorized_operations,
+                operations::CLUSTER,
+            ),
             ..Default::default()
         }))
     }
@@ -109,7 +115,7 @@ fn describe(call: &Call, view: &View, topic: &Arc<Topic>) -> MetadataResponseTop
             .partitions()
             .map(|(index, partition)| describe_partition(call, view, index, partition))
             .collect(),
-        topic_authorized_operations: NO_AUTHORIZED_OPERATIONS,
+        topic_authorized_operations: operations::NOT_TOLD,
         ..Default::default()
     }
 }
@@ -146,7 +152,7 @@ fn unknown(name: Option<Str>, topic_id: TopicId, error_code: ErrorCode) -> Metad
         error_code: error_code.code(),
         name,
         topic_id: topic_id.0,
-        topic_authorized_operations: NO_AUTHORIZED_OPERATIONS,
+        topic_authorized_operations: operations::NOT_TOLD,
         ..Default::default()
     }
 }

@@ -20,6 +20,7 @@ mod init_producer_id;
 mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
+mod operations;
 mod produce;
 mod route;
 mod sasl;
