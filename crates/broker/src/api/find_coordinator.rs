@@ -16,6 +16,16 @@ const BATCHED: i16 = 4;
 const NOWHERE: i32 = -1;
 const WHY: &str = "this broker has no group, transaction or share coordinator";
 
+/// The key type of consumer groups; the others are transactions and share groups.
+const GROUP: i8 = 0;
+
+/// librdkafka looks for the coordinator of its group id even when the partitions were assigned by hand, shows its
+/// user every error that is final, and goes on fetching beside one that is not. Whoever wants a transaction or a share
+/// group can do nothing without it: those get what Kafka answers to protocols that are switched off.
+const fn why(key_type: i8) -> ErrorCode {
+    if key_type == GROUP { ErrorCode::CoordinatorNotAvailable } else { ErrorCode::UnsupportedVersion }
+}
+
 pub(crate) struct FindCoordinator;
 
 impl Handler for FindCoordinator {
@@ -27,9 +37,7 @@ impl Handler for FindCoordinator {
         call: Call,
         request: FindCoordinatorRequest,
     ) -> Result<Option<FindCoordinatorResponse>, Protest> {
-        // What Kafka answers to protocols that are switched off. It is not retriable, so clients fail instead of
-        // asking for ever.
-        let error_code = ErrorCode::UnsupportedVersion.code();
+        let error_code = why(request.key_type).code();
         if call.version < BATCHED {
             return Ok(Some(FindCoordinatorResponse {
                 error_code,

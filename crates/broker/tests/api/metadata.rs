@@ -203,6 +203,39 @@ fn partitions_are_described_page_by_page() {
 }
 
 #[test]
+fn what_a_caller_may_do_is_told_when_it_asks() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        client.create("t", 1, &[]).await;
+        let named = |name| MetadataRequestTopic { name: Some(Str::from(name)), ..Default::default() };
+        for (version, cluster) in [(8, 0x1fa0), (10, 0x1fa0), (METADATA, i32::MIN)] {
+            let request = MetadataRequest {
+                topics: Some(vec![named("t"), named("nobody")]),
+                allow_auto_topic_creation: false,
+                include_topic_authorized_operations: true,
+                // Version 11 moved it to DescribeCluster.
+                include_cluster_authorized_operations: version <= 10,
+            };
+            let answer = client.call(version, &request).await;
+            assert_eq!(answer.cluster_authorized_operations, cluster);
+            let told = |name| {
+                let topic = answer.topics.iter().find(|topic| topic.name == Some(Str::from(name)));
+                topic.map(|topic| topic.topic_authorized_operations)
+            };
+            assert_eq!((told("t"), told("nobody")), (Some(0x0df8), Some(i32::MIN)));
+        }
+        let request = DescribeClusterRequest {
+            endpoint_type: 1,
+            include_cluster_authorized_operations: true,
+            ..Default::default()
+        };
+        assert_eq!(client.call(1, &request).await.cluster_authorized_operations, 0x1fa0);
+        let answer = client.call(0, &page(&["t"], 10, None)).await;
+        assert_eq!(answer.topics[0].topic_authorized_operations, 0x0df8);
+    });
+}
+
+#[test]
 fn the_cluster_is_described_in_every_version() {
     run(&[("broker.rack", "r1")], async |world| {
         let mut client = world.connect().await;

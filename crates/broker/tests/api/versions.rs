@@ -190,3 +190,26 @@ fn versions_and_keys_that_are_not_served_end_the_connection() {
         }
     });
 }
+
+#[test]
+fn a_group_without_a_coordinator_may_ask_again() {
+    use protocol::messages::find_coordinator_request::FindCoordinatorRequest;
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        // The others can do nothing without it, and are told for good.
+        for (key_type, code) in [(0, ErrorCode::CoordinatorNotAvailable), (1, ErrorCode::UnsupportedVersion)]
+        {
+            for version in 1..=6 {
+                let keys = vec![Str::from("g")];
+                let request = if version < 4 {
+                    FindCoordinatorRequest { key: Str::from("g"), key_type, ..Default::default() }
+                } else {
+                    FindCoordinatorRequest { coordinator_keys: keys, key_type, ..Default::default() }
+                };
+                let answer = client.call(version, &request).await;
+                let told = answer.coordinators.first().map_or(answer.error_code, |found| found.error_code);
+                assert_eq!(ErrorCode::from(told), code, "version {version}");
+            }
+        }
+    });
+}
