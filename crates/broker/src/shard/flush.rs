@@ -145,8 +145,8 @@ impl Shard {
         self.release(dir);
     }
 
-    /// The journal wants its space up to `free_up_to` back.
-    pub(super) fn press(&mut self, dir: usize, free_up_to: Position) {
+    /// The journal wants its space up to `free_up_to` back, and takes nothing before if it is `full`.
+    pub(super) fn press(&mut self, dir: usize, free_up_to: Position, full: bool) {
         self.adopt_strays();
         let Some(directory) = self.directories.get_mut(dir) else { return };
         directory.pressure = Some(free_up_to);
@@ -159,7 +159,8 @@ impl Shard {
             .collect();
         pressed.sort_unstable();
         for (_, key) in pressed {
-            if !self.submit_again(dir, key) {
+            // What is submitted to a full journal waits for the room that it was to make.
+            if full || !self.submit_again(dir, key) {
                 self.write_and_sync(key);
             }
         }

@@ -14,7 +14,7 @@ impl Shard {
         match report {
             Report::Written { dir, up_to_seq, position } => self.journal_wrote(dir, up_to_seq, position),
             Report::Synced { dir, up_to_seq } => self.journal_synced(dir, up_to_seq),
-            Report::RingPressure { dir, free_up_to } => self.press(dir, free_up_to),
+            Report::RingPressure { dir, free_up_to, full } => self.press(dir, free_up_to, full),
             Report::CheckpointWanted { dir } => self.send_checkpoint(dir),
             Report::Failed { dir, error } => self.fail(dir, error),
         }

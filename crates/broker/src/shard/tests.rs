@@ -445,7 +445,7 @@ fn the_journal_gets_its_space_back() {
             let fake = bench.committer.state.lock().unwrap();
             (fake.entries, Position(fake.position))
         };
-        bench.committer.report(&Report::RingPressure { dir: 0, free_up_to: head });
+        bench.committer.report(&Report::RingPressure { dir: 0, free_up_to: head, full: false });
         bench.sleep(Duration::from_secs(1)).await;
         let fake = bench.committer.state.lock().unwrap();
         assert_eq!(fake.entries, before + 3, "stragglers are submitted again");

@@ -343,9 +343,16 @@ impl Journal {
         self.ring.room(self.bytes_of_first())
     }
 
-    /// What shards should free now: told when more than half of the ring is in use, and again as it fills up.
+    /// What shards should free now: told when more than half of the ring is in use, and again as it fills up. When no
+    /// round fits any more, which may come earlier since files are freed as wholes, it is everything.
     pub fn pressure(&mut self) -> Option<Position> {
         let total = self.ring.total_bytes();
+        if self.is_full() {
+            let head = self.ring.head();
+            let told = self.pressed;
+            self.pressed = told.max(head);
+            return (told < head).then_some(head);
+        }
         let used = self.ring.used_bytes();
         if used * 2 <= total {
             return None;

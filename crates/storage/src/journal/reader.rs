@@ -62,7 +62,7 @@ impl Reader {
     }
 
     /// `len` bytes at `offset`, or `None` if the file ends before.
-    fn bytes(&mut self, offset: u64, len: u64) -> Result<Option<&[u8]>, Error> {
+    pub(super) fn bytes(&mut self, offset: u64, len: u64) -> Result<Option<&[u8]>, Error> {
         if offset.checked_add(len).is_none_or(|end| end > self.file_bytes()) {
             return Ok(None);
         }

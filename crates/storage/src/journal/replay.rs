@@ -7,12 +7,15 @@
 //! Invariants:
 //! * A round of an older incarnation, or of an earlier time around the ring, is never replayed.
 //! * A damaged payload in a synced round takes one partition out, damaged heads the whole directory.
+//! * What was replayed is durable before anything is built on it. A round that no later one calls synced is written
+//!   again and not just synced again: if its sync has failed, the kernel may call the block clean and drop it.
 //!
 //! Does not know: what entries mean.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use host::disk::BLOCK_BYTES;
+use host::disk::{AlignedBuf, BLOCK_BYTES};
 use host::{Files, OpenMode};
 use protocol::Uuid;
 use protocol::ids::Offset;
@@ -121,6 +124,8 @@ pub(crate) struct Replay {
     /// Files that hold replayed rounds, oldest first, each with the position of its first byte.
     live: Vec<(usize, u64)>,
     damages: Vec<Damage>,
+    /// Replayed rounds that no round has called synced yet: number, index of the file, offset, bytes.
+    unproven: VecDeque<(u64, usize, u64, u64)>,
 }
 
 impl Replay {
@@ -150,7 +155,16 @@ impl Replay {
         }
         let next = Expected { at, position, round, incarnation };
         let path = dir.to_path_buf();
-        Ok(Self { path, readers, known, window_bytes, next, live: Vec::new(), damages: Vec::new() })
+        Ok(Self {
+            path,
+            readers,
+            known,
+            window_bytes,
+            next,
+            live: Vec::new(),
+            damages: Vec::new(),
+            unproven: VecDeque::new(),
+        })
     }
 
     /// Hands every entry over, in order, then makes what was replayed durable.
@@ -169,6 +183,9 @@ impl Replay {
                 break Some(Cut { path, offset, round: header.number });
             }
             self.hand_over(index, offset, read, on_entry)?;
+            self.unproven.push_back((header.number, index, offset, header.round_bytes()));
+            let proven = header.synced.max(self.known.synced_round);
+            self.unproven.retain(|(number, ..)| *number > proven);
             rounds += 1;
             bytes += header.round_bytes();
             self.next = Expected {
@@ -179,6 +196,7 @@ impl Replay {
             };
             self.reached();
         };
+        self.write_unproven_again()?;
         for (index, _) in &self.live {
             let found = &self.readers.get(*index).expect("a live file was found").found;
             found.file.file.sync().map_err(Error::io(&found.path, "sync"))?;
@@ -189,6 +207,18 @@ impl Replay {
             firsts.chain([self.next.incarnation, self.known.incarnation]).max().unwrap_or_default();
         let (next_round, damages) = (self.next.round, std::mem::take(&mut self.damages));
         Ok(Replayed { ring: self.into_ring(), next_round, incarnation, rounds, bytes, damages, cut })
+    }
+
+    fn write_unproven_again(&mut self) -> Result<(), Error> {
+        for (_, index, offset, bytes) in std::mem::take(&mut self.unproven) {
+            let reader = self.reader(index);
+            let Some(round) = reader.bytes(offset, bytes)? else { continue };
+            let mut block = AlignedBuf::with_capacity(round.len());
+            block.extend_from_slice(round);
+            let found = &self.reader(index).found;
+            found.file.file.write_at(&[block.freeze()], offset).map_err(Error::io(&found.path, "write"))?;
+        }
+        Ok(())
     }
 
     fn reader(&mut self, index: usize) -> &mut Reader {

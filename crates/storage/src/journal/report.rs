@@ -57,8 +57,8 @@ pub enum Report {
     /// The shard's entries up to this number are on disk.
     Synced { dir: usize, up_to_seq: u64 },
     /// The ring fills up: write out and sync what is held by entries at or below this position, or submit small
-    /// stragglers again, then say [`Released`].
-    RingPressure { dir: usize, free_up_to: Position },
+    /// stragglers again, then say [`Released`]. If it is `full`, nothing can be submitted: write out and sync all.
+    RingPressure { dir: usize, free_up_to: Position, full: bool },
     /// Send a [`CheckpointPart`].
     CheckpointWanted { dir: usize },
     /// Nothing will be written or synced any more; entries not reported synced may be lost. Final.

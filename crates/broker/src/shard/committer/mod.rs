@@ -241,7 +241,8 @@ impl Committer {
         }
         self.note_full();
         if let Some(free_up_to) = self.journal.pressure() {
-            self.report_all(&Report::RingPressure { dir: self.dir, free_up_to });
+            let full = self.journal.is_full();
+            self.report_all(&Report::RingPressure { dir: self.dir, free_up_to, full });
         }
         self.checkpoint(now);
         self.grow(now);
