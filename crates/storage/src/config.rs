@@ -18,7 +18,8 @@ pub enum Durability {
     /// The high watermark follows the end that is synced to disk: acks=all means on disk.
     #[default]
     Synced,
-    /// Kafka's semantics: the high watermark follows the log end, the disk follows when it can.
+    /// Kafka's semantics: the high watermark follows what is written and survives a kill of the process; the disk
+    /// syncs when it can.
     Buffered,
 }
 

@@ -302,7 +302,9 @@ impl World {
             submitted.position = progress.position;
             let log = self.logs.get_mut(&submitted.key).unwrap();
             match submitted.meaning {
-                Meaning::Append(end) => log.journal_wrote(end, progress.position),
+                Meaning::Append(end) => {
+                    log.journal_wrote(end, progress.position);
+                }
                 Meaning::Truncate => log.truncation_wrote(),
                 Meaning::Again(_) => drop(self.again_at.entry(submitted.key).or_insert(progress.position)),
                 _ => {}

@@ -62,7 +62,6 @@ impl Shard {
             return Err(Refusal { code: ErrorCode::KafkaStorageError, message });
         }
         let Some(partition) = self.partitions.get_mut(&key) else { return Err(super::stopped()) };
-        let before = partition.log.high_watermark();
         let outcome = partition.log.append(batch, frame_bytes, now_ms).map_err(refusal)?;
         let log_start_offset = partition.log.log_start();
         let (base_offset, end, log_append_time_ms, entry) = match outcome {
@@ -74,8 +73,6 @@ impl Shard {
                 (base_offset, end, if stamped { timestamp_ms } else { -1 }, None)
             }
         };
-        let gained = partition.log.bytes_between(before, partition.log.high_watermark());
-        partition.gained(gained);
         let appended = Appended { base_offset, log_append_time_ms, log_start_offset };
         let waiting = Waiting { end, place, appended };
         match acks {

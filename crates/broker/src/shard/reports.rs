@@ -26,7 +26,8 @@ impl Shard {
             let Some(partition) = self.partitions.get_mut(&entry.key) else { continue };
             match entry.meaning {
                 Meaning::Append { end } => {
-                    partition.log.journal_wrote(end, position);
+                    let gained = partition.log.journal_wrote(end, position);
+                    partition.gained(gained);
                     partition.answer(&mut self.groups);
                 }
                 Meaning::Again { .. } => {

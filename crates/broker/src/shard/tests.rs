@@ -255,16 +255,13 @@ fn acks_wait_for_what_they_mean() {
             bench.sleep(Duration::from_millis(50)).await;
             let early = |future: &mut std::pin::Pin<_>| futures_now(future);
             assert_eq!(early(&mut leader), None);
-            assert_eq!(early(&mut all), (durability == Durability::Buffered).then_some(Ok(4)));
-            assert_eq!(
-                bench.status(0).await.high_watermark.0,
-                if durability == Durability::Buffered { 6 } else { 0 }
-            );
+            // A buffered topic answered at the append once, before anything was written: a kill lost what readers
+            // had seen (simulator, seed 20).
+            assert_eq!(early(&mut all), None);
+            assert_eq!(bench.status(0).await.high_watermark, Offset(0));
             bench.committer.let_go();
             assert_eq!(leader.await, Ok(2));
-            if durability == Durability::Synced {
-                assert_eq!(all.await, Ok(4));
-            }
+            assert_eq!(all.await, Ok(4));
             assert_eq!(bench.status(0).await.high_watermark, Offset(6));
         });
     }

@@ -66,7 +66,6 @@ impl Log {
             TimestampType::CreateTime => -1,
         };
         let body = Body::Append { leader_epoch: self.leader_epoch, base_offset, batch: rest };
-        self.advance_high_watermark();
         let entry = Entry { key: self.key, body };
         Ok(Outcome::Appended { base_offset, end: header.next_offset(), log_append_time_ms, entry })
     }

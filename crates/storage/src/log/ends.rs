@@ -38,13 +38,14 @@ impl Log {
         self.journal_synced
     }
 
-    /// The journal has written the batches up to `end`, at `position`.
-    pub fn journal_wrote(&mut self, end: Offset, position: Position) {
+    /// The journal has written the batches up to `end`, at `position`. Returns how many bytes consumers have gained.
+    pub fn journal_wrote(&mut self, end: Offset, position: Position) -> usize {
         let end = known_end(end, &self.unwritten_cuts, self.log_end());
         self.journal_written = self.journal_written.max(end);
         if end > self.synced.end {
             self.held.hold(end, position);
         }
+        self.advance_high_watermark()
     }
 
     /// The journal has synced the batches up to `end`. Returns how many bytes consumers have gained.
@@ -62,11 +63,12 @@ impl Log {
         }
     }
 
-    /// With a single replica the high watermark is its own end: on a synced topic the synced one.
+    /// With a single replica the high watermark is its own end: on a synced topic the synced one, on a buffered one
+    /// what a kill of this process leaves, as Kafka's page cache does.
     pub(super) fn advance_high_watermark(&mut self) -> usize {
         let end = match self.config.durability {
             Durability::Synced => self.journal_synced,
-            Durability::Buffered => self.log_end(),
+            Durability::Buffered => self.written_end(),
         };
         let before = self.high_watermark;
         if end <= before {
