@@ -19,9 +19,11 @@ mod metadata_view;
 mod node;
 mod producer_ids;
 mod publisher;
+mod random;
 mod server;
 pub mod shard;
 mod topic_settings;
+mod wait;
 
 pub(crate) use broker::Broker;
 pub use node::{Node, StartError};

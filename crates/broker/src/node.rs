@@ -15,9 +15,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use host::{Host, Listener, Place};
+use metadata::Image;
 use metadata::config::{BrokerConfig, Endpoint, StaticConfig};
 use metadata::controller::{self, BrokerStart, Decision, Refusal};
-use metadata::{Image, record};
+use metadata::record::{self, SecurityProtocol};
 use protocol::{ErrorCode, NodeId, Str, Uuid};
 use quorum::MetadataLog;
 use tokio::sync::{mpsc, watch};
@@ -29,10 +30,12 @@ use crate::controller::Controller;
 use crate::metadata_view::MetadataView;
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
+use crate::random;
 use crate::server::RequestMemory;
 use crate::server::acceptor::{Acceptor, ConnectionLimits};
 use crate::shard::{Shards, ShardsOptions};
 use crate::topic_settings::SettingsSource;
+use crate::wait::within;
 
 /// The metadata log's own directory beside the partitions: it has an identity and a lock of its own.
 const METADATA_DIR: &str = "metadata";
@@ -47,6 +50,10 @@ pub enum StartError {
         "cannot listen on {listener}: {error}; choose another address with --set listeners=…, or stop what uses it"
     )]
     Listen { listener: String, error: std::io::Error },
+    #[error(
+        "{listener} is to speak {protocol}, which this broker cannot yet; only PLAINTEXT listeners are served"
+    )]
+    Protocol { listener: String, protocol: SecurityProtocol },
     #[error(transparent)]
     Metadata(#[from] quorum::Error),
     #[error(transparent)]
@@ -164,12 +171,9 @@ impl Node {
         self.stop.send_replace(true);
         let drained = async { while self.connections.recv().await.is_some() {} };
         let late = self.broker.host.clock.sleep(DRAIN_MAX);
-        let (mut drained, mut late) = (std::pin::pin!(drained), late);
-        std::future::poll_fn(|cx| {
-            let drained = drained.as_mut().poll(cx);
-            if drained.is_ready() { drained } else { late.as_mut().poll(cx) }
-        })
-        .await;
+        if within(drained, late).await.is_none() {
+            tracing::warn!("some clients have not taken their answers in time");
+        }
         self.broker.shards.stop().await;
         self.log.shutdown().await;
     }
@@ -177,6 +181,7 @@ impl Node {
 
 async fn bind(host: &Host, config: &BrokerConfig) -> Result<Vec<Bound>, StartError> {
     let mut bound = Vec::with_capacity(config.listeners.len());
+    check_protocols(&config.listeners)?;
     for (listener, advertised) in config.listeners.iter().zip(&config.advertised_listeners) {
         let bind = host.net.listen(&listener.host, listener.port).await;
         let found = bind.map_err(|error| StartError::Listen { listener: listener.to_string(), error })?;
@@ -187,6 +192,14 @@ async fn bind(host: &Host, config: &BrokerConfig) -> Result<Vec<Bound>, StartErr
         });
     }
     Ok(bound)
+}
+
+/// Whoever asks for encryption or authentication must not get a listener without.
+fn check_protocols(listeners: &[Endpoint]) -> Result<(), StartError> {
+    let other = listeners.iter().find(|listener| listener.protocol != SecurityProtocol::Plaintext);
+    other.map_or(Ok(()), |listener| {
+        Err(StartError::Protocol { listener: listener.to_string(), protocol: listener.protocol })
+    })
 }
 
 /// What clients are told: the port that was found for 0, and a host they can reach for "every interface".
@@ -285,7 +298,7 @@ impl Registration<'_> {
         let created_ms = host.clock.wall_ms();
         let start = BrokerStart {
             node_id: self.node_id,
-            incarnation: random_id(host),
+            incarnation: random::uuid(host),
             cluster_id: Some(cluster_id.clone()),
             listeners: self.endpoints.iter().map(listener).collect(),
             features: Vec::new(),
@@ -332,21 +345,35 @@ fn register(
     Ok((records, epoch))
 }
 
-fn random_id(host: &Host) -> Uuid {
-    loop {
-        let mut bytes = [0; 16];
-        host.rng.fill(&mut bytes);
-        if let Some(id) = Uuid::from_random(bytes) {
-            return id;
-        }
-    }
-}
-
 fn listener(endpoint: &Endpoint) -> record::Listener {
     record::Listener {
         name: Str::from(endpoint.name.as_str()),
         host: Str::from(endpoint.host.as_str()),
         port: endpoint.port,
         protocol: endpoint.protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_that_is_to_be_secure_is_never_served_in_the_clear() {
+        for (name, accepted) in
+            [("PLAINTEXT", true), ("SSL", false), ("SASL_PLAINTEXT", false), ("SASL_SSL", false)]
+        {
+            let text = format!(
+                "listeners=PLAINTEXT://127.0.0.1:1,MINE://127.0.0.1:2\n\
+                listener.security.protocol.map=PLAINTEXT:PLAINTEXT,MINE:{name}\n"
+            );
+            let statics = StaticConfig::from_properties(&text).unwrap();
+            let (config, _) = BrokerConfig::load(&statics).unwrap();
+            let checked = check_protocols(&config.listeners).map_err(|error| error.to_string());
+            assert_eq!(checked.is_ok(), accepted, "{checked:?}");
+            assert!(
+                checked.err().is_none_or(|text| text.contains("MINE://127.0.0.1:2") && text.contains(name))
+            );
+        }
     }
 }

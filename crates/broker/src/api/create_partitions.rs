@@ -8,6 +8,7 @@ use protocol::messages::create_partitions_response::{CreatePartitionsResponse, C
 use protocol::{NodeId, Str};
 
 use super::{Call, Handler, Protest};
+use crate::random;
 
 pub(crate) struct CreatePartitions;
 
@@ -22,7 +23,7 @@ impl Handler for CreatePartitions {
     ) -> Result<Option<CreatePartitionsResponse>, Protest> {
         let topics: Vec<NewPartitions> = request.topics.into_iter().map(new_partitions).collect();
         let names: Vec<Str> = topics.iter().map(|topic| topic.name.clone()).collect();
-        let start = usize::try_from(call.broker.host.rng.next_u64() >> 33).unwrap_or(0);
+        let start = random::start(&call.broker.host);
         let validate_only = request.validate_only;
         let decided = call
             .broker

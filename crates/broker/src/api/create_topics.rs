@@ -12,6 +12,7 @@ use protocol::messages::create_topics_response::{
 use protocol::{ErrorCode, NodeId, Str, TopicId, Uuid};
 
 use super::{Call, Handler, Protest};
+use crate::random;
 
 /// Take the broker's default.
 const DEFAULT: i32 = -1;
@@ -52,7 +53,7 @@ pub(super) async fn automatically(call: &Call, names: &[Str], allowed: bool) -> 
     let mut codes: Vec<Option<ErrorCode>> = names.iter().map(refused).collect();
     let wanted = names.iter().zip(&codes).filter(|(_, code)| code.is_none()).map(|(name, _)| NewTopic {
         name: name.detached(),
-        topic_id: new_id(call),
+        topic_id: TopicId(random::uuid(&call.broker.host)),
         num_partitions: DEFAULT,
         replication_factor: -1,
         assignments: Vec::new(),
@@ -79,7 +80,7 @@ async fn create(
     topics: Vec<NewTopic>,
     validate_only: bool,
 ) -> Result<Vec<TopicResult>, ErrorCode> {
-    let start = usize::try_from(call.broker.host.rng.next_u64() >> 33).unwrap_or(0);
+    let start = random::start(&call.broker.host);
     call.broker.decide(move |context| controller::create_topics(context, &topics, validate_only, start)).await
 }
 
@@ -87,7 +88,7 @@ fn new_topic(call: &Call, topic: CreatableTopic) -> NewTopic {
     let nodes = |ids: Vec<i32>| ids.into_iter().map(NodeId).collect();
     NewTopic {
         name: topic.name.detached(),
-        topic_id: new_id(call),
+        topic_id: TopicId(random::uuid(&call.broker.host)),
         num_partitions: topic.num_partitions,
         replication_factor: topic.replication_factor,
         assignments: topic
@@ -100,16 +101,6 @@ fn new_topic(call: &Call, topic: CreatableTopic) -> NewTopic {
             .into_iter()
             .map(|config| (config.name.detached(), config.value.map(|value| value.detached())))
             .collect(),
-    }
-}
-
-fn new_id(call: &Call) -> TopicId {
-    loop {
-        let mut bytes = [0; 16];
-        call.broker.host.rng.fill(&mut bytes);
-        if let Some(id) = Uuid::from_random(bytes) {
-            return TopicId(id);
-        }
     }
 }
 

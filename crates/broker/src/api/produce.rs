@@ -4,7 +4,6 @@
 //! cannot take compressed batches (KAFKA-18659).
 
 use std::ops::RangeInclusive;
-use std::task::Poll;
 use std::time::Duration;
 
 use metadata::image::Topic;
@@ -18,6 +17,7 @@ use protocol::{ErrorCode, Str};
 use super::{Call, Handler, Protest};
 use crate::metadata_view::View;
 use crate::shard::{Acks, Append, Appended, Refusal};
+use crate::wait::within;
 
 /// Topics are named by id from this version on (KIP-516).
 const BY_ID: i16 = 13;
@@ -206,16 +206,6 @@ async fn append(call: &Call, acks: Acks, timeout_ms: i32, sorted: Sorted) -> Out
         }
     }
     outcomes
-}
-
-/// The future's value, unless the timer ends first.
-async fn within<T>(future: impl Future<Output = T>, timer: impl Future<Output = ()>) -> Option<T> {
-    let (mut future, mut timer) = (std::pin::pin!(future), std::pin::pin!(timer));
-    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
-    })
-    .await
 }
 
 /// Writes outcomes into the response; returns what went wrong.

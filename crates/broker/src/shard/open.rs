@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use host::{Files, Host, LaneRef, Op, Place};
-use protocol::Uuid;
 use storage::directory::{self, Opened, RecoveredPartition};
 use storage::journal::Options as JournalOptions;
 use storage::log::{Recovered, recover};
@@ -16,6 +15,7 @@ use super::committer;
 use super::message::Message;
 use super::start::{Mailboxes, RecoveryReport, StartDirectory, StartError, launch};
 use super::{Shards, ShardsOptions};
+use crate::random;
 
 /// A directory and its partitions, or why they cannot be served.
 struct Found {
@@ -37,7 +37,7 @@ impl Shards {
             .zip(&opening)
             .map(|(path, lane)| {
                 let journal = JournalOptions { bytes_max: options.journal_bytes_max, ..Default::default() };
-                let (path, id, open_files_max) = (path.clone(), new_id(host), options.open_files_max);
+                let (path, id, open_files_max) = (path.clone(), random::uuid(host), options.open_files_max);
                 run(lane, move |files| {
                     let opened = directory::open(files, &path, journal, id)?;
                     Ok(find(files, opened, open_files_max))
@@ -159,16 +159,6 @@ fn run<T: Send + 'static>(
             (_, Ok(result)) => result.map_err(StartError::from),
             (Err(error), Err(_)) => Err(StartError::Lane(error)),
             (Ok(_), Err(_)) => Err(StartError::Lane(std::io::Error::other("no result"))),
-        }
-    }
-}
-
-fn new_id(host: &Host) -> Uuid {
-    loop {
-        let mut bytes = [0; 16];
-        host.rng.fill(&mut bytes);
-        if let Some(id) = Uuid::from_random(bytes) {
-            return id;
         }
     }
 }

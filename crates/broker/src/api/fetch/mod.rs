@@ -17,6 +17,7 @@ use session::{Ask, Closing, Context, Key, Told, TopicRef, Wanted};
 use super::{Call, Handler, Protest};
 use crate::metadata_view::View;
 use crate::shard::{Read, ReadReply, ReadWaiter};
+use crate::wait::within;
 
 /// Topics are named by id from this version on (KIP-516).
 const BY_ID: i16 = 13;
@@ -45,7 +46,7 @@ impl Handler for Fetch {
         let (reads, mut answers) = sort(&call, &view, &request, context.wanted());
         let replies = read_or_wait(&call, &request, reads, !answers.is_empty()).await;
         answers.extend(replies);
-        Ok(Some(close(&call, &request, &context, answers)))
+        Ok(Some(close(&call, &context, answers)))
     }
 }
 
@@ -146,32 +147,23 @@ async fn read_or_wait(
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let (keys, reads): (Vec<Key>, Vec<Read>) = reads.into_iter().unzip();
     let may_wait = !answer_now && !reads.is_empty() && bytes_min > 0 && !wait.is_zero();
-    let waiter = may_wait.then(ReadWaiter::unarmed);
+    let again = may_wait.then(|| (ReadWaiter::unarmed(), reads.clone()));
+    let waiter = again.as_ref().map(|(waiter, _)| waiter.clone());
     let deadline = broker.host.now().after(wait);
-    let mut replies = broker.shards.read(reads.clone(), bytes_max, true, waiter.clone()).await;
-    if let Some(waiter) = waiter {
+    let mut replies = broker.shards.read(reads, bytes_max, true, waiter).await;
+    if let Some((waiter, reads)) = again {
         let bytes: usize = replies.iter().map(|reply| reply.records.len()).sum();
         let pressing =
             replies.iter().any(|reply| reply.error != ErrorCode::None || reply.diverging.is_some());
         if bytes < bytes_min && !pressing {
             waiter.arm(bytes_min - bytes);
-            until(waiter.satisfied(), broker.host.clock.sleep_until(deadline)).await;
+            within(waiter.satisfied(), broker.host.clock.sleep_until(deadline)).await;
             replies = broker.shards.read(reads, bytes_max, true, None).await;
         }
     }
     let answers = keys.into_iter().zip(replies);
     let committed_only = request.isolation_level == READ_COMMITTED;
     answers.map(|(key, reply)| PartAnswer { data: answer(call, key.1, reply, committed_only), key }).collect()
-}
-
-/// Whichever comes first.
-async fn until(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
-    let (mut one, mut other) = (std::pin::pin!(one), std::pin::pin!(other));
-    std::future::poll_fn(|cx| {
-        let one = one.as_mut().poll(cx);
-        if one.is_ready() { one } else { other.as_mut().poll(cx) }
-    })
-    .await;
 }
 
 fn answer(call: &Call, partition: i32, reply: ReadReply, committed_only: bool) -> PartitionData {
@@ -212,7 +204,7 @@ fn failed(partition: i32, error_code: ErrorCode) -> PartitionData {
 }
 
 /// Leaves out what the session's reader knows, and groups the rest by topic.
-fn close(call: &Call, request: &FetchRequest, context: &Context, answers: Vec<PartAnswer>) -> FetchResponse {
+fn close(call: &Call, context: &Context, answers: Vec<PartAnswer>) -> FetchResponse {
     let told: Vec<(Key, Told)> = answers.iter().map(|part| (part.key.clone(), told(&part.data))).collect();
     let rng = &call.broker.host.rng;
     let new_id = || i32::try_from(rng.next_u64() >> 33).unwrap_or(1);
@@ -232,7 +224,6 @@ fn close(call: &Call, request: &FetchRequest, context: &Context, answers: Vec<Pa
     if stale_leaders {
         response.node_endpoints = node_endpoints(call);
     }
-    let _ = request;
     response
 }
 
