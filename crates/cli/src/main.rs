@@ -2,11 +2,20 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod consume;
+mod context;
+mod log;
+mod output;
+mod produce;
 mod start;
+mod time;
+mod topic;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use context::Globals;
 
 #[derive(Parser)]
 #[command(
@@ -16,6 +25,8 @@ use clap::{Parser, Subcommand};
     arg_required_else_help = true
 )]
 struct Arguments {
+    #[command(flatten)]
+    globals: Globals,
     #[command(subcommand)]
     command: Command,
 }
@@ -24,17 +35,74 @@ struct Arguments {
 enum Command {
     /// Run a broker. Needs no configuration: listens on 127.0.0.1:9092, keeps its data in ./bourn-data
     Start(start::Start),
+    /// Create, list, describe and delete topics
+    #[command(subcommand)]
+    Topic(topic::Topic),
+    /// Write records: lines, CSV or JSON lines from standard input or a file
+    Produce(produce::Produce),
+    /// Read records
+    Consume(consume::Consume),
+    /// Look into the files of a log
+    #[command(subcommand)]
+    Log(log::Log),
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let Arguments { globals, command } = Arguments::parse();
+    let result = match command {
         Command::Start(start) => start.run(),
+        Command::Topic(topic) => topic.run(&globals),
+        Command::Produce(produce) => produce.run(&globals),
+        Command::Consume(consume) => consume.run(&globals),
+        Command::Log(log) => log.run(&globals),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough.
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bourn: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn help(path: &[&str]) -> String {
+        let mut command = Arguments::command().term_width(100);
+        command.build();
+        let mut command = &mut command;
+        for name in path {
+            command = command.find_subcommand_mut(name).expect("a subcommand");
+        }
+        command.clone().term_width(100).render_long_help().to_string()
+    }
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_texts() {
+        for path in [
+            &["topic"][..],
+            &["topic", "create"],
+            &["topic", "list"],
+            &["topic", "describe"],
+            &["topic", "delete"],
+            &["produce"],
+            &["consume"],
+            &["log"],
+            &["log", "dump"],
+            &["log", "verify"],
+        ] {
+            insta::assert_snapshot!(format!("help_{}", path.join("_")), help(path));
         }
     }
 }

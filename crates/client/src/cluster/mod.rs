@@ -181,7 +181,9 @@ impl Cluster {
 
 /// What a broker has refused.
 pub(crate) fn refused(subject: impl Into<String>, code: ErrorCode, message: Option<&Str>) -> Error {
-    Error::Refused { subject: subject.into(), code, message: message.map(|text| text.to_string()) }
+    // Ours go on behind it.
+    let message = message.map(|text| text.trim_end_matches('.').to_owned());
+    Error::Refused { subject: subject.into(), code, message }
 }
 
 /// Pauses between attempts of one thing, until the patience of the cluster's options is used up.

@@ -170,6 +170,11 @@ impl Consumer {
         self.partitions.get(partition).map(|state| state.position)
     }
 
+    /// Whether every partition is at the end it had when it was assigned.
+    pub fn is_at_end(&self) -> bool {
+        self.partitions.values().all(PartitionState::is_at_end)
+    }
+
     /// As [`Consumer::next`], but `None` also when nothing comes within `wait`.
     pub async fn poll(&mut self, wait: Duration) -> Result<Option<Chunk>, Error> {
         let host = self.cluster.host().clone();
@@ -185,7 +190,7 @@ impl Consumer {
                 self.drive();
                 return Ok(Some(chunk));
             }
-            if self.partitions.values().all(PartitionState::is_at_end) {
+            if self.is_at_end() {
                 return Ok(None);
             }
             // We hold a sender ourselves.

@@ -1,0 +1,123 @@
+//! `bourn consume`
+
+mod from;
+mod template;
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::bail;
+use client::{Chunk, Cluster, Consumer, ConsumerOptions, Isolation, OutOfRange, TopicPartition};
+use protocol::{ErrorCode, Str};
+
+use self::from::From;
+use self::template::Template;
+use crate::context::{Globals, explain};
+
+#[derive(clap::Args)]
+pub(crate) struct Consume {
+    topic: String,
+    /// Where to begin: earliest, latest, an offset, -N for N before the end, a time as 2026-11-23T14:05Z, or @MS
+    #[arg(long, value_name = "START", default_value = "earliest", allow_hyphen_values = true)]
+    from: From,
+    /// Read only these partitions
+    #[arg(short, long = "partition", value_name = "PARTITION,...", value_delimiter = ',')]
+    partitions: Vec<i32>,
+    /// How a record is written: json, or text with %s value, %k key, %h headers, %t topic, %p partition, %o offset,
+    /// %T timestamp, %S %K %H their sizes, \n \t \xHH
+    #[arg(long, value_name = "FORMAT", default_value = "%s\\n", value_parser = Template::parse)]
+    format: Template,
+    /// Wait for new records instead of ending at the end
+    #[arg(long)]
+    follow: bool,
+    /// End after so many records
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    count: Option<u64>,
+    /// Leave out records of transactions that are open or were aborted
+    #[arg(long)]
+    committed: bool,
+}
+
+impl Consume {
+    pub(crate) fn run(self, globals: &Globals) -> anyhow::Result<()> {
+        let format = if globals.is_json() { Template::Json } else { self.format.clone() };
+        if self.count == Some(0) {
+            return Ok(());
+        }
+        globals.with_cluster(async |_, cluster| self.read(&cluster, &format).await)
+    }
+
+    async fn read(&self, cluster: &Cluster, format: &Template) -> anyhow::Result<()> {
+        let topic = Str::from(&self.topic);
+        let count = cluster.topic(&topic, false).await.map_err(explain)?.partitions.len();
+        let known = 0..i32::try_from(count).unwrap_or(i32::MAX);
+        let partitions: Vec<i32> =
+            if self.partitions.is_empty() { known.clone().collect() } else { self.partitions.clone() };
+        if let Some(wrong) = partitions.iter().find(|partition| !known.contains(partition)) {
+            bail!("topic {topic} has {count} partitions, from 0 on; there is no partition {wrong}");
+        }
+        let options = ConsumerOptions {
+            until_end: !self.follow,
+            // A start that is given is meant.
+            out_of_range: OutOfRange::Fail,
+            isolation: if self.committed { Isolation::Committed } else { Isolation::Uncommitted },
+            patience: if self.follow { None } else { Some(Duration::from_secs(60)) },
+            ..ConsumerOptions::default()
+        };
+        let mut consumer = Consumer::new(cluster, options);
+        let start = self.from.start();
+        let starts =
+            partitions.iter().map(|partition| (TopicPartition::new(topic.clone(), *partition), start));
+        consumer.assign(starts.collect()).await.map_err(explain)?;
+        self.copy(&mut consumer, format).await
+    }
+
+    async fn copy(&self, consumer: &mut Consumer, format: &Template) -> anyhow::Result<()> {
+        let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
+        let mut left = self.count.unwrap_or(u64::MAX);
+        loop {
+            // What is there is shown before more is waited for.
+            let chunk = match consumer.poll(FLUSH_AFTER).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) if self.follow => {
+                    out.flush()?;
+                    continue;
+                }
+                Ok(None) if consumer.is_at_end() => break,
+                Ok(None) => {
+                    out.flush()?;
+                    continue;
+                }
+                Err(error) => {
+                    out.flush()?;
+                    return Err(fetch_error(error));
+                }
+            };
+            let Chunk { partition, records, .. } = chunk;
+            for record in records.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+                format.write(&mut out, &partition, record)?;
+            }
+            left = left.saturating_sub(records.len() as u64);
+            if left == 0 {
+                break;
+            }
+            if self.follow {
+                out.flush()?;
+            }
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+const BUFFER: usize = 256 << 10;
+const FLUSH_AFTER: Duration = Duration::from_millis(100);
+
+fn fetch_error(error: client::Error) -> anyhow::Error {
+    match error.code() {
+        Some(ErrorCode::OffsetOutOfRange) => {
+            anyhow::anyhow!("{error}; read from `--from earliest`, or deleted records were asked for")
+        }
+        _ => explain(error),
+    }
+}

@@ -1,0 +1,241 @@
+//! `bourn log verify`
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use host::{Files, OpenMode};
+use protocol::Offset;
+use protocol::records::{Limits, Scratch};
+use serde::Serialize;
+use storage::segment::names::{FileKind, segment_file};
+use storage::segment::{epoch_file, producer_snapshot};
+
+use super::files::{Found, Kind, find};
+use super::segment::{At, Walk};
+use super::{Paths, index};
+use crate::output;
+
+#[derive(clap::Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    paths: Paths,
+}
+
+/// What was looked at, and what is wrong with it. The JSON that docs/cli.md describes.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Findings {
+    files: u64,
+    batches: u64,
+    records: u64,
+    bytes: u64,
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Problem {
+    file: String,
+    /// In bytes, where that is known.
+    position: Option<u64>,
+    problem: String,
+}
+
+/// Of one kind of file; the others are not worth reading.
+const PROBLEMS_MAX: usize = 1000;
+const SMALL_BYTES_MAX: u64 = 64 << 20;
+
+impl Verify {
+    pub(super) fn run(&self, files: &dyn Files, json: bool) -> anyhow::Result<()> {
+        let findings = verify(files, &find(files, &self.paths.paths)?)?;
+        if json {
+            output::print_json(&findings)?;
+        } else {
+            for problem in &findings.problems {
+                let at = problem.position.map_or(String::new(), |position| format!(" at byte {position}"));
+                output::print(&format!("{}{at}: {}", problem.file, problem.problem))?;
+            }
+            output::print(&format!(
+                "{} with {} of batches; batches: {}, records: {}",
+                output::counted(findings.files, "file"),
+                output::bytes(findings.bytes),
+                output::grouped(findings.batches),
+                output::grouped(findings.records),
+            ))?;
+        }
+        match findings.problems.len() as u64 {
+            0 => Ok(()),
+            count => bail!("{} found", output::counted(count, "problem")),
+        }
+    }
+}
+
+/// Batches of a segment by the position they begin at: last offset and largest timestamp.
+type Batches = BTreeMap<u64, Offset>;
+
+pub(super) fn verify(files: &dyn Files, found: &[Found]) -> anyhow::Result<Findings> {
+    let mut findings = Findings::default();
+    // The end of the segment before, and which directory it was in.
+    let mut before: Option<(&Path, Offset)> = None;
+    for one in found {
+        if findings.problems.len() >= PROBLEMS_MAX {
+            break;
+        }
+        findings.files += 1;
+        let mut check = Check { files, found: one, findings: &mut findings };
+        let result = match one.kind {
+            Kind::Segment(base, FileKind::Log) => {
+                let floor = before.filter(|(dir, _)| *dir == one.dir).map(|(_, end)| end);
+                check.log(base, floor).map(|end| before = Some((&one.dir, end)))
+            }
+            Kind::Segment(base, FileKind::Index) => check.index(base),
+            Kind::Segment(base, FileKind::TimeIndex) => check.time_index(base),
+            Kind::Segment(_, FileKind::Snapshot) => {
+                check.small("producer snapshot", |bytes| producer_snapshot::decode(bytes).is_some())
+            }
+            Kind::Epochs => check.small("leader epoch file", |bytes| {
+                std::str::from_utf8(bytes).ok().and_then(epoch_file::decode).is_some()
+            }),
+            Kind::Metadata => check.small("partition.metadata", |bytes| {
+                let id =
+                    |line: &str| line.strip_prefix("topic_id: ").map(|id| id.parse::<protocol::TopicId>());
+                std::str::from_utf8(bytes).is_ok_and(|text| text.lines().filter_map(id).any(|id| id.is_ok()))
+            }),
+        };
+        result.with_context(|| format!("cannot read {}", one.path().display()))?;
+    }
+    Ok(findings)
+}
+
+struct Check<'a> {
+    files: &'a dyn Files,
+    found: &'a Found,
+    findings: &'a mut Findings,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, position: Option<u64>, problem: impl ToString) {
+        if self.findings.problems.len() < PROBLEMS_MAX {
+            let file = self.found.path().display().to_string();
+            self.findings.problems.push(Problem { file, position, problem: problem.to_string() });
+        }
+    }
+
+    /// Checks every batch; the end is behind the last one that could be read.
+    fn log(&mut self, base: Offset, floor: Option<Offset>) -> anyhow::Result<Offset> {
+        let file = self.files.open(&self.found.path(), OpenMode::READ)?;
+        self.findings.bytes += file.len()?;
+        if let Some(floor) = floor.filter(|floor| *floor > base) {
+            self.problem(
+                None,
+                format!("the segment begins at {base}, but the one before it ends at {floor}"),
+            );
+        }
+        let (mut walk, mut end, mut scratch) = (Walk::new(&*file)?, base, Scratch::default());
+        while let Some(next) = walk.next()? {
+            let at = match next {
+                Ok(at) => at,
+                Err(error) => {
+                    self.problem(Some(walk.position), format!("{error}; nothing behind it can be read"));
+                    break;
+                }
+            };
+            self.findings.batches += 1;
+            if at.header.base_offset < end {
+                let text = format!("offset {} behind offset {}", at.header.base_offset, end - 1);
+                self.problem(Some(at.position), text);
+            }
+            end = end.max(at.header.next_offset());
+            if let Err(error) = self.records(&at, &mut scratch) {
+                self.problem(Some(at.position), error);
+            }
+        }
+        Ok(end)
+    }
+
+    fn records(&mut self, at: &At, scratch: &mut Scratch) -> Result<(), protocol::records::Error> {
+        let batch = at.checked.as_ref().map_err(Clone::clone)?;
+        let mut last = -1;
+        for record in batch.records(scratch, &Limits::default())? {
+            let record = record?;
+            if record.offset_delta <= last || record.offset_delta > at.header.last_offset_delta {
+                let what = "its offset does not follow the one before it";
+                let index = usize::try_from(last + 1).unwrap_or(0);
+                return Err(protocol::records::Error::Record { index, what });
+            }
+            last = record.offset_delta;
+            self.findings.records += 1;
+        }
+        Ok(())
+    }
+
+    /// The batches of the segment that an index belongs to.
+    fn batches(&mut self, base: Offset) -> anyhow::Result<Option<Batches>> {
+        let path = segment_file(&self.found.dir, base, FileKind::Log);
+        let Ok(file) = self.files.open(&path, OpenMode::READ) else {
+            self.problem(None, "there is no segment that it belongs to");
+            return Ok(None);
+        };
+        let (mut walk, mut batches) = (Walk::new(&*file)?, Batches::new());
+        while let Some(Ok(at)) = walk.next()? {
+            batches.insert(at.position, at.header.last_offset());
+        }
+        Ok(Some(batches))
+    }
+
+    fn index(&mut self, base: Offset) -> anyhow::Result<()> {
+        let index = index::offsets(self.files, &self.found.path(), base)?;
+        let Some(batches) = self.batches(base)? else { return Ok(()) };
+        self.left_over(index.left_over);
+        let mut last: Option<(Offset, u32)> = None;
+        for entry in index.entries {
+            let now = (entry.last_offset, entry.position);
+            let text = format!("entry offset {} position {}", now.0, now.1);
+            if last.is_some_and(|last| now.0 <= last.0 || now.1 <= last.1) {
+                self.problem(None, format!("{text} does not grow"));
+            }
+            match batches.get(&u64::from(entry.position)) {
+                Some(offset) if *offset == entry.last_offset => {}
+                Some(offset) => {
+                    self.problem(None, format!("{text}: the batch there ends at offset {offset}"))
+                }
+                None => self.problem(None, format!("{text}: no batch begins there")),
+            }
+            last = Some(now);
+        }
+        Ok(())
+    }
+
+    fn time_index(&mut self, base: Offset) -> anyhow::Result<()> {
+        let index = index::times(self.files, &self.found.path(), base)?;
+        let Some(batches) = self.batches(base)? else { return Ok(()) };
+        self.left_over(index.left_over);
+        let end = batches.values().next_back().map_or(base, |last| last.next());
+        let mut last: Option<(i64, Offset)> = None;
+        for entry in index.entries {
+            let now = (entry.timestamp_ms, entry.offset);
+            let text = format!("entry timestamp {} offset {}", now.0, now.1);
+            if last.is_some_and(|last| now.0 < last.0 || now.1 < last.1) {
+                self.problem(None, format!("{text} does not grow"));
+            }
+            if entry.offset < base || entry.offset >= end.max(base.next()) {
+                self.problem(None, format!("{text}: the segment holds {base} to {}", end - 1));
+            }
+            last = Some(now);
+        }
+        Ok(())
+    }
+
+    fn left_over(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.problem(None, format!("{bytes} bytes behind the last entry"));
+        }
+    }
+
+    fn small(&mut self, what: &str, is_sound: impl Fn(&[u8]) -> bool) -> anyhow::Result<()> {
+        let bytes = self.files.read(&self.found.path(), SMALL_BYTES_MAX)?;
+        if !is_sound(&bytes) {
+            self.problem(None, format!("the {what} is damaged"));
+        }
+        Ok(())
+    }
+}
