@@ -109,7 +109,9 @@ impl Shard {
         }
         let dir = partition.dir;
         let Some(sync) = partition.log.next_sync() else {
-            if all_written && !partition.log.is_busy() && !partition.log.needs_sync() {
+            // What the journal has written and not synced yet is held there, too, and cannot be written out before.
+            let nothing_left = !partition.log.needs_sync() && partition.log.unwritten_bytes() == 0;
+            if all_written && nothing_left && !partition.log.is_busy() {
                 partition.sync_wanted = false;
                 self.release(dir);
             }

@@ -52,8 +52,9 @@ impl Shard {
                 let gained = partition.log.journal_synced(end);
                 partition.gained(gained);
                 partition.answer(&mut self.groups);
-                if partition.log.unwritten_bytes() >= PIECE_BYTES_MAX || partition.log.has_unwritten_segment()
-                {
+                let log = &partition.log;
+                let worth_it = log.unwritten_bytes() >= PIECE_BYTES_MAX || log.has_unwritten_segment();
+                if worth_it || partition.sync_wanted {
                     self.queue_write(key);
                 }
             }

@@ -57,6 +57,17 @@ impl FakeCommitter {
         self.state.lock().unwrap().held = true;
     }
 
+    /// Writes what it holds and does not sync it. Gives the position where that ends.
+    fn write(&self) -> Position {
+        let fake = self.state.lock().unwrap();
+        let position = Position(fake.position);
+        for (shard, up_to_seq) in fake.last.clone() {
+            let mailbox = &fake.mailboxes.as_ref().unwrap()[shard];
+            mailbox.send(Message::Report(Report::Written { dir: 0, up_to_seq, position })).unwrap();
+        }
+        position
+    }
+
     fn let_go(&self) {
         let mut fake = self.state.lock().unwrap();
         fake.held = false;
@@ -449,6 +460,33 @@ fn the_journal_gets_its_space_back() {
         for released in &fake.released[fake.released.len() - 2..] {
             assert!(released.is_none_or(|position| position > head), "{released:?} of {head:?}");
         }
+    });
+}
+
+/// A full journal asks for everything up to its end while its last rounds are still being synced. What they hold cannot
+/// be written out yet; it was forgotten, the journal never got its space back, and all appends stood still.
+#[test]
+fn what_is_asked_for_before_the_journal_has_synced_it_is_written_out_then() {
+    on_bench(&ShardsOptions::default(), async |bench| {
+        for partition in 0..4 {
+            bench.shards.open(spec(partition, LogConfig::default())).await.unwrap();
+        }
+        bench.committer.hold();
+        let waiting: Vec<_> = (0..4).map(|partition| bench.append(Acks::All, partition, batch())).collect();
+        bench.sleep(Duration::from_millis(10)).await;
+        let head = bench.committer.write();
+        bench.committer.report(&Report::RingPressure { dir: 0, free_up_to: head, full: true });
+        bench.sleep(Duration::from_secs(3)).await;
+        bench.committer.state.lock().unwrap().released.clear();
+        bench.committer.let_go();
+        for appended in waiting {
+            appended.await.unwrap();
+        }
+        bench.sleep(Duration::from_secs(3)).await;
+        let fake = bench.committer.state.lock().unwrap();
+        let freed = |released: &&Option<Position>| released.is_none_or(|position| position > head);
+        let told = fake.released.iter().filter(freed).count();
+        assert_eq!(told, bench.host.tasks.shards(), "{:?} of {head:?}", fake.released);
     });
 }
 
