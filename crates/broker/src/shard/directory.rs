@@ -71,7 +71,7 @@ pub(super) struct Directory {
     /// Not synced yet, by number; the first `written` of them are written.
     submitted: VecDeque<Submitted>,
     written: usize,
-    /// Where the last round ends that has been heard of.
+    /// What is on its way to the journal will end behind this.
     written_at: Position,
     /// A write to a segment is under way: one at a time paces them.
     pub(super) writing: bool,
@@ -127,6 +127,13 @@ impl Directory {
         self.written_at = self.written_at.max(position);
         self.written += 1;
         Some(*next)
+    }
+
+    /// The journal wants everything up to `free_up_to` out of it. It has told of all rounds before, so what is on its way
+    /// does not count.
+    pub(super) fn press(&mut self, free_up_to: Position) {
+        self.pressure = Some(free_up_to);
+        self.written_at = self.written_at.max(free_up_to);
     }
 
     /// The next entry up to number `up_to_seq` that is now synced.

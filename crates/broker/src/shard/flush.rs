@@ -151,7 +151,7 @@ impl Shard {
     pub(super) fn press(&mut self, dir: usize, free_up_to: Position, full: bool) {
         self.adopt_strays();
         let Some(directory) = self.directories.get_mut(dir) else { return };
-        directory.pressure = Some(free_up_to);
+        directory.press(free_up_to);
         let mut pressed: Vec<_> = self
             .partitions
             .iter()

@@ -490,6 +490,35 @@ fn what_is_asked_for_before_the_journal_has_synced_it_is_written_out_then() {
     });
 }
 
+/// 1,000 partitions written as fast as they could be stood still for ever: the last round before the journal was full
+/// had entries of one shard only, and the other believed that its waiting entries might lie where space was wanted.
+#[test]
+fn a_shard_without_a_part_in_the_last_round_gives_space_back_too() {
+    on_bench(&ShardsOptions::default(), async |bench| {
+        for partition in 0..6 {
+            bench.shards.open(spec(partition, LogConfig::default())).await.unwrap();
+            bench.append(Acks::All, partition, batch()).await.unwrap();
+        }
+        let written = Position(bench.committer.state.lock().unwrap().position);
+        bench.committer.hold();
+        let waiting: Vec<_> = (0..6).map(|partition| bench.append(Acks::All, partition, batch())).collect();
+        bench.sleep(Duration::from_millis(10)).await;
+        bench.committer.state.lock().unwrap().released.clear();
+        bench.committer.report(&Report::RingPressure { dir: 0, free_up_to: written, full: true });
+        bench.sleep(Duration::from_secs(1)).await;
+        let released = std::mem::take(&mut bench.committer.state.lock().unwrap().released);
+        let shards = bench.host.tasks.shards();
+        assert!(shards > 1 && released.len() >= shards, "{released:?} of {shards} shards");
+        for released in released {
+            assert!(released.is_some_and(|position| position > written), "{released:?} of {written:?}");
+        }
+        bench.committer.let_go();
+        for appended in waiting {
+            appended.await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn a_failed_journal_is_told_to_everybody() {
     on_bench(&ShardsOptions::default(), async |bench| {

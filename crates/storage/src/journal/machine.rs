@@ -50,6 +50,8 @@ pub struct Journal {
     spacing: Spacing,
     pending: VecDeque<Pending>,
     pending_bytes: u64,
+    /// How many of `pending` are no batches.
+    pending_changes: usize,
     next_round: u64,
     writing: Option<Round>,
     /// Written and not yet synced, oldest first.
@@ -57,6 +59,8 @@ pub struct Journal {
     /// How many of `written` the sync under way covers.
     syncing: Option<usize>,
     unsynced_bytes: u64,
+    /// Shards have been told of every round that ends here or before.
+    written_position: Position,
     synced_round: u64,
     synced_position: Position,
     growing: bool,
@@ -93,11 +97,13 @@ impl Journal {
             ring: start.ring,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            pending_changes: 0,
             next_round: start.next_round,
             writing: None,
             written: VecDeque::new(),
             syncing: None,
             unsynced_bytes: 0,
+            written_position: start_position,
             synced_round: start.next_round.saturating_sub(1),
             synced_position: start_position,
             growing: false,
@@ -116,6 +122,7 @@ impl Journal {
         self.spacing.arrived();
         self.submitted += 1;
         self.pending_bytes += entry.journal_bytes() as u64;
+        self.pending_changes += usize::from(entry.body.is_change());
         self.pending.push_back(Pending { shard, seq, entry });
     }
 
@@ -161,6 +168,7 @@ impl Journal {
         let taken = self.pending.drain(..count).collect::<Vec<_>>();
         let bytes = encode_round(&self.pool, self.id, &header, taken.iter().map(|pending| &pending.entry));
         self.pending_bytes -= payload_bytes + (count * ENTRY_HEAD_BYTES) as u64;
+        self.pending_changes -= taken.iter().filter(|pending| pending.entry.body.is_change()).count();
         self.note_positions(slot.start, &taken);
         let position = Position(slot.start.0 + bytes.len() as u64);
         let round = Round {
@@ -239,6 +247,7 @@ impl Journal {
         self.check(result)?;
         let round = self.writing.take().expect("a completed write was handed out before");
         let progress = round.progress.clone();
+        self.written_position = progress.position;
         self.written.push_back(round);
         Ok(progress)
     }
@@ -333,31 +342,37 @@ impl Journal {
         !self.pending.is_empty() && self.room().is_none()
     }
 
-    /// The largest round that may be written now. A part of the ring is kept for entries that a checkpoint waits
-    /// for: it could never free a ring that is full to the brim.
+    /// The largest round that may be written now. A part of the ring is kept for entries that something waits for
+    /// which frees space: it could never free a ring that is full to the brim.
     fn room(&self) -> Option<u64> {
-        let reserve = if self.watched.is_empty() { self.ring.total_bytes() / 8 } else { 0 };
+        let reserve = if self.is_awaited() { 0 } else { self.ring.total_bytes() / 8 };
         if self.ring.free_bytes() < reserve {
             return None;
         }
         self.ring.room(self.bytes_of_first())
     }
 
+    /// A checkpoint waits for entries, or a deletion or truncation does: until it is synced its partition writes
+    /// nothing out.
+    fn is_awaited(&self) -> bool {
+        !self.watched.is_empty() || self.pending_changes > 0
+    }
+
     /// What shards should free now: told when more than half of the ring is in use, and again as it fills up. When no
-    /// round fits any more, which may come earlier since files are freed as wholes, it is everything.
+    /// round fits any more, which may come earlier since files are freed as wholes, it is everything. Never more than
+    /// shards have been told is written: they would wait for entries of theirs to leave a place where none is.
     pub fn pressure(&mut self) -> Option<Position> {
         let total = self.ring.total_bytes();
         if self.is_full() {
-            let head = self.ring.head();
             let told = self.pressed;
-            self.pressed = told.max(head);
-            return (told < head).then_some(head);
+            self.pressed = told.max(self.written_position);
+            return (told < self.pressed).then_some(self.pressed);
         }
         let used = self.ring.used_bytes();
         if used * 2 <= total {
             return None;
         }
-        let free_up_to = Position(self.ring.head().0 - total / 4);
+        let free_up_to = Position(self.ring.head().0 - total / 4).min(self.written_position);
         if free_up_to.0 < self.pressed.0 + total / 8 {
             return None;
         }
@@ -372,7 +387,7 @@ impl Journal {
         let too_small = !self.pending.is_empty() && self.ring.largest_file_bytes() < needed;
         let crowded = self.ring.free_bytes() * 4 < total || total < 2 * self.options.file_bytes_min;
         // Beyond the maximum only if nothing else can bring the journal on.
-        let needed_now = too_small || (!self.watched.is_empty() && self.is_full());
+        let needed_now = too_small || (self.is_awaited() && self.is_full());
         if self.growing || self.failed.is_some() || !(needed_now || crowded) {
             return None;
         }

@@ -58,6 +58,7 @@ pub enum Report {
     Synced { dir: usize, up_to_seq: u64 },
     /// The ring fills up: write out and sync what is held by entries at or below this position, or submit small
     /// stragglers again, then say [`Released`]. If it is `full`, nothing can be submitted: write out and sync all.
+    /// What the shard has not been told is written ends behind this position.
     RingPressure { dir: usize, free_up_to: Position, full: bool },
     /// Send a [`CheckpointPart`].
     CheckpointWanted { dir: usize },
