@@ -136,7 +136,7 @@ impl Shard {
         (directory.parts.committer)(ToCommitter::CheckpointPart(part));
     }
 
-    /// The directory is offline, for good.
+    /// The directory is offline, for good: for all shards, and with it everything that was in it.
     pub(super) fn fail(&mut self, dir: usize, error: Arc<str>) {
         let Some(directory) = self.directories.get_mut(dir) else { return };
         if directory.failed.is_some() {
@@ -144,13 +144,22 @@ impl Shard {
         }
         tracing::error!(dir = %directory.parts.path.display(), "the log directory is offline: {error}");
         directory.failed = Some(error.clone());
+        directory.to_write.clear();
+        (directory.parts.committer)(ToCommitter::Failed { error: error.clone() });
         let refusal = storage_error(&error);
-        for partition in self.partitions.values_mut().filter(|partition| partition.dir == dir) {
+        let why = refusal.message.clone().unwrap_or_default();
+        for (key, mut partition) in self.partitions.extract_if(.., |_, partition| partition.dir == dir) {
             partition.refuse_all(&mut self.groups, &refusal);
-            for reply in partition.deleting.as_mut().into_iter().flat_map(|replies| replies.drain(..)) {
+            for reply in partition.deleting.take().into_iter().flatten() {
                 // The asker may be gone.
                 let _ = reply.send(Err(refusal.clone()));
             }
+            // Memory that could never be written out would stand in the way of the other directories.
+            self.common.budget.change(partition.counted, 0);
+            self.broken.insert(key, why.clone());
+        }
+        for (key, _) in self.found.extract_if(.., |_, (of, _)| *of == dir) {
+            self.broken.insert(key, why.clone());
         }
         self.common.offline.send_modify(|offline| {
             if let Some(slot) = offline.get_mut(dir) {

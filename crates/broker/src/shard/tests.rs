@@ -49,7 +49,7 @@ impl FakeCommitter {
             }
             ToCommitter::Stopped { .. } => fake.stopped += 1,
             ToCommitter::Released(released) => fake.released.push(released.oldest_needed),
-            ToCommitter::CheckpointPart(_) => {}
+            ToCommitter::CheckpointPart(_) | ToCommitter::Failed { .. } => {}
         }
     }
 

@@ -16,6 +16,10 @@ pub enum ToCommitter {
     Stopped {
         shard: usize,
     },
+    /// A shard could not write or sync a segment: the whole directory is offline, and every shard is to hear of it.
+    Failed {
+        error: Arc<str>,
+    },
 }
 
 #[derive(Debug)]

@@ -222,6 +222,7 @@ impl Committer {
                 self.checkpoints.stopped(shard);
                 self.ended |= self.failed && self.checkpoints.all_stopped();
             }
+            ToCommitter::Failed { error } => self.fail(&error),
         }
     }
 
@@ -286,7 +287,7 @@ impl Committer {
         if std::mem::replace(&mut self.failed, true) {
             return;
         }
-        tracing::error!(dir = %self.path.display(), "the journal has failed: {error}");
+        tracing::error!(dir = %self.path.display(), "the directory has failed: {error}");
         self.to_self = None;
         self.report_all(&Report::Failed { dir: self.dir, error: error.clone() });
         self.ended |= self.checkpoints.all_stopped();

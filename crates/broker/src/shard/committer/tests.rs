@@ -32,7 +32,10 @@ fn batch(value: &[u8]) -> ValidBatch {
 }
 
 async fn start(host: &Host, leader_epoch: i32) -> Shards {
-    let shards = Shards::start(host, options()).await.unwrap();
+    open(Shards::start(host, options()).await.unwrap(), leader_epoch).await
+}
+
+async fn open(shards: Shards, leader_epoch: i32) -> Shards {
     for partition in 0..PARTITIONS {
         let (topic, config) = (Arc::from("flights"), Arc::new(LogConfig::default()));
         let leader_epoch = LeaderEpoch(leader_epoch);
@@ -138,12 +141,7 @@ fn a_ring_that_is_too_small_slows_down_and_loses_nothing() {
     let value = vec![1; 60_000];
     sim.block_on_node(NODE, async {
         let small = ShardsOptions { journal_bytes_max: 1, memory_bytes_max: 8 << 20, ..options() };
-        let shards = Shards::start(&host, small).await.unwrap();
-        for partition in 0..PARTITIONS {
-            let (topic, config) = (Arc::from("flights"), Arc::new(LogConfig::default()));
-            let leader_epoch = LeaderEpoch(0);
-            shards.open(PartitionSpec { key: key(partition), topic, leader_epoch, config }).await.unwrap();
-        }
+        let shards = open(Shards::start(&host, small).await.unwrap(), 0).await;
         let appends: Vec<_> = (0..700).map(|n| append(&shards, Acks::All, n % PARTITIONS, &value)).collect();
         for (n, append) in appends.into_iter().enumerate() {
             assert_eq!(append.await, Ok(n as i64 / i64::from(PARTITIONS)));
@@ -181,6 +179,74 @@ fn a_failed_sync_is_final() {
             shards.stop().await;
         });
     }
+}
+
+/// Only the shard that saw it took the directory for offline once. The others went on with it, and a clean stop waited
+/// for the committer for ever (simulator, seed 116).
+#[test]
+fn a_segment_that_cannot_be_written_ends_its_directory_for_all_shards() {
+    let sim = Sim::new(1);
+    let host = sim.node(NODE, NodeOptions::default());
+    sim.block_on_node(NODE, async {
+        let shards = start(&host, 0).await;
+        let large = vec![3; 300_000];
+        sim.disk(NODE).inject(Rule::next(OpKind::Write, ".log", 1));
+        append(&shards, Acks::All, 0, &large).await.unwrap();
+        assert!(shards.failed().await.contains("no log directory is left"));
+        host.clock.sleep(Duration::from_millis(1)).await;
+        for partition in 0..PARTITIONS {
+            let refused = append(&shards, Acks::All, partition, b"after").await;
+            assert_eq!(refused, Err(ErrorCode::KafkaStorageError), "{partition}");
+        }
+        shards.stop().await;
+    });
+}
+
+#[test]
+fn a_clean_stop_ends_though_a_segment_cannot_be_written() {
+    for op in [OpKind::Write, OpKind::Sync] {
+        let sim = Sim::new(1);
+        let host = sim.node(NODE, NodeOptions::default());
+        sim.block_on_node(NODE, async {
+            let shards = start(&host, 0).await;
+            append(&shards, Acks::All, 0, b"in the journal").await.unwrap();
+            sim.disk(NODE).inject(Rule::next(op, ".log", 1));
+            shards.stop().await;
+        });
+        sim.crash(NODE);
+        let host = sim.restart(NODE);
+        sim.block_on_node(NODE, async {
+            assert_eq!(read_all(&start(&host, 1).await, 0).await.len(), 1, "{op:?}");
+        });
+    }
+}
+
+/// One of two directories fails while all of the memory is taken by its batches.
+#[test]
+fn a_failed_directory_leaves_the_memory_to_the_others() {
+    let sim = Sim::new(1);
+    let host = sim.node(NODE, NodeOptions::default());
+    sim.block_on_node(NODE, async {
+        let log_dirs = vec!["/one".into(), "/two".into()];
+        let shards = Shards::start(&host, ShardsOptions { log_dirs, memory_bytes_max: 400_000, ..options() });
+        let shards = open(shards.await.unwrap(), 0).await;
+        let value = vec![1; 50_000];
+        sim.disk(NODE).inject(Rule::next(OpKind::Write, "/one/", 1));
+        let appends: Vec<_> =
+            (0..20 * PARTITIONS).map(|n| append(&shards, Acks::All, n % PARTITIONS, &value)).collect();
+        let mut failed = 0;
+        for append in appends {
+            failed += u32::from(append.await.is_err());
+        }
+        let mut works = 0;
+        for partition in 0..PARTITIONS {
+            for _ in 0..20 {
+                works += u32::from(append(&shards, Acks::All, partition, &value).await.is_ok());
+            }
+        }
+        assert!(failed > 0 && works >= 20, "{failed} failed, then {works} did not");
+        shards.stop().await;
+    });
 }
 
 #[test]
