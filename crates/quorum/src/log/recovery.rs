@@ -3,7 +3,7 @@
 //! Invariants:
 //! * Only the end of the last file may be torn; it is cut there, with a log line. Any other damage is an error
 //!   that names file and position, and changes nothing.
-//! * Whatever is handed on is durable, also what a killed process wrote and never synced.
+//! * Whatever is handed on is durable, also what a killed process wrote and never synced, or failed to sync.
 //! * What was purged stays gone, also when a crash kept its files.
 
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, loaded: &Loaded) -> Result<
     let log_start = durable.purged.map_or(0, |purged| purged.index + 1);
     remove_purged(files, dir, &mut bases, log_start)?;
     let mut recovered = Recovered { segments: VecDeque::new(), entries: VecDeque::new() };
-    let count = bases.len();
+    let (count, mut synced_end) = (bases.len(), progress.synced_end);
     for (number, base) in bases.into_iter().enumerate() {
         let path = Segment::path(dir, base);
         check_base(&path, base, recovered.segments.back(), log_start)?;
@@ -57,13 +57,16 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, loaded: &Loaded) -> Result<
             file.set_len(scan.len).doing("cut the metadata log")?;
             file.sync().doing("sync the metadata log")?;
         }
+        synced_end = synced_end.max(scan.synced_end);
         let segment = Segment { base, path, file, len: scan.len, positions: scan.positions };
         recovered.segments.push_back(segment);
         recovered.entries.extend(scan.entries);
     }
     check_end(dir, &recovered, durable, progress)?;
     if let Some(last) = recovered.segments.back() {
-        // A killed process may have written without syncing, and raft counts what is here as durable.
+        // A killed process may have written without syncing, and raft counts what is here as durable. The files before
+        // were synced when this one was begun.
+        last.write_again(files, synced_end)?;
         last.file.sync().doing("sync the metadata log")?;
     }
     // An installed snapshot may lie beyond the whole log.

@@ -43,6 +43,17 @@ impl Segment {
         dir.join(format!("{base:020}.log"))
     }
 
+    /// Writes the entries from `index` on once more, as they are. For those that were written and perhaps never synced: if
+    /// a sync of theirs has failed, the kernel may call them clean, and the next sync would succeed without them.
+    pub(crate) fn write_again(&self, files: &dyn Files, index: u64) -> Result<(), Error> {
+        let first = usize::try_from(index.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        let Some(start) = self.positions.get(first).copied() else { return Ok(()) };
+        let mut bytes = Bytes::from(files.read(&self.path, FILE_BYTES_MAX).doing("read the metadata log")?);
+        bytes.truncate(usize::try_from(self.len).unwrap_or(usize::MAX));
+        let rest = bytes.split_off(usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len()));
+        self.file.write_at(&[rest], start).doing("write the end of the metadata log again")
+    }
+
     /// Makes the file, durable with its name.
     pub(crate) fn create(files: &dyn Files, dir: &Path, base: u64, raft_id: u64) -> io::Result<Self> {
         let path = Self::path(dir, base);
@@ -93,6 +104,8 @@ fn check_header(bytes: &[u8], base: u64, raft_id: u64) -> Result<(), Malformed> 
 pub(crate) struct Scan {
     pub(crate) entries: Vec<Entry>,
     pub(crate) positions: Vec<u64>,
+    /// Entries before this index are proven to have been synced.
+    pub(crate) synced_end: u64,
     /// Length of the good part.
     pub(crate) len: u64,
     pub(crate) fault: Option<Fault>,
@@ -125,7 +138,7 @@ pub(crate) fn scan(
     previous_term: u64,
 ) -> Result<Scan, Error> {
     let bytes = files.read(path, FILE_BYTES_MAX).doing("read the metadata log")?;
-    let mut scan = Scan { entries: Vec::new(), positions: Vec::new(), len: 0, fault: None };
+    let mut scan = Scan { entries: Vec::new(), positions: Vec::new(), synced_end: 0, len: 0, fault: None };
     if let Err(Malformed(reason)) = check_header(&bytes, base, raft_id) {
         let kind = if bytes.len() as u64 <= HEADER_BYTES { FaultKind::Header } else { FaultKind::Damage };
         scan.fault = Some(Fault { position: 0, reason, kind });
@@ -147,6 +160,7 @@ pub(crate) fn scan(
                     term = frame.entry.log_id.leader_id.term;
                     scan.positions.push(scan.len);
                     scan.len += frame.bytes as u64;
+                    scan.synced_end = scan.synced_end.max(frame.synced_end);
                     scan.entries.push(frame.entry);
                 }
             },

@@ -111,7 +111,10 @@ impl StateFile {
             return Err(corrupt(path, fault));
         };
         let file = files.open(&path, OpenMode::WRITE).doing("open the quorum state")?;
-        // A killed process may have written a vote without syncing it.
+        // A killed process may have written a vote without syncing it, or its sync has failed: then the kernel may call
+        // the block clean, and would not write it unless it is written again.
+        let newest = block(KIND_DURABLE, raft_id, durable_sequence, &durable_content(&durable));
+        file.write_at(&[newest], durable_place(durable_sequence)).doing("write the quorum state again")?;
         file.sync().doing("sync the quorum state")?;
         let (progress_sequence, progress) = progress.unwrap_or_default();
         let state_file = Self { file, raft_id, durable_sequence, progress_sequence };
@@ -122,7 +125,7 @@ impl StateFile {
     pub(crate) fn next_durable(&mut self, durable: &Durable) -> BlockWrite {
         self.durable_sequence += 1;
         let bytes = block(KIND_DURABLE, self.raft_id, self.durable_sequence, &durable_content(durable));
-        BlockWrite { offset: (self.durable_sequence % 2) * BLOCK_BYTES as u64, bytes }
+        BlockWrite { offset: durable_place(self.durable_sequence), bytes }
     }
 
     pub(crate) fn next_progress(&mut self, progress: &Progress) -> BlockWrite {
@@ -138,6 +141,11 @@ impl StateFile {
 fn corrupt(file: PathBuf, Malformed(reason): Malformed) -> Error {
     let reason = format!("neither copy of the vote can be read: {reason}");
     Error::Corrupt { file, position: 0, reason }
+}
+
+/// The two blocks take turns.
+fn durable_place(sequence: u64) -> u64 {
+    (sequence % 2) * BLOCK_BYTES as u64
 }
 
 fn durable_content(durable: &Durable) -> BytesMut {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use host::sim::SimDisk;
+use host::sim::{OpKind, Rule, SimDisk};
 use host::{Files, OpenMode};
 use proptest::prelude::*;
 
@@ -47,7 +47,10 @@ struct Fixture {
 
 impl Fixture {
     fn new(entries: &[Entry], synced_end: impl Fn(u64) -> u64) -> Self {
-        let disk = SimDisk::new(1);
+        Self::on(SimDisk::new(1), entries, synced_end)
+    }
+
+    fn on(disk: SimDisk, entries: &[Entry], synced_end: impl Fn(u64) -> u64) -> Self {
         let files = disk.files();
         files.create_dir_all(dir()).unwrap();
         StateFile::create(&*files, dir(), RAFT_ID).unwrap();
@@ -245,6 +248,38 @@ fn a_torn_vote_leaves_the_one_before() {
     }
     loaded.state_file.file.write_at(&[Bytes::from(vec![0; 8192])], 0).unwrap();
     assert!(matches!(StateFile::load(&*files, dir()), Err(Error::Corrupt { .. })));
+}
+
+/// A sync fails, the process ends, the next one finds in the page cache what was written and syncs that: successfully,
+/// since the kernel has forgotten that it never reached the disk. Then the power fails (simulator, seed 239: the log was
+/// found damaged).
+#[test]
+fn what_a_failed_sync_has_left_is_written_again() {
+    (0..16).for_each(what_is_left_is_written_again_on);
+}
+
+fn what_is_left_is_written_again_on(seed: u64) {
+    use crate::raft::Vote;
+    use openraft::vote::RaftLeaderId;
+    let expected = entries(12);
+    let fixture = Fixture::on(SimDisk::new(seed), &expected, |index| index.min(7));
+    let vote = Some(Vote { leader_id: RaftLeaderId::new(9, RAFT_ID), committed: false });
+    let mut loaded = StateFile::load(&*fixture.files(), dir()).unwrap();
+    loaded.durable.vote = vote;
+    let block = loaded.state_file.next_durable(&loaded.durable);
+    loaded.state_file.file.write_at(&[block.bytes], block.offset).unwrap();
+    let log = fixture.files().open(&segment_path(), OpenMode::WRITE).unwrap();
+    fixture.files().sync_dir(dir()).unwrap();
+    fixture.files().sync_dir(Path::new("/")).unwrap();
+    for file in [&log, &loaded.state_file.file] {
+        fixture.disk.inject(Rule::next(OpKind::Sync, "/log/", 1));
+        file.sync().unwrap_err();
+    }
+    assert_eq!(fixture.read().unwrap(), expected);
+    fixture.disk.crash();
+    let opened = fixture.open().unwrap();
+    assert_eq!(opened.loaded.durable.vote, vote);
+    assert_eq!(opened.recovered.entries, expected);
 }
 
 proptest! {

@@ -26,6 +26,9 @@ pub struct Contents {
     /// Bytes of the first section, and of all that are whole.
     pub full_bytes: u64,
     pub whole_bytes: u64,
+    /// Where the last section begins, and its bytes, unless it is the first one, which was synced before the file got its
+    /// name.
+    pub last: Option<(u64, Bytes)>,
     /// Something that is no section follows.
     pub torn: bool,
 }
@@ -64,11 +67,14 @@ pub fn load(files: &dyn Files, path: &Path, id: Uuid) -> Result<Contents, Error>
         contents.apply(decode(path, contents.whole_bytes, &header, body)?);
         contents.sequence = header.sequence;
         let len = header.section_bytes().min(left.len() as u64);
-        contents.whole_bytes += header.section_bytes();
+        let behind = left.split_off(usize::try_from(len).unwrap_or(usize::MAX));
+        let section = std::mem::replace(&mut left, behind);
         if contents.full_bytes == 0 {
             contents.full_bytes = header.section_bytes();
+        } else {
+            contents.last = Some((contents.whole_bytes, section));
         }
-        left = left.split_off(usize::try_from(len).unwrap_or(usize::MAX));
+        contents.whole_bytes += header.section_bytes();
     }
     let offset = contents.whole_bytes;
     if contents.sequence == 0 {

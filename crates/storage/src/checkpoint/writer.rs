@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use host::{Files, OpenMode};
 use protocol::Uuid;
 
@@ -19,6 +20,9 @@ pub struct Writer {
     path: PathBuf,
     id: Uuid,
     at: Written,
+    /// The last section that a start has found, and where. If its sync has failed the kernel may call it clean and drop it,
+    /// so it is written again with the next one.
+    unproven: Option<(u64, Bytes)>,
 }
 
 /// How the file looks after a section has been written.
@@ -32,7 +36,8 @@ pub struct Written {
 impl Writer {
     pub(crate) fn new(path: PathBuf, id: Uuid, contents: &Contents) -> Self {
         let Contents { sequence, full_bytes, whole_bytes: file_bytes, .. } = *contents;
-        Self { path, id, at: Written { sequence, full_bytes, file_bytes } }
+        let unproven = contents.last.clone();
+        Self { path, id, at: Written { sequence, full_bytes, file_bytes }, unproven }
     }
 
     /// Makes a file with one section.
@@ -58,6 +63,9 @@ impl Writer {
         if file.len()? > self.at.file_bytes {
             file.set_len(self.at.file_bytes)?;
         }
+        if let Some((offset, section)) = &self.unproven {
+            file.write_at(std::slice::from_ref(section), *offset)?;
+        }
         file.write_at(&[bytes], self.at.file_bytes)?;
         file.sync()?;
         Ok(Written { sequence, file_bytes: self.at.file_bytes + len, ..self.at })
@@ -76,5 +84,6 @@ impl Writer {
 
     pub fn done(&mut self, written: Written) {
         self.at = written;
+        self.unproven = None;
     }
 }
