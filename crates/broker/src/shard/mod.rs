@@ -13,6 +13,7 @@ mod append;
 mod committer;
 mod directory;
 mod flush;
+mod gather;
 mod groups;
 mod housekeeping;
 mod lifecycle;
@@ -35,8 +36,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host::Task;
+use protocol::ErrorCode;
 use protocol::ids::LeaderEpoch;
-use protocol::{ErrorCode, RecordSet};
 use storage::{LogConfig, PartitionKey};
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,7 +47,7 @@ pub use api::{
 };
 pub use start::{RecoveryReport, StartError};
 
-use message::{AppendRequest, Message, ReadDone};
+use message::{AppendRequest, Message};
 use shard::Common;
 
 /// How the shards are set up. The defaults suit a small machine.
@@ -177,54 +178,6 @@ impl Shards {
                     .unwrap_or_else(|| (key, Err(stopped())))
             };
             keys.into_iter().map(next).collect()
-        }
-    }
-
-    /// Reads from some partitions, which share `bytes_max` in the order in which they are given, shard by shard.
-    /// Replies are in the order of `reads`. If a `waiter` is given, each partition registers it in the turn in which
-    /// it is read, so nothing appended afterwards is missed.
-    pub fn read(
-        &self,
-        reads: Vec<Read>,
-        bytes_max: usize,
-        at_least_one: bool,
-        waiter: Option<Arc<ReadWaiter>>,
-    ) -> impl Future<Output = Vec<ReadReply>> + Send + use<> {
-        let asked: Vec<_> = reads.iter().map(|read| (read.key, read.bytes_max)).collect();
-        let parts = self.split(reads, |read| read.key);
-        let this = self.clone();
-        async move {
-            let shards = this.mailboxes.len();
-            let mut replies = Vec::with_capacity(parts.len());
-            for (shard, reads) in parts {
-                let (reply, receive) = oneshot::channel();
-                let batch = ReadBatch { reads, bytes_max, at_least_one, waiter: waiter.clone() };
-                this.send(shard, Message::Read { batch, reply });
-                replies.push((shard, receive));
-            }
-            let mut done: Vec<std::vec::IntoIter<ReadReply>> =
-                (0..shards).map(|_| Vec::new().into_iter()).collect();
-            for (shard, receive) in replies {
-                if let (Ok(ReadDone { replies }), Some(place)) = (receive.await, done.get_mut(shard)) {
-                    *place = replies.into_iter();
-                }
-            }
-            // Each shard kept the limit and made one exception for a first batch. What is too much in all goes from
-            // the end of the asker's order, so that no partition starves because of the shard it is on.
-            let (mut bytes_left, mut at_least_one) = (bytes_max, at_least_one);
-            let next = |(key, partition_bytes_max): (PartitionKey, usize)| {
-                let reply = done.get_mut(shard_of(&key, shards)).and_then(Iterator::next);
-                let mut reply = reply.unwrap_or_else(|| ReadReply::refused(key, stopped().code));
-                let bytes = reply.records.len();
-                if bytes > bytes_left.min(partition_bytes_max) && !at_least_one {
-                    reply.records = RecordSet::new();
-                    return reply;
-                }
-                bytes_left = bytes_left.saturating_sub(bytes);
-                at_least_one &= bytes == 0;
-                reply
-            };
-            asked.into_iter().map(next).collect()
         }
     }
 

@@ -20,6 +20,7 @@
 
 mod connections;
 mod fetch;
+mod fetch_limits;
 mod hostile;
 mod metadata;
 mod offsets;
