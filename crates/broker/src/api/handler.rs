@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use host::BoxFuture;
 use protocol::wire::{self, Reader, Request};
-use protocol::{ApiKey, Frame, Writer, rpc};
+use protocol::{ApiKey, Frame, Str, Writer, rpc};
 
 use crate::Broker;
 
@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) client: Arc<Client>,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
+    /// What the client calls itself.
+    pub(crate) client_id: Option<Str>,
 }
 
 /// What goes back.

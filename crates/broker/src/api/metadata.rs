@@ -20,6 +20,8 @@ const BY_ID: i16 = 12;
 const EMPTY_IS_NONE: i16 = 1;
 /// Requests say whether topics may be created from this version on; before, they always may.
 const ASKS_CREATION: i16 = 4;
+/// Readers before this version do not know LISTENER_NOT_FOUND.
+const LISTENER_ERROR: i16 = 6;
 
 pub(crate) struct Metadata;
 
@@ -75,7 +77,10 @@ async fn named(
         let topic_id = TopicId(asked.topic_id);
         let by_id = !asked.topic_id.is_zero();
         let answer = match (&asked.name, by_id) {
-            (_, true) if call.version < BY_ID => unknown(None, topic_id, ErrorCode::InvalidRequest),
+            // No answer before that version may be without a name.
+            (name, _) if call.version < BY_ID && (by_id || name.is_none()) => {
+                unknown(Some(name.clone().unwrap_or_default()), topic_id, ErrorCode::InvalidRequest)
+            }
             (None, false) => unknown(None, topic_id, ErrorCode::InvalidRequest),
             (_, true) => match view.image.topic_by_id(topic_id) {
                 Some(topic) => describe(call, view, topic),
@@ -133,8 +138,8 @@ fn describe_partition(
     };
     let error_code = match listening(partition.leader) {
         Some(true) => ErrorCode::None,
-        Some(false) => ErrorCode::ListenerNotFound,
-        None => ErrorCode::LeaderNotAvailable,
+        Some(false) if call.version >= LISTENER_ERROR => ErrorCode::ListenerNotFound,
+        Some(false) | None => ErrorCode::LeaderNotAvailable,
     };
     MetadataResponsePartition {
         error_code: error_code.code(),

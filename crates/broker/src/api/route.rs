@@ -57,6 +57,7 @@ pub(crate) fn start(broker: &Arc<Broker>, client: &Arc<Client>, frame: &Bytes) -
         client: client.clone(),
         version,
         correlation_id: header.correlation_id,
+        client_id: header.client_id,
     };
     (api.start)(call, reader)
 }

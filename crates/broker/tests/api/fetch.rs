@@ -229,6 +229,21 @@ fn a_consumer_of_committed_records_gets_a_list_of_aborted_transactions() {
 }
 
 #[test]
+fn what_cannot_be_read_has_no_list_of_aborted_transactions() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        for offset in [5, -1] {
+            let request = fetch(FETCH, &topic, vec![from_offset(0, offset)]);
+            let answer = client.call(FETCH, &FetchRequest { isolation_level: 1, ..request }).await;
+            let part = only(&answer);
+            assert_eq!(ErrorCode::from(part.error_code), ErrorCode::OffsetOutOfRange);
+            assert_eq!(part.aborted_transactions, None);
+        }
+    });
+}
+
+#[test]
 fn a_follower_is_sent_away() {
     run(&[], async |world| {
         let mut client = world.connect().await;

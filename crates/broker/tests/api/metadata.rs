@@ -258,3 +258,22 @@ fn the_cluster_is_described_in_every_version() {
         }
     });
 }
+
+#[test]
+fn names_that_are_missing_and_ids_that_come_too_early_are_refused() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        // Versions 10 and 11 have ids in the schema, and Kafka refuses them there.
+        for version in 10..=METADATA {
+            let by_id = MetadataRequestTopic { topic_id: topic.id, name: None };
+            let nothing = MetadataRequestTopic::default();
+            for (asked, known) in [(by_id, version >= 12), (nothing, false)] {
+                let topics = Some(vec![MetadataRequestTopic { name: None, ..asked }]);
+                let answer = client.call(version, &MetadataRequest { topics, ..Default::default() }).await;
+                let code = ErrorCode::from(answer.topics[0].error_code);
+                assert_eq!(code, if known { ErrorCode::None } else { ErrorCode::InvalidRequest });
+            }
+        }
+    });
+}

@@ -9,9 +9,9 @@ use protocol::records::{
 use protocol::{ErrorCode, Str, Uuid};
 
 use crate::support::requests::{
-    METADATA, PRODUCE, Topic, batch, batch_at, batch_with, only_produced, produce, records, values,
+    METADATA, PRODUCE, Topic, batch, batch_at, batch_with, only_produced, produce, records, sequenced, values,
 };
-use crate::support::run;
+use crate::support::{SERVER, ms, run};
 
 /// Changes a batch and makes its CRC right again.
 fn edited(batch: &Bytes, edit: impl FnOnce(&mut BatchHeader)) -> Bytes {
@@ -43,6 +43,8 @@ fn every_version_appends() {
             assert_eq!((part.index, part.base_offset), (0, i64::from(version - 3)));
             assert_eq!(part.log_append_time_ms, -1, "the producer's timestamps count");
             assert_eq!(part.log_start_offset, if version >= 5 { 0 } else { -1 });
+            let by_id = answer.responses[0].topic_id == topic.id;
+            assert_eq!((by_id, answer.responses[0].name == topic.name), (version >= 13, version < 13));
         }
         assert_eq!(values(&client.read(&topic, 0).await).len(), 11);
     });
@@ -272,6 +274,99 @@ fn what_is_too_large_or_too_far_in_time_is_refused() {
             assert_eq!(answer.record_errors[0].batch_index, 0);
         }
         assert_eq!(client.append_code(&topic, batch_at(-1, "x")).await, ErrorCode::None, "no timestamp");
+    });
+}
+
+#[test]
+fn a_batch_above_max_message_bytes_is_too_large_before_anything_else_is_looked_at() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let configs = [("max.message.bytes", "3000000"), ("segment.bytes", "1048576")];
+        let topic = client.create("t", 1, &configs).await;
+        let small = batch(&["x".repeat(1_048_576 - 100).as_str()]);
+        assert!(small.len() < 1_048_576);
+        assert_eq!(client.append_code(&topic, small).await, ErrorCode::None);
+        // No file may hold it, although the topic would take it.
+        let larger_than_a_segment = batch(&["x".repeat(1_048_576).as_str()]);
+        assert_eq!(client.append_code(&topic, larger_than_a_segment).await, ErrorCode::RecordListTooLarge);
+        let mut huge = BytesMut::from(&batch(&["x".repeat(3_000_000).as_str()])[..]);
+        assert_eq!(client.append_code(&topic, huge.clone().freeze()).await, ErrorCode::MessageTooLarge);
+        *huge.last_mut().unwrap() ^= 1;
+        let answer = client.append(&topic, huge.freeze()).await;
+        assert_eq!(ErrorCode::from(answer.error_code), ErrorCode::MessageTooLarge, "damaged or not");
+        assert!(answer.error_message.is_some_and(|text| text.contains("3000000")), "the limit is named");
+        assert_eq!(client.read(&topic, 0).await.high_watermark, 1);
+    });
+}
+
+#[test]
+fn a_write_that_takes_longer_than_its_timeout_is_told_so_and_may_still_happen() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        world.sim.disk(SERVER).faults(|faults| faults.sync_time = ms(2_000)..=ms(2_000));
+        let request = produce(PRODUCE, -1, &topic, &[(0, batch(&["late"]))]);
+        let began = world.sim.now();
+        let answer = client.call(PRODUCE, &ProduceRequest { timeout_ms: 100, ..request }).await;
+        let part = only_produced(&answer);
+        assert_eq!((ErrorCode::from(part.error_code), part.base_offset), (ErrorCode::RequestTimedOut, -1));
+        assert_eq!(world.sim.now().since(began).as_millis() / 10, 10);
+        world.sim.sleep(ms(10_000)).await;
+        assert_eq!(values(&client.read(&topic, 0).await), ["late"]);
+    });
+}
+
+#[test]
+fn batches_that_contradict_themselves_are_refused() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        // A producer id asks for a sequence.
+        assert_eq!(client.append_code(&topic, sequenced(7, 0, -1, &["x"])).await, ErrorCode::InvalidRecord);
+        // Nobody coordinates transactions here, so none can be under way.
+        let transactional = edited(&sequenced(7, 0, 0, &["x"]), |header| {
+            header.attributes = Attributes(0).with_transactional(true);
+        });
+        assert_eq!(client.append_code(&topic, transactional).await, ErrorCode::InvalidTxnState);
+        assert_eq!(client.read(&topic, 0).await.high_watermark, 0);
+    });
+}
+
+#[test]
+fn a_partition_named_twice_gets_one_batch() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        let request = produce(PRODUCE, -1, &topic, &[(0, batch(&["first"])), (0, batch(&["second"]))]);
+        let answer = client.call(PRODUCE, &request).await;
+        let parts = answer.responses[0].partition_responses.iter();
+        let codes: Vec<_> = parts.map(|part| ErrorCode::from(part.error_code)).collect();
+        assert_eq!(codes, [ErrorCode::None, ErrorCode::InvalidRequest]);
+        assert_eq!(values(&client.read(&topic, 0).await), ["first"]);
+    });
+}
+
+#[test]
+fn internal_topics_are_flagged_and_not_for_clients_to_write_to() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        for name in ["__consumer_offsets", "__transaction_state", "__share_group_state"] {
+            let found = client.describe(METADATA, name, true).await;
+            assert_eq!(found.error_code, 3, "nobody's question creates it");
+            let topic = client.create(name, 1, &[]).await;
+            for version in 4..=METADATA {
+                assert!(client.describe(version, name, false).await.is_internal);
+            }
+            for version in 3..=PRODUCE {
+                let request = produce(version, -1, &topic, &[(0, batch(&["x"]))]);
+                let code = only_produced(&client.call(version, &request).await).error_code;
+                assert_eq!(ErrorCode::from(code), ErrorCode::InvalidTopic);
+            }
+            assert_eq!(client.read(&topic, 0).await.error_code, 0, "everybody may read it");
+            let mut tool = world.connect().await.named("__admin_client");
+            assert_eq!(tool.append_code(&topic, batch(&["x"])).await, ErrorCode::None);
+        }
+        assert!(!client.describe(METADATA, "__cluster_metadata", false).await.is_internal);
     });
 }
 

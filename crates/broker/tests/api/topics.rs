@@ -140,6 +140,10 @@ fn counts_factors_configs_and_assignments_are_checked() {
             (assigned(&[(0, &[me, me])]), ErrorCode::InvalidReplicaAssignment),
             (assigned(&[(1, &[me])]), ErrorCode::InvalidReplicaAssignment),
             (assigned(&[(0, &[])]), ErrorCode::InvalidReplicaAssignment),
+            (assigned(&[(0, &[me]), (0, &[me])]), ErrorCode::InvalidReplicaAssignment),
+            (CreatableTopic { num_partitions: 1, ..assigned(&[(0, &[me])]) }, ErrorCode::InvalidRequest),
+            (CreatableTopic { replication_factor: 1, ..assigned(&[(0, &[me])]) }, ErrorCode::InvalidRequest),
+            (new_topic("__cluster_metadata", 1, &[]), ErrorCode::InvalidRequest),
             (assigned(&[(0, &[me]), (1, &[me])]), ErrorCode::None),
         ] {
             assert_eq!(create_code(&mut client, topic.clone()).await, code, "{topic:?}");
@@ -325,5 +329,48 @@ fn configs_of_a_broker_hide_what_is_secret() {
         assert_eq!((listeners.read_only, listeners.value.as_deref()), (true, Some("/data")));
         let other = describe(&mut client, 4, (4, "12345"), None).await;
         assert_eq!(ErrorCode::from(other.error_code), ErrorCode::InvalidRequest);
+    });
+}
+
+#[test]
+fn documentation_and_synonyms_are_told_on_request() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        client.create("t", 1, &[]).await;
+        for version in 1..=4 {
+            for (include_synonyms, include_documentation) in [(false, false), (true, version >= 3)] {
+                let request = DescribeConfigsRequest {
+                    resources: vec![DescribeConfigsResource {
+                        resource_type: 2,
+                        resource_name: Str::from("t"),
+                        configuration_keys: Some(vec![Str::from("segment.bytes")]),
+                    }],
+                    include_synonyms,
+                    include_documentation,
+                };
+                let result = client.call(version, &request).await.results.remove(0);
+                let config = &result.configs[0];
+                assert_eq!(config.synonyms.is_empty(), !include_synonyms);
+                let told = config.documentation.as_ref().is_some_and(|text| !text.is_empty());
+                assert_eq!(told, include_documentation);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_topic_named_twice_is_neither_deleted_nor_extended() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        client.create("t", 1, &[]).await;
+        let names = vec![Str::from("t"), Str::from("t")];
+        let request = DeleteTopicsRequest { topic_names: names, ..Default::default() };
+        let results = client.call(5, &request).await.responses;
+        assert!(results.iter().all(|result| result.error_code == ErrorCode::InvalidRequest.code()));
+        let more = CreatePartitionsTopic { name: Str::from("t"), count: 2, assignments: None };
+        let request = CreatePartitionsRequest { topics: vec![more.clone(), more], ..Default::default() };
+        let results = client.call(3, &request).await.results;
+        assert!(results.iter().all(|result| result.error_code == ErrorCode::InvalidRequest.code()));
+        assert_eq!(client.describe(METADATA, "t", false).await.partitions.len(), 1);
     });
 }

@@ -121,6 +121,9 @@ fn api_versions_tells_who_meant_another_cluster_or_node() {
             (expecting(&cluster.cluster_id, me), ErrorCode::None),
             (expecting("another", me), ErrorCode::RebootstrapRequired),
             (expecting(&cluster.cluster_id, me + 1), ErrorCode::RebootstrapRequired),
+            (expecting(&cluster.cluster_id, -1), ErrorCode::None),
+            (ApiVersionsRequest { node_id: me, ..named() }, ErrorCode::None),
+            (ApiVersionsRequest { node_id: me + 1, ..named() }, ErrorCode::RebootstrapRequired),
         ] {
             assert_eq!(ErrorCode::from(client.call(5, &request).await.error_code), code);
         }
@@ -199,7 +202,8 @@ fn a_group_without_a_coordinator_may_ask_again() {
         // The others can do nothing without it, and are told for good.
         for (key_type, code) in [(0, ErrorCode::CoordinatorNotAvailable), (1, ErrorCode::UnsupportedVersion)]
         {
-            for version in 1..=6 {
+            let oldest = i16::from(key_type != 0);
+            for version in oldest..=6 {
                 let keys = vec![Str::from("g")];
                 let request = if version < 4 {
                     FindCoordinatorRequest { key: Str::from("g"), key_type, ..Default::default() }
@@ -211,5 +215,26 @@ fn a_group_without_a_coordinator_may_ask_again() {
                 assert_eq!(ErrorCode::from(told), code, "version {version}");
             }
         }
+    });
+}
+
+#[test]
+fn a_listener_without_sasl_says_that_it_comes_at_the_wrong_moment() {
+    use protocol::messages::sasl_authenticate_request::SaslAuthenticateRequest;
+    use protocol::messages::sasl_handshake_request::SaslHandshakeRequest;
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        for version in 0..=1 {
+            let request = SaslHandshakeRequest { mechanism: Str::from("PLAIN") };
+            let answer = client.call(version, &request).await;
+            assert_eq!(ErrorCode::from(answer.error_code), ErrorCode::IllegalSaslState);
+        }
+        for version in 0..=2 {
+            let answer = client.call(version, &SaslAuthenticateRequest::default()).await;
+            assert_eq!(ErrorCode::from(answer.error_code), ErrorCode::IllegalSaslState);
+            assert!(answer.error_message.is_some());
+        }
+        // It never had a flexible version, so its header never has tags (KIP-482).
+        assert_eq!(ApiKey::SaslHandshake.request_header_version(1), 1);
     });
 }

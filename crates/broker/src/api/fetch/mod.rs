@@ -171,6 +171,7 @@ fn answer(call: &Call, partition: i32, reply: ReadReply, committed_only: bool) -
         ErrorCode::KafkaStorageError if call.version < STORAGE_ERROR => ErrorCode::NotLeaderOrFollower,
         error => error,
     };
+    let is_read = reply.error == ErrorCode::None && reply.diverging.is_none();
     let diverging_epoch = reply.diverging.map_or_else(EpochEndOffset::default, |end| EpochEndOffset {
         epoch: end.leader_epoch.0,
         end_offset: end.end_offset.0,
@@ -182,7 +183,8 @@ fn answer(call: &Call, partition: i32, reply: ReadReply, committed_only: bool) -
         last_stable_offset: reply.last_stable_offset.0,
         log_start_offset: reply.log_start_offset.0,
         diverging_epoch,
-        aborted_transactions: committed_only.then(Vec::new),
+        // Told beside records only: what failed has none.
+        aborted_transactions: (committed_only && is_read).then(Vec::new),
         preferred_read_replica: -1,
         records: Some(reply.records),
         ..Default::default()

@@ -20,17 +20,31 @@ pub(crate) struct Client {
     received: BytesMut,
     sent: i32,
     answered: i32,
+    client_id: Str,
 }
 
 impl Client {
     pub(crate) async fn connect(sim: &Control, host: &Host) -> Self {
         let stream = host.net.connect(SERVER, PORT).await.unwrap();
-        Self { sim: sim.clone(), stream, received: BytesMut::new(), sent: 0, answered: 0 }
+        Self {
+            sim: sim.clone(),
+            stream,
+            received: BytesMut::new(),
+            sent: 0,
+            answered: 0,
+            client_id: Str::from("test"),
+        }
+    }
+
+    /// With another client id from here on.
+    pub(crate) fn named(mut self, client_id: &str) -> Self {
+        self.client_id = Str::from(client_id);
+        self
     }
 
     /// The bytes of the next request.
     pub(crate) fn encode<R: Request>(&mut self, version: i16, request: &R) -> Bytes {
-        let client_id = Some(Str::from("test"));
+        let client_id = Some(self.client_id.clone());
         let frame = rpc::encode_request(&mut Writer::new(), version, self.sent, client_id, request);
         self.sent += 1;
         frame.unwrap().into_bytes().unwrap()
