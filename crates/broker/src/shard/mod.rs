@@ -72,7 +72,7 @@ pub struct ShardsOptions {
 impl Default for ShardsOptions {
     fn default() -> Self {
         Self {
-            log_dirs: vec![PathBuf::from("bourn-data")],
+            log_dirs: vec![PathBuf::from("./bourn-data")],
             journal_bytes_max: 1 << 30,
             memory_bytes_max: 256 << 20,
             producer_id_expiration_ms: 24 * 60 * 60 * 1000,

@@ -20,7 +20,7 @@ otherwise. A name that is not in the list is ignored with a warning, so that fil
 *cluster-wide* for one or for all of them. Topic, group and client metrics configs change at any time.
 
 What differs from Kafka: `listeners` is `PLAINTEXT://127.0.0.1:9092` unless set, so that a broker without a file is not
-open to the network; data goes to `bourn-data` unless `log.dirs` is set; `node.id` need not be set; an empty or wildcard
+open to the network; data goes to `./bourn-data` unless `log.dirs` is set; `node.id` need not be set; an empty or wildcard
 host in `listeners` needs no `advertised.listeners`.
 ";
 

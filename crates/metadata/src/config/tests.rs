@@ -22,8 +22,8 @@ fn nothing_has_to_be_set() {
     assert_eq!((config.node_id, config.is_broker, config.is_controller), (None, true, true));
     assert_eq!(config.listeners[0].to_string(), "PLAINTEXT://127.0.0.1:9092");
     assert_eq!(config.advertised_listeners, config.listeners);
-    assert_eq!(config.directories.log, ["bourn-data"]);
-    assert_eq!(config.directories.metadata, "bourn-data");
+    assert_eq!(config.directories.log, ["./bourn-data"]);
+    assert_eq!(config.directories.metadata, "./bourn-data");
     assert_eq!(config.directories.journal_max_bytes, 1 << 30);
     assert_eq!((config.num_partitions, config.default_replication_factor), (1, 1));
     assert_eq!(config.limits.request_max_bytes, 100 << 20);

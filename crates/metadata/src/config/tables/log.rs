@@ -5,7 +5,7 @@ use super::table;
 
 table! {
     Broker LOG
-    "log.dir": List = Some("bourn-data"), Any, High, ReadOnly;
+    "log.dir": List = Some("./bourn-data"), Any, High, ReadOnly;
         "Data directory, when log.dirs is not set. `--data-dir` sets log.dirs.";
     "log.dirs": List = None, Any, High, ReadOnly;
         "Data directories.";
