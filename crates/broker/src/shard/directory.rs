@@ -75,6 +75,8 @@ pub(super) struct Directory {
     written_at: Position,
     /// A write to a segment is under way: one at a time paces them.
     pub(super) writing: bool,
+    /// Its free space is being measured.
+    pub(super) measuring: bool,
     /// Partitions that wait for a write.
     pub(super) to_write: VecDeque<PartitionKey>,
     /// The journal wants everything up to here out of it.
@@ -99,6 +101,7 @@ impl Directory {
             written: 0,
             written_at: Position::default(),
             writing: false,
+            measuring: false,
             to_write: VecDeque::new(),
             pressure: None,
             released: None,

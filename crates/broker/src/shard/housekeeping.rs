@@ -121,19 +121,23 @@ impl Shard {
         );
     }
 
-    /// One shard looks after each directory's free space; all of them hear of it.
+    /// One measurement at a time: a slow disk must not gather a queue of them.
     fn measure_space(&mut self, dir: usize) {
-        let Some(directory) = self.directories.get(dir).filter(|directory| directory.failed.is_none()) else {
+        let works = |directory: &&mut super::directory::Directory| directory.failed.is_none();
+        let Some(directory) = self.directories.get_mut(dir).filter(works) else { return };
+        if std::mem::replace(&mut directory.measuring, true) {
             return;
-        };
+        }
         let path = directory.parts.path.clone();
         let completion = self.completion(move |result| Done::Space { dir, result });
+        let Some(directory) = self.directories.get(dir) else { return };
         directory.call(Lane::Writes, move |files, _| Ok(files.space(&path)?.available_bytes), completion);
     }
 
     pub(super) fn space(&mut self, dir: usize, result: io::Result<u64>) {
         let reserve = self.common.disk_reserve_bytes;
         let Some(directory) = self.directories.get_mut(dir) else { return };
+        directory.measuring = false;
         let Ok(available) = result else { return };
         let full = available < reserve;
         if full == directory.full {

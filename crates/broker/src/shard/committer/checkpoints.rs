@@ -35,6 +35,8 @@ pub(super) struct Checkpoints {
     clean: bool,
     pause: Option<Instant>,
     periodic: Instant,
+    /// The last time for one has passed without any.
+    overdue: bool,
     /// The journal's end at the last checkpoint.
     head: Position,
 }
@@ -61,6 +63,7 @@ impl Checkpoints {
             clean: false,
             pause: None,
             periodic: now.after(interval),
+            overdue: false,
             head: Position::default(),
         }
     }
@@ -122,6 +125,11 @@ fn merge(earlier: &mut CheckpointPart, later: CheckpointPart) {
 
 impl Committer {
     pub(super) fn checkpoint(&mut self, now: Instant) {
+        // Whatever else is waited for: a timer that has gone off must not be set again for the same time.
+        if now >= self.checkpoints.periodic {
+            self.checkpoints.periodic = now.after(self.checkpoints.interval);
+            self.checkpoints.overdue = true;
+        }
         if self.checkpoints.writing.is_some() || !is_over(self.checkpoints.pause, now) {
             return;
         }
@@ -135,7 +143,7 @@ impl Committer {
         if self.checkpoints.all_stopped() {
             return self.end();
         }
-        if !self.checkpoints.asked && self.is_checkpoint_due(now) {
+        if !self.checkpoints.asked && self.is_checkpoint_due() {
             self.checkpoints.asked = true;
             for shard in 0..self.shards {
                 (self.report)(shard, Report::CheckpointWanted { dir: self.dir });
@@ -158,7 +166,7 @@ impl Committer {
         Known { mark, incarnation: self.journal.incarnation(), synced_round: self.journal.synced_round() }
     }
 
-    fn is_checkpoint_due(&mut self, now: Instant) -> bool {
+    fn is_checkpoint_due(&mut self) -> bool {
         // A shard that has not spoken yet may need anything; one that has stopped has sent its last part.
         let Some(oldest_needed) = self.checkpoints.oldest_needed() else { return false };
         if self.checkpoints.stopped.iter().any(|stopped| *stopped) {
@@ -167,10 +175,8 @@ impl Committer {
         let free = self.journal.releasable_bytes(oldest_needed);
         let is_worth = free > 0 && free >= self.journal.ring_bytes() / WORTH;
         let is_needed = free > 0 && self.journal.is_full();
-        let is_time = now >= self.checkpoints.periodic && self.journal.head() != self.checkpoints.head;
-        if now >= self.checkpoints.periodic {
-            self.checkpoints.periodic = now.after(self.checkpoints.interval);
-        }
+        let is_time = self.checkpoints.overdue && self.journal.head() != self.checkpoints.head;
+        self.checkpoints.overdue = false;
         is_worth || is_needed || is_time
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host::Host;
-use host::sim::{NodeOptions, OpKind, Rule, Sim};
+use host::sim::{Faults, NodeOptions, OpKind, Rule, Sim};
 use protocol::ids::{LeaderEpoch, Offset, TopicId};
 use protocol::records::{BatchBuilder, BatchOptions, NewRecord, ValidBatch};
 use protocol::{ErrorCode, Uuid};
@@ -219,6 +219,28 @@ fn a_clean_stop_ends_though_a_segment_cannot_be_written() {
             assert_eq!(read_all(&start(&host, 1).await, 0).await.len(), 1, "{op:?}");
         });
     }
+}
+
+/// The time for a checkpoint came while one shard had stopped and another still wrote: the committer's timer was set for
+/// the past again and again, and nothing else got a turn (simulator, seed 252).
+#[test]
+fn a_slow_clean_stop_leaves_others_their_turns() {
+    let sim = Sim::new(1);
+    let host = sim.node(NODE, NodeOptions::default());
+    sim.block_on_node(NODE, async {
+        let shards = start(&host, 0).await;
+        for partition in 0..PARTITIONS {
+            append(&shards, Acks::All, partition, b"kept").await.unwrap();
+        }
+        let slow = Duration::from_secs(40);
+        sim.disk(NODE).faults(|faults| (faults.read_time, faults.sync_time) = (slow..=slow, slow..=slow));
+        shards.stop().await;
+    });
+    sim.crash(NODE);
+    sim.disk(NODE).set_faults(Faults::default());
+    let host = sim.restart(NODE);
+    let clean = sim.block_on_node(NODE, async { start(&host, 1).await.recovery().clean });
+    assert!(clean);
 }
 
 /// One of two directories fails while all of the memory is taken by its batches.
