@@ -85,3 +85,16 @@ fn the_limit_of_open_files_is_raised() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     assert_eq!(limit.current, limit.maximum);
 }
+
+#[test]
+fn a_taken_port_is_not_stepped_around() {
+    real::run(options(), async |host: Host| {
+        let taken = host.net.listen("127.0.0.1", 0).await.unwrap();
+        // `localhost` may have an IPv6 address, too, where only some clients would find a server.
+        for name in ["127.0.0.1", "localhost"] {
+            let again = host.net.listen(name, taken.local_addr().port()).await;
+            assert_eq!(again.unwrap_err().kind(), std::io::ErrorKind::AddrInUse, "{name}");
+        }
+    })
+    .unwrap();
+}

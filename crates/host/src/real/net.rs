@@ -57,12 +57,14 @@ async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
-/// The first success, or the last error.
+/// The first success, or the last error. A port that is taken is told at once: the server must not end up on another
+/// address of its name, where only some clients find it.
 fn first_of<T>(attempts: impl Iterator<Item = io::Result<T>>) -> io::Result<T> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for attempt in attempts {
         match attempt {
             Ok(success) => return Ok(success),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
             Err(error) => failure = error,
         }
     }
