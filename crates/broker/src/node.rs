@@ -31,17 +31,14 @@ use crate::metadata_view::MetadataView;
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
 use crate::random;
-use crate::server::RequestMemory;
-use crate::server::acceptor::{Acceptor, ConnectionLimits};
+use crate::server::acceptor::Acceptor;
+use crate::server::{ConnectionLimits, RequestMemory};
 use crate::shard::{Shards, ShardsOptions};
 use crate::topic_settings::SettingsSource;
 use crate::wait::within;
 
 /// The metadata log's own directory beside the partitions: it has an identity and a lock of its own.
 const METADATA_DIR: &str = "metadata";
-
-/// For how long a stop waits for clients to take their answers.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +51,10 @@ pub enum StartError {
         "{listener} is to speak {protocol}, which this broker cannot yet; only PLAINTEXT listeners are served"
     )]
     Protocol { listener: String, protocol: SecurityProtocol },
+    #[error(
+        "process.roles has no broker: a node that is only a controller is not there yet; add broker to it"
+    )]
+    NotABroker,
     #[error(transparent)]
     Metadata(#[from] quorum::Error),
     #[error(transparent)]
@@ -170,7 +171,8 @@ impl Node {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         let drained = async { while self.connections.recv().await.is_some() {} };
-        let late = self.broker.host.clock.sleep(DRAIN_MAX);
+        let patience = u64::try_from(self.broker.config.shutdown_timeout_ms).unwrap_or(0);
+        let late = self.broker.host.clock.sleep(Duration::from_millis(patience));
         if within(drained, late).await.is_none() {
             tracing::warn!("some clients have not taken their answers in time");
         }
@@ -181,6 +183,9 @@ impl Node {
 
 async fn bind(host: &Host, config: &BrokerConfig) -> Result<Vec<Bound>, StartError> {
     let mut bound = Vec::with_capacity(config.listeners.len());
+    if !config.is_broker {
+        return Err(StartError::NotABroker);
+    }
     check_protocols(&config.listeners)?;
     for (listener, advertised) in config.listeners.iter().zip(&config.advertised_listeners) {
         let bind = host.net.listen(&listener.host, listener.port).await;
@@ -237,13 +242,8 @@ fn requests_memory(config: &BrokerConfig) -> usize {
 
 /// Starts accepting on every listener.
 fn serve(broker: &Arc<Broker>, bound: Vec<Bound>) -> (watch::Sender<bool>, mpsc::Receiver<()>) {
-    let sockets = &broker.config.sockets;
     let memory = RequestMemory::new(requests_memory(&broker.config));
-    let limits = Arc::new(ConnectionLimits::new(
-        sockets.max_connections,
-        sockets.max_connections_per_ip,
-        sockets.max_connections_per_ip_overrides.iter().cloned().collect(),
-    ));
+    let limits = Arc::new(ConnectionLimits::new(&broker.config.sockets));
     let (stop, stopped) = watch::channel(false);
     let (alive, connections) = mpsc::channel(1);
     for Bound { name, listener, .. } in bound {

@@ -1,75 +1,29 @@
 //! One listener: accepts connections, counts them, and hands each to a shard's reactor.
 //!
 //! Invariants:
-//! * At max.connections nothing is accepted until a connection ends; the kernel's backlog holds the rest.
+//! * At max.connections, or above max.connection.creation.rate, one accepted connection waits and no other is
+//!   accepted meanwhile; the kernel's backlog holds the rest.
 //! * A connection above max.connections.per.ip is closed at once, as in Kafka.
 //! * An error of accept (out of descriptors, say) concerns one connection; the listener goes on after a pause.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use host::{BoxFuture, Incoming, Listener, Place};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::connection::{Closed, Connection};
+use super::limits::{ConnectionLimits, IpSlot};
 use super::request_memory::RequestMemory;
 use crate::Broker;
 use crate::api::Client;
 
 /// How long a listener rests after accept has failed, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Limits on connections, shared by all listeners of a broker.
-#[derive(Debug)]
-pub(crate) struct ConnectionLimits {
-    slots: Arc<Semaphore>,
-    per_ip_max: usize,
-    per_ip_overrides: HashMap<String, usize>,
-    per_ip: Mutex<HashMap<IpAddr, usize>>,
-}
-
-impl ConnectionLimits {
-    pub(crate) fn new(max: usize, per_ip_max: usize, per_ip_overrides: HashMap<String, usize>) -> Self {
-        Self {
-            slots: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
-            per_ip_max,
-            per_ip_overrides,
-            per_ip: Mutex::default(),
-        }
-    }
-
-    fn enter(self: &Arc<Self>, ip: IpAddr) -> Option<IpSlot> {
-        let max = self.per_ip_overrides.get(&ip.to_string()).copied().unwrap_or(self.per_ip_max);
-        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = per_ip.entry(ip).or_default();
-        if *count >= max {
-            return None;
-        }
-        *count += 1;
-        Some(IpSlot { limits: self.clone(), ip })
-    }
-}
-
-#[derive(Debug)]
-struct IpSlot {
-    limits: Arc<ConnectionLimits>,
-    ip: IpAddr,
-}
-
-impl Drop for IpSlot {
-    fn drop(&mut self) {
-        let mut per_ip = self.limits.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = per_ip.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                per_ip.remove(&self.ip);
-            }
-        }
-    }
-}
 
 pub(crate) struct Acceptor {
     pub(crate) broker: Arc<Broker>,
@@ -88,27 +42,25 @@ impl Acceptor {
         let next_shard = AtomicUsize::new(0);
         let mut stop = stopped(self.stop.clone());
         loop {
-            let Ok(slot) = self.limits.slots.clone().acquire_owned().await else { return };
-            let accepted = std::future::poll_fn(|cx| {
-                if stop.as_mut().poll(cx).is_ready() {
-                    return std::task::Poll::Ready(None);
-                }
-                self.listener.poll_accept(cx).map(Some)
-            });
+            let accepted = unless(&mut stop, std::future::poll_fn(|cx| self.listener.poll_accept(cx)));
             match accepted.await {
                 None => return,
                 Some(Ok(incoming)) => {
-                    let Some(ip_slot) = self.limits.enter(incoming.peer_addr().ip()) else {
+                    let admit = admit(self.broker.clone(), self.limits.clone(), incoming.peer_addr().ip());
+                    let Some(admitted) = unless(&mut stop, admit).await else { return };
+                    let Some(slots) = admitted else {
                         tracing::info!(peer = %incoming.peer_addr(), listener = %self.name,
                             "closed a new connection: more than max.connections.per.ip from this address");
                         continue;
                     };
                     let shard = next_shard.fetch_add(1, Ordering::Relaxed);
-                    self.serve(incoming, shard, (slot, ip_slot));
+                    self.serve(incoming, shard, slots);
                 }
                 Some(Err(error)) => {
                     tracing::warn!(listener = %self.name, %error, "could not accept a connection");
-                    self.broker.host.clock.sleep(ACCEPT_PAUSE).await;
+                    if unless(&mut stop, self.broker.host.clock.sleep(ACCEPT_PAUSE)).await.is_none() {
+                        return;
+                    }
                 }
             }
         }
@@ -149,4 +101,31 @@ fn stopped(mut stop: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let _ = stop.wait_for(|stop| *stop).await;
     })
+}
+
+/// Waits for a connection's turn; `None` if its address has too many.
+async fn admit(
+    broker: Arc<Broker>,
+    limits: Arc<ConnectionLimits>,
+    ip: IpAddr,
+) -> Option<(OwnedSemaphorePermit, IpSlot)> {
+    let delay = limits.created(broker.host.now());
+    if !delay.is_zero() {
+        tracing::debug!(%ip, ?delay, "more than max.connection.creation.rate");
+        broker.host.clock.sleep(delay).await;
+    }
+    let slot = limits.slot().await?;
+    Some((slot, limits.enter(ip)?))
+}
+
+/// The future's value, or none when the broker stops first.
+async fn unless<T>(stop: &mut BoxFuture<'static, ()>, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        if stop.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
 }

@@ -3,7 +3,9 @@
 pub(crate) mod acceptor;
 mod connection;
 mod frame;
+mod limits;
 mod outbox;
 mod request_memory;
 
+pub(crate) use limits::ConnectionLimits;
 pub(crate) use request_memory::RequestMemory;

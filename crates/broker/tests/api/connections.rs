@@ -79,6 +79,122 @@ fn above_max_connections_nobody_is_served_until_somebody_goes() {
 }
 
 #[test]
+fn the_listeners_of_a_broker_share_max_connections() {
+    let configs = [
+        ("listeners", "PLAINTEXT://server:9092,OTHER://server:9093"),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT"),
+        ("max.connections", "1"),
+    ];
+    run(&configs, async |world| {
+        for port in [9093, 9092, 9093] {
+            let mut inside = world.connect_to(port).await;
+            assert!(is_served(&mut inside).await, "a listener that waits for nobody holds no connection");
+            let mut outside = world.connect().await;
+            outside.send(METADATA, &nothing()).await;
+            outside.silence(ms(10_000)).await;
+            drop(inside);
+            outside.receive::<MetadataRequest>(METADATA).await;
+            drop(outside);
+            world.sim.sleep(ms(10)).await;
+        }
+        // Nor does one that waits keep the broker from stopping.
+        let _inside = world.connect().await;
+        let _outside = world.connect_to(9093).await;
+        world.stop().await;
+    });
+}
+
+#[test]
+fn connections_above_the_creation_rate_wait() {
+    run(&[("max.connection.creation.rate", "2")], async |world| {
+        let began = world.sim.now();
+        let mut seconds = Vec::new();
+        let mut clients = Vec::new();
+        for _ in 0..26 {
+            clients.push(world.connect().await);
+        }
+        for client in &mut clients {
+            assert!(is_served(client).await, "nobody is turned away");
+            seconds.push(world.sim.now().since(began).as_millis() / 500);
+        }
+        // What ten seconds allow comes at once, and then two a second.
+        assert!(seconds[..20].iter().all(|halves| *halves == 0), "{seconds:?}");
+        assert_eq!(seconds[20..], [1, 2, 3, 4, 5, 6]);
+        // Who is inside does not notice.
+        let before = world.sim.now();
+        assert!(is_served(&mut clients[0]).await);
+        assert!(world.sim.now().since(before) < ms(100));
+    });
+}
+
+#[test]
+fn an_address_may_have_a_limit_of_its_own() {
+    // The simulated machines have the addresses 10.0.0.1, 10.0.0.2, ... in the order in which they were made.
+    let configs =
+        [("max.connections.per.ip", "1"), ("max.connections.per.ip.overrides", "10.0.0.2:3,[::1]:9")];
+    run(&configs, async |world| {
+        world.add_machine("other");
+        let mut inside = Vec::new();
+        for _ in 0..3 {
+            let mut client = world.connect().await;
+            assert!(is_served(&mut client).await);
+            inside.push(client);
+        }
+        assert!(world.connect().await.is_hung_up().await);
+        let mut other = world.connect_from("other").await;
+        assert!(is_served(&mut other).await);
+        assert!(world.connect_from("other").await.is_hung_up().await);
+    });
+}
+
+#[test]
+fn no_idle_limit_means_none() {
+    run(&[("connections.max.idle.ms", "-1")], async |world| {
+        let mut client = world.connect().await;
+        client.silence(ms(20 * 3_600_000)).await;
+        assert!(is_served(&mut client).await);
+    });
+}
+
+#[test]
+fn a_request_above_socket_request_max_bytes_ends_its_connection() {
+    run(&[("socket.request.max.bytes", "1000")], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        let overhead = client.encode(PRODUCE, &produce(PRODUCE, -1, &topic, &[(0, batch(&[""]))])).len() - 4;
+        for (len, served) in [(1000 - overhead - 10, true), (1001, false)] {
+            let mut client = world.connect().await;
+            let request = produce(PRODUCE, -1, &topic, &[(0, batch(&["x".repeat(len).as_str()]))]);
+            client.send(PRODUCE, &request).await;
+            assert_eq!(client.frame().await.is_some(), served, "{len}");
+        }
+        // The largest that is allowed, to the byte.
+        let mut client = world.connect().await;
+        client.send_bytes(&1000_i32.to_be_bytes()).await;
+        client.silence(ms(1_000)).await;
+    });
+}
+
+#[test]
+fn requests_above_queued_max_request_bytes_wait_until_others_are_answered() {
+    // Half of it is for whole requests, half for those on their way in.
+    run(&[("queued.max.request.bytes", "2000000"), ("connections.max.idle.ms", "60000")], async |world| {
+        let mut first = world.connect().await;
+        let topic = first.create("t", 1, &[]).await;
+        world.sim.disk(crate::support::SERVER).faults(|faults| faults.sync_time = ms(5_000)..=ms(5_000));
+        let large = produce(PRODUCE, -1, &topic, &[(0, batch(&["x".repeat(900_000).as_str()]))]);
+        first.send(PRODUCE, &large).await;
+        first.silence(ms(1_000)).await;
+        let mut second = world.connect().await;
+        second.send(PRODUCE, &large).await;
+        first.receive::<ProduceRequest>(PRODUCE).await;
+        second.silence(ms(4_000)).await;
+        let answer = second.receive::<ProduceRequest>(PRODUCE).await;
+        assert_eq!(only_produced(&answer).base_offset, 1, "it was started when the first was done");
+    });
+}
+
+#[test]
 fn a_flood_from_one_address_does_not_keep_others_out() {
     run(&[("max.connections.per.ip", "2")], async |world| {
         world.add_machine("other");

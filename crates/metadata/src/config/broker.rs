@@ -1,5 +1,7 @@
 //! [`BrokerConfig`]: what a broker goes by, as values.
 
+use std::net::IpAddr;
+
 use protocol::{NodeId, Str};
 
 use super::listeners::{ListenerError, check_ports, protocol_map};
@@ -63,8 +65,8 @@ pub struct Sockets {
     pub listen_backlog: i32,
     pub max_connections: usize,
     pub max_connections_per_ip: usize,
-    /// Exceptions to that, host and number.
-    pub max_connections_per_ip_overrides: Vec<(String, usize)>,
+    /// Exceptions to that, address and number.
+    pub max_connections_per_ip_overrides: Vec<(IpAddr, usize)>,
     pub max_connection_creation_rate: usize,
     /// `None` closes none.
     pub max_idle_ms: Option<i64>,
@@ -180,7 +182,7 @@ impl Reader<'_> {
         let (controller, client): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|endpoint| controllers.contains(&endpoint.name));
         let roles = self.list("process.roles");
-        if client.is_empty() && roles.iter().all(|role| role == "broker") {
+        if client.is_empty() && (roles.is_empty() || roles.iter().any(|role| role == "broker")) {
             return Err(ConfigError::Missing {
                 name: "listeners",
                 why: "a broker needs a listener that is not one of controller.listener.names",
@@ -239,23 +241,9 @@ impl Reader<'_> {
         errors
     }
 
-    fn per_ip_overrides(&self) -> Result<Vec<(String, usize)>, ConfigError> {
+    fn per_ip_overrides(&self) -> Result<Vec<(IpAddr, usize)>, ConfigError> {
         let text = self.text("max.connections.per.ip.overrides").unwrap_or_default();
-        super::value::elements(&text)
-            .into_iter()
-            .map(|element| {
-                let pair = element.rsplit_once(':');
-                let pair =
-                    pair.and_then(|(host, number)| Some((host.to_owned(), number.trim().parse().ok()?)));
-                pair.filter(|(host, _)| !host.is_empty()).ok_or_else(|| {
-                    ListenerError::MalformedOverride {
-                        config: "max.connections.per.ip.overrides",
-                        text: element,
-                    }
-                    .into()
-                })
-            })
-            .collect()
+        super::value::elements(&text).into_iter().map(|element| Ok(per_ip_override(element)?)).collect()
     }
 
     fn config(&self, listeners: Listeners) -> BrokerConfig {
@@ -333,4 +321,14 @@ impl BrokerConfig {
     pub fn durability(&self) -> Durability {
         self.topic_defaults.durability
     }
+}
+
+/// `address:number`; an IPv6 address may be in brackets.
+fn per_ip_override(text: String) -> Result<(IpAddr, usize), ListenerError> {
+    let pair = text.rsplit_once(':').and_then(|(host, number)| {
+        let host = host.trim();
+        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        Some((inner.parse().ok()?, number.trim().parse().ok()?))
+    });
+    pair.ok_or(ListenerError::MalformedOverride { config: "max.connections.per.ip.overrides", text })
 }

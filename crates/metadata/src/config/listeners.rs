@@ -53,7 +53,7 @@ pub enum ListenerError {
     NotListening { name: String },
     #[error("advertised.listeners: clients cannot connect to {host}; name an address of this machine")]
     Unroutable { host: String },
-    #[error("{config}: {text:?} is not host:number")]
+    #[error("{config}: {text:?} is not address:number; names of hosts are not looked up here")]
     MalformedOverride { config: &'static str, text: String },
     #[error("{config}: {name} is not one of listeners")]
     UnknownName { config: &'static str, name: String },
@@ -104,7 +104,9 @@ pub fn parse_listeners(
 pub(super) fn check_ports(config: &'static str, endpoints: &[Endpoint]) -> Result<(), ListenerError> {
     for (place, endpoint) in endpoints.iter().enumerate() {
         let twin = endpoints.iter().take(place).find(|other| {
-            let families = other.host.contains(':') != endpoint.host.contains(':');
+            // An empty host is every interface of both.
+            let families = [other, endpoint].iter().all(|endpoint| !endpoint.host.is_empty())
+                && other.host.contains(':') != endpoint.host.contains(':');
             other.port == endpoint.port && endpoint.port != 0 && !families
         });
         if let Some(twin) = twin {

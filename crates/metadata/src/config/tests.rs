@@ -84,8 +84,19 @@ fn contradictions_are_named() {
         ("log.dirs=\nlog.dir=", "log.dirs is needed: data needs a directory"),
         (
             "max.connections.per.ip.overrides=localhost",
-            "max.connections.per.ip.overrides: \"localhost\" is not host:number",
+            "max.connections.per.ip.overrides: \"localhost\" is not address:number; names of hosts are not looked up \
+             here",
         ),
+        (
+            "max.connections.per.ip.overrides=[::1]:2,example.org:5",
+            "max.connections.per.ip.overrides: \"example.org:5\" is not address:number; names of hosts are not \
+             looked up here",
+        ),
+        (
+            "process.roles=broker,controller\ncontroller.listener.names=PLAINTEXT",
+            "listeners is needed: a broker needs a listener that is not one of controller.listener.names",
+        ),
+        ("listeners=PLAINTEXT://:1,SSL://[::1]:1", "listeners: port 1 is there twice"),
         (
             "process.roles=broker\ncontroller.listener.names=PLAINTEXT",
             "listeners is needed: a broker needs a listener that is not one of controller.listener.names",
@@ -99,7 +110,7 @@ fn contradictions_are_named() {
 fn values_reach_their_fields() {
     let config = load(
         "broker.id=7\nlog.dirs=a, b\nmetadata.log.dir=m\nbroker.rack=r1\nconnections.max.idle.ms=-1\n\
-         socket.send.buffer.bytes=-1\nmax.connections.per.ip.overrides=127.0.0.1:5,host:0\n\
+         socket.send.buffer.bytes=-1\nmax.connections.per.ip.overrides=127.0.0.1:5,[::1]:0\n\
          queued.max.request.bytes=1000\nlisteners=MINE://[::1]:0\nlistener.security.protocol.map=MINE:SASL_SSL\n\
          bourn.shards=3\nbourn.memory.max.bytes=20000000\ndelete.topic.enable=false\nbourn.log.format=json\n",
     );
@@ -112,7 +123,7 @@ fn values_reach_their_fields() {
     assert_eq!((config.sockets.max_idle_ms, config.sockets.send_buffer_bytes), (None, None));
     assert_eq!(
         config.sockets.max_connections_per_ip_overrides,
-        [("127.0.0.1".into(), 5), ("host".into(), 0)]
+        [("127.0.0.1".parse().unwrap(), 5), ("::1".parse().unwrap(), 0)]
     );
     assert_eq!(config.limits.queued_max_request_bytes, Some(1000));
     assert_eq!(config.listeners[0].protocol, SecurityProtocol::SaslSsl);

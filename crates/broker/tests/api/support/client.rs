@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use host::sim::Control;
-use host::{Host, Stream};
+use host::{BoxFuture, Host, Stream};
 use protocol::wire::Request;
 use protocol::{Str, Writer, rpc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{PORT, SERVER};
+use super::SERVER;
 
 /// Far above anything a broker does without being waited for.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
+/// Waits, in the time of the world.
+pub(crate) type Pause = Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+
 pub(crate) struct Client {
-    sim: Control,
+    pause: Pause,
     stream: Box<dyn Stream>,
     received: BytesMut,
     sent: i32,
@@ -24,16 +27,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) async fn connect(sim: &Control, host: &Host) -> Self {
-        let stream = host.net.connect(SERVER, PORT).await.unwrap();
-        Self {
-            sim: sim.clone(),
-            stream,
-            received: BytesMut::new(),
-            sent: 0,
-            answered: 0,
-            client_id: Str::from("test"),
-        }
+    pub(crate) async fn connect(sim: &Control, host: &Host, port: u16) -> Self {
+        let stream = host.net.connect(SERVER, port).await.unwrap();
+        let sim = sim.clone();
+        Self::over(stream, Box::new(move |time| Box::pin(sim.sleep(time))))
+    }
+
+    pub(crate) fn over(stream: Box<dyn Stream>, pause: Pause) -> Self {
+        let client_id = Str::from("test");
+        Self { pause, stream, received: BytesMut::new(), sent: 0, answered: 0, client_id }
     }
 
     /// With another client id from here on.
@@ -103,7 +105,7 @@ impl Client {
         tokio::select! {
             biased;
             read = self.stream.read_buf(&mut self.received) => Some(read.is_ok_and(|len| len > 0)),
-            () = self.sim.sleep(time) => None,
+            () = (self.pause)(time) => None,
         }
     }
 
@@ -117,11 +119,26 @@ impl Client {
         let _ = self.stream.shutdown().await;
     }
 
-    /// Reads whatever comes until the broker hangs up.
-    pub(crate) async fn drain(&mut self) {
+    /// Reads whatever comes until the broker hangs up; how many bytes that were.
+    pub(crate) async fn drain(&mut self) -> usize {
+        let mut bytes = self.received.len();
+        self.received.clear();
         while self.within(PATIENCE).await.expect("the broker does not hang up") {
+            bytes += self.received.len();
             self.received.clear();
         }
+        bytes
+    }
+
+    /// Reads at least so many bytes, whatever they are, and forgets them.
+    pub(crate) async fn some_bytes(&mut self, at_least: usize) -> usize {
+        let mut bytes = 0;
+        while bytes < at_least {
+            assert_eq!(self.within(PATIENCE).await, Some(true), "the broker hung up");
+            bytes += self.received.len();
+            self.received.clear();
+        }
+        bytes
     }
 
     /// Asserts that nothing comes for so long.

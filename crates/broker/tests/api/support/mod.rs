@@ -1,6 +1,7 @@
 //! A broker in a simulated world under virtual time, and clients that speak raw protocol to it.
 
 mod client;
+pub(crate) mod real;
 pub(crate) mod requests;
 
 use std::time::Duration;
@@ -96,13 +97,24 @@ impl World {
     }
 
     pub(crate) async fn connect(&self) -> Client {
-        Client::connect(&self.sim, &self.clients).await
+        self.connect_to(PORT).await
+    }
+
+    /// A connection to another listener.
+    pub(crate) async fn connect_to(&self, port: u16) -> Client {
+        Client::connect(&self.sim, &self.clients, port).await
+    }
+
+    /// What the broker says it listens on and tells clients.
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        let endpoints = self.node.iter().flat_map(|node| node.endpoints());
+        endpoints.map(ToString::to_string).collect()
     }
 
     /// A connection from a machine of its own.
     pub(crate) async fn connect_from(&self, name: &str) -> Client {
         let host = self.sim.host(name);
-        Client::connect(&self.sim, &host.unwrap()).await
+        Client::connect(&self.sim, &host.unwrap(), PORT).await
     }
 
     pub(crate) fn add_machine(&self, name: &str) {

@@ -1,8 +1,11 @@
 //! Why a config is accepted and does nothing.
 
+pub(super) const BUFFERS: &str = "the system sizes the buffers of each socket as it is used";
 pub(super) const CLUSTER: &str = "there is one node so far; it takes effect with replication";
 pub(super) const COMPACTION: &str = "compaction is not there yet";
 pub(super) const GROUPS: &str = "consumer groups are not there yet";
+pub(super) const IN_WORK: &str =
+    "a connection has at most 64 requests in work, and all share the memory budget";
 pub(super) const JAVA: &str = "it names Java code, which does not run here";
 pub(super) const JOURNAL: &str = "the journal and its checkpoint take its place";
 pub(super) const METRICS: &str = "metrics are not there yet";

@@ -1,6 +1,6 @@
 //! Listeners, connections and requests.
 
-use super::reasons::{CLUSTER, QUORUM, SECURITY};
+use super::reasons::{BUFFERS, CLUSTER, IN_WORK, QUORUM, SECURITY};
 use super::table;
 
 table! {
@@ -16,26 +16,26 @@ table! {
     "security.inter.broker.protocol": String = Some("PLAINTEXT"), OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Medium, ReadOnly, CLUSTER;
         "Security protocol between brokers, when no listener is named for it.";
     "controller.listener.names": List = None, Any, High, ReadOnly, QUORUM;
-        "Listeners for controllers; nothing is served on them apart from what brokers serve.";
-    "socket.send.buffer.bytes": Int = Some("102400"), Any, High, ReadOnly;
+        "Listeners for controllers; they are not opened.";
+    "socket.send.buffer.bytes": Int = Some("102400"), Any, High, ReadOnly, BUFFERS;
         "SO_SNDBUF of connections; -1 leaves it to the system.";
-    "socket.receive.buffer.bytes": Int = Some("102400"), Any, High, ReadOnly;
+    "socket.receive.buffer.bytes": Int = Some("102400"), Any, High, ReadOnly, BUFFERS;
         "SO_RCVBUF of connections; -1 leaves it to the system.";
     "socket.request.max.bytes": Int = Some("104857600"), AtLeast(1), High, ReadOnly;
         "Largest request a connection may send; a larger one closes it.";
     "socket.listen.backlog.size": Int = Some("50"), AtLeast(1), Medium, ReadOnly;
         "Connections waiting to be accepted.";
     "max.connections": Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide;
-        "Most connections of this broker.";
+        "Most connections of this broker; those above it wait until one ends.";
     "max.connections.per.ip": Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide;
-        "Most connections from one address.";
+        "Most connections from one address; those above it are closed.";
     "max.connections.per.ip.overrides": String = Some(""), Any, Medium, ClusterWide;
-        "Exceptions to max.connections.per.ip, host:number,...";
+        "Exceptions to max.connections.per.ip, address:number,...; names of hosts are not looked up.";
     "max.connection.creation.rate": Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide;
-        "Most new connections a second.";
+        "Most new connections a second, over ten seconds; those above it wait to be accepted.";
     "connections.max.idle.ms": Long = Some("600000"), Any, Medium, ReadOnly;
         "Close a connection that was silent for so long.";
-    "queued.max.requests": Int = Some("500"), AtLeast(1), High, ReadOnly;
+    "queued.max.requests": Int = Some("500"), AtLeast(1), High, ReadOnly, IN_WORK;
         "Requests in work before sockets are read no further.";
     "queued.max.request.bytes": Long = Some("-1"), Any, Medium, ReadOnly;
         "Bytes of requests in work before sockets are read no further; -1 leaves it to the memory budget.";
