@@ -169,6 +169,9 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Tells the page cache that this region will not be read again soon. Best effort.
     fn forget(&self, offset: u64, len: u64);
 
+    /// A hint: these bytes will be read soon, the disk may begin. A direct file does not care.
+    fn read_ahead(&self, offset: u64, len: u64);
+
     /// For the network of the same host, which sends file regions without copying.
     fn as_any(&self) -> &dyn Any;
 }

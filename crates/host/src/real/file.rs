@@ -35,6 +35,13 @@ impl OsFile {
         &self.fd
     }
 
+    fn advise(&self, offset: u64, len: u64, advice: Advice) {
+        // Zero would mean up to the end of the file.
+        if let Some(len) = NonZeroU64::new(len) {
+            let _best_effort = rustix::fs::fadvise(&self.fd, offset, Some(len), advice);
+        }
+    }
+
     fn read_buffered(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut done = 0;
         while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
@@ -151,10 +158,11 @@ impl File for OsFile {
     }
 
     fn forget(&self, offset: u64, len: u64) {
-        // Zero would mean up to the end of the file.
-        if let Some(len) = NonZeroU64::new(len) {
-            let _best_effort = rustix::fs::fadvise(&self.fd, offset, Some(len), Advice::DontNeed);
-        }
+        self.advise(offset, len, Advice::DontNeed);
+    }
+
+    fn read_ahead(&self, offset: u64, len: u64) {
+        self.advise(offset, len, Advice::WillNeed);
     }
 
     fn as_any(&self) -> &dyn Any {

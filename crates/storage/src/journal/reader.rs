@@ -12,7 +12,7 @@ use super::format::{EntryDamage, EntryHead, HEADER_BYTES, RoundHeader};
 use super::{Entry, RingFile};
 use crate::Error;
 
-const PIECE_BYTES: usize = 256 << 10;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// A file of the ring as it was found.
 #[derive(Clone, Debug)]

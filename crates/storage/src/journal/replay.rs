@@ -232,7 +232,21 @@ impl Replay {
             if let Some((last, _)) = self.live.last().copied() {
                 self.reader(last).forget();
             }
-            self.live.push((index, self.next.position - offset));
+            let start = self.next.position - offset;
+            self.live.push((index, start));
+            self.read_ahead(index, start);
+        }
+    }
+
+    /// Has the disk read the file that begins at position `start`, and the one behind it, while what was read before is
+    /// looked at.
+    fn read_ahead(&self, index: usize, start: u64) {
+        let Some(here) = self.readers.get(index).map(|reader| &reader.found) else { return };
+        let end = start.saturating_add(here.file.bytes);
+        let follows = |found: &&Found| found.first.is_some_and(|first| first.start.0 == end);
+        let next = self.readers.iter().map(|reader| &reader.found).find(follows);
+        for found in next.into_iter().chain((self.live.len() == 1).then_some(here)) {
+            found.reader.read_ahead(0, found.file.bytes);
         }
     }
 

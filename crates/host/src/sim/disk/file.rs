@@ -171,6 +171,8 @@ impl File for SimFile {
 
     fn forget(&self, _offset: u64, _len: u64) {}
 
+    fn read_ahead(&self, _offset: u64, _len: u64) {}
+
     fn as_any(&self) -> &dyn Any {
         self
     }
