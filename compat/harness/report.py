@@ -10,7 +10,8 @@ HEAD = """# Compatibility
 
 What `compat/run` found, with other people's clients. Each section holds the newest run of its kind and is written by
 `compat/run --report`; the same checks run against Apache Kafka, which says what they must find. A skipped case names
-the class of features that it needs (`compat/absent.txt`), or its reason.
+the class of features that it needs (`compat/absent.txt`), or its reason. The `rdkafka` (librdkafka 2.12.1) and `krafka`
+0.28 crates are clients in `cargo test -p bourn --test foreign_clients`.
 """
 
 

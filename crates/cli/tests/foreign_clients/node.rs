@@ -1,0 +1,81 @@
+//! [`Node`]: a broker in a process of its own, which can be killed and comes back.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+pub(crate) struct Node {
+    process: Child,
+    directory: TempDir,
+    settings: Vec<String>,
+    port: u16,
+}
+
+impl Node {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With settings as `--set` takes them.
+    pub(crate) fn with(settings: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        let (process, port) = launch(&directory, &settings, 0);
+        Self { process, directory, settings, port }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Kills the process in the middle of whatever it does, and starts another on the same data and port.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        (self.process, self.port) = launch(&self.directory, &self.settings, self.port);
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+        let log = fs::read_to_string(log_of(&self.directory)).unwrap_or_default();
+        if std::thread::panicking() {
+            eprintln!("what the broker said:\n{log}");
+        } else {
+            assert!(!log.contains("panicked"), "{log}");
+        }
+    }
+}
+
+fn log_of(directory: &TempDir) -> PathBuf {
+    directory.path().join("log")
+}
+
+/// Returns when the broker says that it is ready, with the port that it listens on.
+fn launch(directory: &TempDir, settings: &[String], port: u16) -> (Child, u16) {
+    let log = File::options().create(true).append(true).open(log_of(directory)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bourn"));
+    command.arg("start").arg("--data-dir").arg(directory.path().join("data"));
+    command.arg("--set").arg(format!("listeners=PLAINTEXT://127.0.0.1:{port}"));
+    for setting in settings {
+        command.arg("--set").arg(setting);
+    }
+    let mut process =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("the binary runs");
+    let mut ready = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let endpoint = ready.split_once("PLAINTEXT://127.0.0.1:").and_then(|(_, rest)| rest.split(' ').next());
+    let Some(port) = endpoint.and_then(|port| port.parse().ok()) else {
+        let log = fs::read_to_string(log_of(directory)).unwrap_or_default();
+        panic!("the broker did not start: {ready:?}\n{log}");
+    };
+    (process, port)
+}
