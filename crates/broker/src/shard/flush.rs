@@ -4,13 +4,14 @@
 //! written is synced when there is enough of it that it pays, or when the journal wants its space back.
 
 use std::io;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use protocol::ids::Offset;
 use storage::log::{PIECE_BYTES_MAX, SegmentSync, SegmentWrite};
 use storage::{PartitionKey, Position};
 
-use super::directory::{Lane, Meaning};
+use super::directory::{Directory, Lane, Meaning};
 use super::message::Done;
 use super::shard::Shard;
 
@@ -21,6 +22,10 @@ const SYNC_BYTES: u64 = 4 << 20;
 /// A partition with no more than this to be synced is submitted to the journal again when the journal wants space:
 /// that shares a sync with everybody, where a file needs one of its own.
 const STRAGGLER_BYTES: u64 = 32 << 10;
+
+/// Partitions that a tick looks at for batches that stay in memory, and those that it has written out.
+const SWEEP_LOOKS: usize = 1000;
+const SWEEP_WRITES: usize = 64;
 
 impl Shard {
     /// Has the partition written out when its turn comes.
@@ -196,6 +201,35 @@ impl Shard {
     pub(super) fn write_and_sync(&mut self, key: PartitionKey) {
         if let Some(partition) = self.partitions.get_mut(&key) {
             partition.sync_wanted = true;
+            self.queue_write(key);
+        }
+    }
+
+    /// Has the next partitions written out whose batches have been in memory and in the journal only since the last look
+    /// at them, so that segment files do not lag far behind and quiet partitions hold no memory. Unsynced: that can
+    /// wait until the journal wants its space back. Hot partitions are written in larger pieces anyway.
+    pub(super) fn sweep(&mut self) {
+        let behind = self.swept.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut writes = Vec::new();
+        let mut last = None;
+        for (key, partition) in self.partitions.range_mut((behind, Bound::Unbounded)).take(SWEEP_LOOKS) {
+            if writes.len() == SWEEP_WRITES {
+                break;
+            }
+            last = Some(*key);
+            let busy = |directory: &Directory| !directory.to_write.is_empty();
+            if self.directories.get(partition.dir).is_some_and(busy) {
+                continue;
+            }
+            let log = &partition.log;
+            if log.segments_end() < partition.swept_end && !partition.queued && partition.deleting.is_none() {
+                writes.push(*key);
+            }
+            partition.swept_end = log.log_end();
+        }
+        // From the beginning again behind the last one.
+        self.swept = last;
+        for key in writes {
             self.queue_write(key);
         }
     }

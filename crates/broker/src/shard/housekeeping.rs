@@ -49,6 +49,7 @@ impl Shard {
             self.next_retention = now.after(self.common.retention_check_interval);
             self.retain();
         }
+        self.sweep();
         for dir in 0..self.directories.len() {
             self.release(dir);
             self.measure_space(dir);

@@ -41,6 +41,8 @@ pub(super) struct Partition {
     pub(super) counted: usize,
     /// It stands in its directory's list of partitions to write.
     pub(super) queued: bool,
+    /// Where the log ended when it was last looked at for what stays in memory.
+    pub(super) swept_end: Offset,
     /// A sync is wanted as soon as everything is written.
     pub(super) sync_wanted: bool,
     /// Its batches have been submitted again and are not synced yet.
@@ -66,6 +68,7 @@ impl Partition {
             deleting: None,
             counted: 0,
             queued: false,
+            swept_end: Offset::ZERO,
             sync_wanted: false,
             again: false,
             again_at: None,

@@ -71,6 +71,8 @@ pub(super) struct Shard {
     pub(super) removals: Removals,
     pub(super) next_tick: Instant,
     pub(super) next_retention: Instant,
+    /// The partition up to which tails have been written out in this round of [`Shard::sweep`].
+    pub(super) swept: Option<PartitionKey>,
     pub(super) stopping: Option<Vec<oneshot::Sender<()>>>,
     pub(super) ended: bool,
     /// The other shards have been asked for memory since the last tick.

@@ -121,6 +121,7 @@ pub(super) fn launch(
             removals: super::housekeeping::Removals::default(),
             next_tick: host.now(),
             next_retention: host.now().after(options.retention_check_interval),
+            swept: None,
             stopping: None,
             ended: false,
             asked_peers: false,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use host::sim::{NodeOptions, Sim};
-use host::{FileRef, Host};
+use host::{FileRef, Host, OpenMode};
 use protocol::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
 use protocol::records::{BatchBuilder, BatchHeader, BatchOptions, NewRecord, ValidBatch};
 use protocol::wire::Piece;
@@ -399,6 +399,28 @@ fn little_memory_slows_appends_down_and_loses_none() {
             assert_eq!(bench.read_all(partition).await, (0..100).collect::<Vec<_>>());
         }
         assert!(bench.shards.common.budget.used() < 200_000, "{}", bench.shards.common.budget.used());
+    });
+}
+
+#[test]
+fn tails_of_quiet_partitions_come_into_their_segments() {
+    on_bench(&ShardsOptions::default(), async |bench| {
+        let files = bench.host.disk.files();
+        let path = |partition| PathBuf::from(format!("/data/flights-{partition}/00000000000000000000.log"));
+        let size = batch().size() as u64;
+        for partition in 0..200 {
+            bench.shards.open(spec(partition, LogConfig::default())).await.unwrap();
+            bench.append(Acks::All, partition, batch()).await.unwrap();
+        }
+        assert!(
+            (0..200).all(|partition| !files.exists(&path(partition)).unwrap()),
+            "written with each append"
+        );
+        bench.sleep(Duration::from_secs(10)).await;
+        for partition in 0..200 {
+            let file = files.open(&path(partition), OpenMode::READ).unwrap();
+            assert_eq!(file.len().unwrap(), size, "partition {partition}");
+        }
     });
 }
 

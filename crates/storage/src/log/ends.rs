@@ -38,6 +38,12 @@ impl Log {
         self.journal_synced
     }
 
+    /// What is written to segments, synced or not, ends here.
+    #[must_use]
+    pub fn segments_end(&self) -> Offset {
+        self.written.end
+    }
+
     /// The journal has written the batches up to `end`, at `position`. Returns how many bytes consumers have gained.
     pub fn journal_wrote(&mut self, end: Offset, position: Position) -> usize {
         let end = known_end(end, &self.unwritten_cuts, self.log_end());
