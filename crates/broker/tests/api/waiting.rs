@@ -136,3 +136,24 @@ fn a_waiting_fetch_ends_when_its_topic_is_deleted() {
         assert!(elapsed_ms(world, began) < 2_000);
     });
 }
+
+#[test]
+fn who_reads_files_does_not_wait_for_what_is_behind_them() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        client.fill(&topic, &["in a file"]).await;
+        world.restart().await;
+        let mut client = world.connect().await;
+        client.fill(&topic, &["in memory"]).await;
+        let began = world.sim.now();
+        let mut found = Vec::new();
+        for offset in [0, 1] {
+            let answer = client.call(FETCH, &waiting(&topic, &[(0, offset)], 60_000, 1 << 20)).await;
+            found.extend(values(only(&answer)));
+        }
+        assert_eq!(found, ["in a file", "in memory"]);
+        let elapsed = elapsed_ms(world, began);
+        assert!((60_000..60_100).contains(&elapsed), "{elapsed} ms: only at the end of the log");
+    });
+}

@@ -9,6 +9,7 @@ use protocol::messages::fetch_request::FetchRequest;
 use protocol::messages::fetch_response::{
     EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
+use protocol::wire::Piece;
 use protocol::{ErrorCode, LeaderEpoch, Offset, Str, TopicId};
 
 pub(crate) use session::FetchSessions;
@@ -153,8 +154,13 @@ async fn read_or_wait(
     let mut replies = broker.shards.read(reads, bytes_max, true, waiter).await;
     if let Some((waiter, reads)) = again {
         let bytes: usize = replies.iter().map(|reply| reply.records.len()).sum();
-        let pressing =
-            replies.iter().any(|reply| reply.error != ErrorCode::None || reply.diverging.is_some());
+        // What comes out of a file ends with it, and more may be behind it: nothing to wait for, as in Kafka for
+        // segments that are not the newest.
+        let from_file =
+            |reply: &ReadReply| reply.records.pieces().iter().any(|piece| matches!(piece, Piece::Extern(_)));
+        let pressing = replies
+            .iter()
+            .any(|reply| reply.error != ErrorCode::None || reply.diverging.is_some() || from_file(reply));
         if bytes < bytes_min && !pressing {
             waiter.arm(bytes_min - bytes);
             within(waiter.satisfied(), broker.host.clock.sleep_until(deadline)).await;
