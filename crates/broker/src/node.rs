@@ -59,6 +59,8 @@ pub enum StartError {
     Metadata(#[from] quorum::Error),
     #[error(transparent)]
     Shards(#[from] crate::shard::StartError),
+    #[error("{}, which holds the metadata log, cannot be used: {reason}", path.display())]
+    MetadataDirectory { path: PathBuf, reason: String },
     #[error("could not register with the cluster: {reason} ({})", code.name())]
     Register { code: ErrorCode, reason: String },
 }
@@ -90,6 +92,7 @@ impl Node {
         let endpoints: Vec<Endpoint> = bound.iter().map(|bound| bound.advertised.clone()).collect();
         let shards = Shards::start(&host, shards_options(&config)).await?;
         log_recovery(&shards);
+        check_metadata_directory(&config, &shards)?;
         let (applier, outlets) = Applier::new();
         let quorum_options =
             quorum::Options { node_id: config.node_id.map(|id| id.0), ..quorum::Options::default() };
@@ -131,6 +134,7 @@ impl Node {
             shards,
             producer_ids,
         });
+        broker.shards.settle();
         let (stop, connections) = serve(&broker, bound);
         Ok(Self { broker, log, endpoints, stop, connections, broken: outlets.broken })
     }
@@ -259,6 +263,15 @@ fn serve(broker: &Arc<Broker>, bound: Vec<Bound>) -> (watch::Sender<bool>, mpsc:
         broker.host.spawn(Place::Control, "acceptor", acceptor.run());
     }
     (stop, connections)
+}
+
+/// A broker does without one log directory of several, but not without the metadata log in it.
+fn check_metadata_directory(config: &BrokerConfig, shards: &Shards) -> Result<(), StartError> {
+    let metadata = PathBuf::from(&config.directories.metadata);
+    let offline = shards.recovery().offline.iter().find(|(path, _)| *path == metadata);
+    offline.map_or(Ok(()), |(path, reason)| {
+        Err(StartError::MetadataDirectory { path: path.clone(), reason: reason.clone() })
+    })
 }
 
 fn log_recovery(shards: &Shards) {

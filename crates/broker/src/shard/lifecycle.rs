@@ -44,6 +44,7 @@ impl Shard {
             self.adopt(dir, recovered, spec.config.clone());
             return Ok(());
         }
+        self.check_is_new(spec)?;
         let dir = self.choose_directory()?;
         let Some(directory) = self.directories.get_mut(dir) else { return Err(super::stopped()) };
         let now_ms = self.host.clock.wall_ms();
@@ -62,6 +63,18 @@ impl Shard {
             directory.call(Lane::Writes, make, completion);
         }
         Ok(())
+    }
+
+    /// A partition of before this start that was not found is not empty: its records are on a directory that is
+    /// offline, and come back with it.
+    fn check_is_new(&mut self, spec: &PartitionSpec) -> Result<(), Refusal> {
+        let Some(lost) = &self.common.lost else { return Ok(()) };
+        if self.common.settled.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let why = format!("it is not on a log directory that works; {lost} was offline at the start");
+        self.broken.insert(spec.key, why.clone());
+        Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why) })
     }
 
     /// Among the directories that work, the one with the fewest partitions, as Kafka does.

@@ -33,6 +33,7 @@ mod tests;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use host::Task;
@@ -100,6 +101,12 @@ impl Shards {
     #[must_use]
     pub fn recovery(&self) -> &RecoveryReport {
         &self.recovery
+    }
+
+    /// Everything that there was before this start has been opened: what is opened from here on is new. Until then, a
+    /// partition that is not found may be on a directory that is offline, and is not created anew.
+    pub fn settle(&self) {
+        self.common.settled.store(true, Ordering::Relaxed);
     }
 
     /// Resolves, with the reason, when the last log directory has gone offline.

@@ -24,7 +24,8 @@ struct Found {
 }
 
 impl Shards {
-    /// Opens the log directories (made if they are not there), recovers them and starts the shards.
+    /// Opens the log directories (made if they are not there), recovers them and starts the shards. A directory that
+    /// cannot be used is left out, as in Kafka, and said so; without any there is no start.
     pub async fn start(host: &Host, options: ShardsOptions) -> Result<Self, StartError> {
         if options.log_dirs.is_empty() {
             return Err(StartError::NoDirectories);
@@ -47,10 +48,24 @@ impl Shards {
         let mailboxes = Mailboxes::new(host.tasks.shards());
         let mut directories = Vec::new();
         let mut recovery = RecoveryReport { clean: true, ..RecoveryReport::default() };
-        for (dir, opened) in opening.into_iter().enumerate() {
-            let found = opened.await?;
+        let mut first_error = None;
+        for (path, opened) in options.log_dirs.iter().zip(opening) {
+            let found = match opened.await {
+                Ok(found) => found,
+                // Whose it is must be sorted out before anything is written.
+                Err(error @ StartError::Storage(Error::Locked { .. })) => return Err(error),
+                Err(error) => {
+                    tracing::error!(dir = %path.display(), "the log directory is offline: {error}");
+                    recovery.offline.push((path.clone(), error.to_string()));
+                    first_error.get_or_insert(error);
+                    continue;
+                }
+            };
             note(&found, &mut recovery);
-            directories.push(start_directory(host, &options, dir, &mailboxes, found));
+            directories.push(start_directory(host, &options, directories.len(), &mailboxes, found));
+        }
+        if let Some(error) = first_error.filter(|_| directories.is_empty()) {
+            return Err(error);
         }
         recovery.elapsed = host.now().since(began);
         Ok(launch(host, &options, mailboxes, directories, recovery))

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -45,6 +45,10 @@ pub(super) struct Common {
     pub(super) producer_id_expiration_ms: u64,
     pub(super) retention_check_interval: Duration,
     pub(super) disk_reserve_bytes: u64,
+    /// The log directories that were offline at the start, if any.
+    pub(super) lost: Option<String>,
+    /// Everything that metadata knew before this start has been asked for.
+    pub(super) settled: AtomicBool,
 }
 
 pub(super) struct Shard {

@@ -1,8 +1,9 @@
 //! Starts the shards over what the log directories hold.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use host::{Host, Place, Task};
@@ -40,14 +41,16 @@ pub struct RecoveryReport {
     pub bytes: usize,
     /// The last stop was a clean one, in every directory.
     pub clean: bool,
-    /// The ids of the log directories, in the order of `log.dirs`.
+    /// The ids of the log directories that work, in the order of `log.dirs`.
     pub directory_ids: Vec<Uuid>,
+    /// The others, and why they do not.
+    pub offline: Vec<(PathBuf, String)>,
     pub elapsed: Duration,
 }
 
 /// A directory with its committer and the partitions that were found in it.
 pub(super) struct StartDirectory {
-    pub(super) path: std::path::PathBuf,
+    pub(super) path: PathBuf,
     pub(super) committer: SendToCommitter,
     /// The committer's task, for the stop.
     pub(super) task: Option<Task>,
@@ -82,7 +85,7 @@ pub(super) fn launch(
 ) -> Shards {
     let Mailboxes { senders, receivers } = mailboxes;
     let open = Arc::new(OpenFiles::new(options.open_files_max));
-    let common = Arc::new(common(options, &directories));
+    let common = Arc::new(common(options, &directories, &recovery));
     let mut parts = Vec::new();
     let mut committers = Vec::new();
     let mut owned: Vec<Owned> = senders.iter().map(|_| Owned::default()).collect();
@@ -132,7 +135,8 @@ pub(super) fn launch(
     Shards { mailboxes: senders, common, recovery: Arc::new(recovery), committers: committers.into() }
 }
 
-fn common(options: &ShardsOptions, directories: &[StartDirectory]) -> Common {
+fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &RecoveryReport) -> Common {
+    let lost: Vec<String> = recovery.offline.iter().map(|(path, _)| path.display().to_string()).collect();
     let count = |dir: &StartDirectory| AtomicUsize::new(dir.found.len());
     Common {
         budget: Budget::new(options.memory_bytes_max),
@@ -141,6 +145,8 @@ fn common(options: &ShardsOptions, directories: &[StartDirectory]) -> Common {
         producer_id_expiration_ms: options.producer_id_expiration_ms,
         retention_check_interval: options.retention_check_interval,
         disk_reserve_bytes: options.disk_reserve_bytes,
+        lost: (!lost.is_empty()).then(|| lost.join(", ")),
+        settled: AtomicBool::new(false),
     }
 }
 

@@ -19,6 +19,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod connections;
+mod disks;
 mod fetch;
 mod fetch_limits;
 mod hostile;

@@ -4,6 +4,7 @@ mod client;
 pub(crate) mod real;
 pub(crate) mod requests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Node;
@@ -59,10 +60,28 @@ pub(crate) fn run_in(options: Options, configs: &[(&str, &str)], test: impl Asyn
 
 impl World {
     async fn start(&mut self) {
+        self.try_start().await.unwrap();
+    }
+
+    /// Starts the broker if it can; why not otherwise.
+    async fn try_start(&mut self) -> Result<(), String> {
         let (config, _) = BrokerConfig::load(&self.statics).unwrap();
         let (host, statics) = (self.host.clone(), self.statics.clone());
         let started = self.on_server(async move { Node::start(host, statics, config).await }).await;
-        self.node = Some(started.unwrap());
+        self.node = Some(started.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    /// Starts a stopped broker again if it can; why not otherwise.
+    pub(crate) async fn start_again(&mut self) -> Result<(), String> {
+        self.sim.kill(SERVER);
+        self.host = self.sim.restart(SERVER);
+        self.try_start().await
+    }
+
+    /// The server's files.
+    pub(crate) fn files(&self) -> Arc<dyn host::Files> {
+        self.host.disk.files()
     }
 
     /// Runs a future as a task of the broker's node.
@@ -83,9 +102,7 @@ impl World {
     /// Stops the broker cleanly and starts it again.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
-        self.sim.kill(SERVER);
-        self.host = self.sim.restart(SERVER);
-        self.start().await;
+        self.start_again().await.unwrap();
     }
 
     /// Power loss, then a start on what the disk has kept.
