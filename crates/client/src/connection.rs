@@ -16,6 +16,7 @@ use bytes::Bytes;
 use host::{Host, Place};
 use protocol::wire::Request;
 use protocol::{ApiKey, Frame, Str, VersionRange, Writer, rpc};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Error;
@@ -144,14 +145,14 @@ impl Connection {
     pub async fn send<R: Request>(&self, version: i16, request: &R) -> Result<Answer<R>, Error> {
         let (reply, receive) = oneshot::channel();
         let (correlation_id, frame) = self.encode(version, request)?;
-        self.hand_in(Outgoing { frame, waiting: Some(Waiting { correlation_id, reply }) }).await?;
+        self.hand_in::<R>(Outgoing { frame, waiting: Some(Waiting { correlation_id, reply }) }).await?;
         Ok(Answer { connection: self.clone(), version, receive, request: PhantomData })
     }
 
     /// Puts a request on the wire that has no answer: Produce with acks=0.
     pub async fn send_and_forget<R: Request>(&self, version: i16, request: &R) -> Result<(), Error> {
         let (_, frame) = self.encode(version, request)?;
-        self.hand_in(Outgoing { frame, waiting: None }).await
+        self.hand_in::<R>(Outgoing { frame, waiting: None }).await
     }
 
     fn encode<R: Request>(&self, version: i16, request: &R) -> Result<(i32, Frame), Error> {
@@ -161,8 +162,25 @@ impl Connection {
         Ok((id, frame.map_err(|error| Error::Invalid(error.to_string()))?))
     }
 
-    async fn hand_in(&self, outgoing: Outgoing) -> Result<(), Error> {
-        self.outgoing.send(outgoing).await.map_err(|_| self.gone("closed"))
+    /// Waits for a place in the queue. A broker that reads nothing is given up like one that answers nothing.
+    async fn hand_in<R: Request>(&self, outgoing: Outgoing) -> Result<(), Error> {
+        let outgoing = match self.outgoing.try_send(outgoing) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(outgoing)) => outgoing,
+            Err(TrySendError::Closed(_)) => return Err(self.gone("closed")),
+        };
+        let timeout = self.options.request_timeout;
+        match within(&self.host, timeout, self.outgoing.send(outgoing)).await {
+            Some(sent) => sent.map_err(|_| self.gone("closed")),
+            None => Err(self.overdue::<R>(timeout)),
+        }
+    }
+
+    /// Closes a connection whose broker has not done in time what a request of this kind asks for.
+    fn overdue<R: Request>(&self, timeout: Duration) -> Error {
+        let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.close(&format!("{} was not answered within {ms} ms", R::KEY.name()));
+        Error::TimedOut { address: self.address.to_string(), api: R::KEY.name(), ms }
     }
 
     /// Whether the stream is known to be over.
@@ -218,12 +236,7 @@ impl<R: Request> Answer<R> {
         match within(&connection.host, timeout, self.receive).await {
             Some(Ok(answer)) => answer,
             Some(Err(_)) => Err(connection.gone("closed")),
-            None => {
-                let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                connection.close(&format!("{} was not answered within {ms} ms", R::KEY.name()));
-                let address = connection.address.to_string();
-                Err(Error::TimedOut { address, api: R::KEY.name(), ms })
-            }
+            None => Err(connection.overdue::<R>(timeout)),
         }
     }
 }

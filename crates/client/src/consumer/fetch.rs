@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use protocol::messages::fetch_response::FetchResponse;
-use protocol::records::Batches;
+use protocol::records::{self, Batches, Limits, Record, Records, Scratch};
 use protocol::{ErrorCode, LeaderEpoch, NodeId, Offset, Str, TopicId};
 
 use super::ConsumerOptions;
@@ -36,6 +36,45 @@ pub(super) struct Fetched {
     /// Batches that have been taken.
     pub(super) whole: usize,
     pub(super) aborted: Aborted,
+}
+
+/// The records of one batch, and the offset behind it.
+pub(super) struct Opened {
+    pub(super) records: Vec<Record>,
+    pub(super) next_offset: Offset,
+}
+
+impl Fetched {
+    /// Opens the next batch, for a reader who wants the offsets from `from` and below `end`. `None` when no whole batch
+    /// is left.
+    pub(super) fn open_next(
+        &mut self,
+        from: Offset,
+        end: Option<Offset>,
+        scratch: &mut Scratch,
+        limits: &Limits,
+    ) -> Result<Option<Opened>, Error> {
+        let subject = self.partition.to_string();
+        let corrupt = |offset| move |error| Error::Corrupt { subject, offset, error };
+        let batch = match self.batches.next() {
+            None => return Ok(None),
+            Some(Ok(batch)) => batch,
+            // The broker cuts the last batch off at its limit; the first one is always whole.
+            Some(Err(records::Error::Truncated { .. })) if self.whole > 0 => return Ok(None),
+            Some(Err(error)) => return Err(corrupt(from)(error)),
+        };
+        self.whole += 1;
+        let (base_offset, next_offset) = (batch.header().base_offset, batch.header().next_offset());
+        let records = match self.aborted.hides(&batch) {
+            Ok(true) => Ok(Vec::new()),
+            Ok(false) => Records::open(&batch, scratch, limits).and_then(|all| {
+                let wanted = |offset| offset >= from && end.is_none_or(|end| offset < end);
+                all.filter(|one| one.as_ref().map_or(true, |record| wanted(record.offset))).collect()
+            }),
+            Err(error) => Err(error),
+        };
+        Ok(Some(Opened { records: records.map_err(corrupt(base_offset))?, next_offset }))
+    }
 }
 
 pub(super) async fn fetch(

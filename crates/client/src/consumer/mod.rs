@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use host::Instant;
-use protocol::records::{Limits, Record, Records, Scratch};
+use protocol::records::{Limits, Record, Scratch};
 use protocol::{ErrorCode, NodeId, Offset, Str};
 use tokio::sync::mpsc;
 
@@ -184,14 +184,12 @@ impl Consumer {
     /// The next records; with `until_end`, `None` when every partition is at its end.
     pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         loop {
+            let chunk = self.take_ready()?;
+            // The next fetch runs while these records are looked at. If there are none, what was taken may have held
+            // nothing for us, and only a fetch brings more.
             self.drive();
-            if let Some(chunk) = self.take_ready()? {
-                // The next fetch runs while these records are looked at.
-                self.drive();
-                return Ok(Some(chunk));
-            }
-            if self.is_at_end() {
-                return Ok(None);
+            if chunk.is_some() || self.is_at_end() {
+                return Ok(chunk);
             }
             // We hold a sender ourselves.
             if let Some(event) = self.events.recv().await {
@@ -398,57 +396,22 @@ impl Consumer {
 
     /// Opens the next batch of what has been fetched.
     fn take_ready(&mut self) -> Result<Option<Chunk>, Error> {
-        while let Some(front) = self.ready.front_mut() {
-            let key = front.partition.clone();
-            let Some(state) = self.partitions.get_mut(&key) else {
-                self.ready.pop_front();
+        while let Some(mut front) = self.ready.pop_front() {
+            let Some(state) = self.partitions.get_mut(&front.partition) else { continue };
+            // After an error it is fetched again from the same position: what is damaged is never skipped.
+            state.busy = false;
+            let (from, end) = (state.position, state.end);
+            let Some(opened) = front.open_next(from, end, &mut self.scratch, &self.options.limits)? else {
                 continue;
             };
-            let corrupt = |error, offset| Error::Corrupt { subject: key.to_string(), offset, error };
-            let batch = match front.batches.next() {
-                Some(Ok(batch)) => batch,
-                // The broker cuts the last batch off at its limit; the first one is always whole.
-                Some(Err(protocol::records::Error::Truncated { .. })) if front.whole > 0 => {
-                    state.busy = false;
-                    self.ready.pop_front();
-                    continue;
-                }
-                Some(Err(error)) => {
-                    state.busy = false;
-                    let error = corrupt(error, state.position);
-                    self.ready.pop_front();
-                    return Err(error);
-                }
-                None => {
-                    state.busy = false;
-                    self.ready.pop_front();
-                    continue;
-                }
-            };
-            front.whole += 1;
-            let header = *batch.header();
-            let high_watermark = front.high_watermark;
-            let hidden = front.aborted.hides(&batch).map_err(|error| corrupt(error, header.base_offset))?;
-            let last = front.batches.left().is_empty();
-            let mut records = Vec::new();
-            if !hidden {
-                let from = state.position;
-                let opened = Records::open(&batch, &mut self.scratch, &self.options.limits)
-                    .map_err(|error| corrupt(error, header.base_offset))?;
-                for record in opened {
-                    let record = record.map_err(|error| corrupt(error, header.base_offset))?;
-                    if record.offset >= from && state.end.is_none_or(|end| record.offset < end) {
-                        records.push(record);
-                    }
-                }
+            state.position = from.max(opened.next_offset);
+            let (partition, high_watermark) = (front.partition.clone(), front.high_watermark);
+            if !front.batches.left().is_empty() && !state.is_at_end() {
+                state.busy = true;
+                self.ready.push_front(front);
             }
-            state.position = state.position.max(header.next_offset());
-            if last || state.is_at_end() {
-                state.busy = false;
-                self.ready.pop_front();
-            }
-            if !records.is_empty() {
-                return Ok(Some(Chunk { partition: key, records, high_watermark }));
+            if !opened.records.is_empty() {
+                return Ok(Some(Chunk { partition, records: opened.records, high_watermark }));
             }
         }
         Ok(None)

@@ -34,7 +34,23 @@ impl PartitionState {
     }
 
     pub(super) fn has_failed_for(&self, patience: Option<Duration>, now: Instant) -> bool {
-        let since = self.failing_since.map(|since| now.since(since));
+        // Nothing is wanted any more from one that is at its end, so that no success would clear it.
+        let since = self.failing_since.filter(|_| !self.is_at_end()).map(|since| now.since(since));
         since.zip(patience).is_some_and(|(since, patience)| since >= patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_at_its_end_has_not_failed_for_long_however_long_ago_it_failed() {
+        let (patience, later) = (Some(Duration::from_secs(60)), Instant::ZERO.after(Duration::from_secs(60)));
+        let mut state = PartitionState::new(Offset(3), Some(Offset(4)));
+        assert!(!state.fails(patience, Instant::ZERO) && state.has_failed_for(patience, later));
+        assert!(!state.has_failed_for(None, later));
+        state.position = Offset(4);
+        assert!(!state.has_failed_for(patience, later));
     }
 }
