@@ -15,6 +15,8 @@ impl Log {
         self.active.end
     }
 
+    /// The first offset for readers. Retention moves it when the journal has synced the entry that says so: what a reader
+    /// has seen to be gone does not come back.
     #[must_use]
     pub fn log_start(&self) -> Offset {
         self.log_start

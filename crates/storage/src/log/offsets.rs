@@ -28,7 +28,7 @@ impl Log {
         let written = self.written;
         let closed = self.sealed.iter().take_while(|segment| segment.base < written.base);
         let mut segments: Vec<ColdRead> = closed
-            .filter(|segment| segment.max_timestamp_ms >= timestamp_ms && segment.end > self.log_start)
+            .filter(|segment| segment.max_timestamp_ms >= timestamp_ms && segment.end > self.log_start())
             .map(|segment| self.whole_segment(segment.base, segment.bytes))
             .collect();
         if written.bytes > 0 && written.max_timestamp_ms >= timestamp_ms {
@@ -40,19 +40,19 @@ impl Log {
         if segments.is_empty() {
             return Search::Done(self.find_in_memory(timestamp_ms));
         }
-        Search::Cold(TimeSearch { timestamp_ms, start: self.log_start, segments })
+        Search::Cold(TimeSearch { timestamp_ms, start: self.log_start(), segments })
     }
 
     /// The first record in memory at or after `timestamp_ms`.
     #[must_use]
     pub fn find_in_memory(&self, timestamp_ms: i64) -> Option<Found> {
         let mut scratch = Scratch::default();
-        for batch in self.tail.from(self.log_start) {
+        for batch in self.tail.from(self.log_start()) {
             if batch.facts.max_timestamp_ms < timestamp_ms {
                 continue;
             }
             let found = ValidBatch::split_from(&mut batch.to_bytes()).and_then(|batch| {
-                first_at(&batch, timestamp_ms, self.log_start, &mut scratch, &Limits::default())
+                first_at(&batch, timestamp_ms, self.log_start(), &mut scratch, &Limits::default())
             });
             match found {
                 Ok(None) => {}
@@ -70,7 +70,7 @@ impl Log {
     /// The largest timestamp of the log, -1 if it has none. Its first record is what [`Log::find`] finds.
     #[must_use]
     pub fn max_timestamp_ms(&self) -> i64 {
-        let live = self.sealed.iter().filter(|segment| segment.end > self.log_start);
+        let live = self.sealed.iter().filter(|segment| segment.end > self.log_start());
         live.map(|segment| segment.max_timestamp_ms).fold(self.active.max_timestamp_ms, i64::max)
     }
 

@@ -34,7 +34,7 @@ impl Log {
         bytes_max: usize,
         at_least_one: bool,
     ) -> Result<ReadPlan, OutOfRange> {
-        let (start, end) = (self.log_start, self.log_end());
+        let (start, end) = (self.log_start(), self.log_end());
         if offset < start || offset > end {
             return Err(OutOfRange { offset, start, end });
         }

@@ -100,6 +100,11 @@ pub fn recover(
     }
     state.log_start = replay.log_start;
     let bases = segment_bases(files, &dir)?;
+    let is_gone = state.synced.bytes > 0 && !bases.contains(&state.synced.base);
+    if is_gone && (state.synced.end..=replay.log_start).contains(&replay.synced_end) {
+        // Retention has come this far since the checkpoint; the journal has what is left.
+        state.synced = SegmentState::new(replay.drop_gone(), state.synced.created_ms);
+    }
     state.synced = if replay.synced_end < state.synced.end {
         let created_ms = state.synced.created_ms;
         let config = Arc::default();
@@ -185,6 +190,14 @@ impl Replay {
             // Who reads the journal knows which partitions are no longer here.
             Body::Delete | Body::MovedAway { .. } => {}
         }
+    }
+
+    /// Forgets the batches below the log start; returns where the rest begins.
+    fn drop_gone(&mut self) -> Offset {
+        let first = self.appends.range(..=self.log_start).next_back();
+        self.synced_end = first.map_or(self.log_start, |(base, _)| *base);
+        self.appends = self.appends.split_off(&self.synced_end);
+        self.synced_end
     }
 
     fn truncate(&mut self, end: Offset) {

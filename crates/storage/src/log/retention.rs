@@ -112,12 +112,12 @@ impl Log {
             return None;
         }
         let closed: Vec<_> =
-            self.sealed.iter().filter(|segment| segment.end > self.log_start).copied().collect();
+            self.sealed.iter().filter(|segment| segment.end > self.next_start).copied().collect();
         let count = expired_segments(&closed, &self.active, &self.config, self.high_watermark, now_ms);
         if count > closed.len() {
             self.roll(now_ms);
         }
-        let last = self.sealed.iter().filter(|segment| segment.end > self.log_start).take(count).last();
+        let last = self.sealed.iter().filter(|segment| segment.end > self.next_start).take(count).last();
         let start = last.map(|segment| segment.end)?;
         self.start_at(start)
     }
@@ -125,18 +125,19 @@ impl Log {
     /// Everything below `offset` is gone. `None` if it was gone before. `offset` is at most the high watermark.
     pub fn start_at(&mut self, offset: Offset) -> Option<Entry> {
         let offset = offset.min(self.high_watermark);
-        if offset <= self.log_start {
+        if offset <= self.next_start {
             return None;
         }
-        self.log_start = offset;
-        self.epochs.truncate_from_start(offset);
+        self.next_start = offset;
         self.changed = true;
         Some(Entry { key: self.key, body: Body::LogStart { offset } })
     }
 
     /// The journal has synced the entry that says that the log starts at `offset`.
     pub fn log_start_synced(&mut self, offset: Offset) {
-        self.log_start_synced = self.log_start_synced.max(offset);
+        // A truncation may have cut below it meanwhile.
+        self.log_start = self.log_start.max(offset.min(self.next_start));
+        self.epochs.truncate_from_start(self.log_start);
     }
 
     /// The segments that lie below the log start and that nothing needs any more.
@@ -144,8 +145,7 @@ impl Log {
         if self.is_busy() || self.cut.is_some() {
             return None;
         }
-        let gone =
-            |segment: &SealedSegment| segment.end <= self.log_start_synced && segment.base < self.synced.base;
+        let gone = |segment: &SealedSegment| segment.end <= self.log_start && segment.base < self.synced.base;
         let count = self.sealed.iter().take_while(|segment| gone(segment)).count();
         let bases: Vec<_> = self.sealed.drain(..count).map(|segment| segment.base).collect();
         if bases.is_empty() {

@@ -90,7 +90,11 @@ impl Bench {
     }
 
     fn reopen(&mut self) {
-        let state = self.log.state();
+        self.reopen_from(self.log.state());
+    }
+
+    /// As after a crash whose last checkpoint held `state`.
+    fn reopen_from(&mut self, state: PartitionState) {
         let entries = self.journal.clone();
         let open = OpenFiles::new(8);
         let found = recover(&*self.files, &open, Path::new(DIR), state, entries).expect("nothing is missing");
@@ -405,6 +409,42 @@ fn a_crash_between_truncation_and_cut_ends_in_the_same_log() {
             bench.open = open;
             assert_eq!(bench.read_all(), all_pairs(end / 2), "cut at {end}");
         }
+    }
+}
+
+/// The segment that was the open one in the last checkpoint is closed, synced and deleted before the next: the partition
+/// went offline at the next start, since a file was missing (simulator, family retention, seed 101).
+#[test]
+fn retention_may_overtake_the_checkpoint() {
+    for (retention_bytes, start) in [(1500, 12), (0, 40)] {
+        let none = LogConfig { retention_ms: None, ..small_segments() };
+        let mut bench = Bench::new(LogConfig { retention_bytes: Some(retention_bytes), ..none });
+        bench.append(batch(&[0, 1]));
+        bench.flush();
+        let checkpoint = bench.log.state();
+        for n in 1..20 {
+            bench.append(batch(&[n * 100, n * 100 + 1]));
+            bench.flush();
+        }
+        let Some(Entry { body: Body::LogStart { offset }, .. }) = bench.log.retain(0) else {
+            panic!("nothing")
+        };
+        bench.submit(Entry { key: key(), body: Body::LogStart { offset } });
+        bench.log.log_start_synced(offset);
+        bench.flush();
+        let delete = bench.log.next_delete().expect("segments to delete");
+        delete
+            .run(&*bench.files, &bench.open)
+            .and_then(|gone| gone.remove(&*bench.files))
+            .expect("the disk works");
+        bench.reopen_from(checkpoint);
+        assert_eq!((bench.log.log_start(), bench.log.log_end()), (offset, Offset(40)));
+        assert_eq!(offset, Offset(start));
+        let pairs: Vec<_> = all_pairs(20).into_iter().filter(|(base, _)| *base >= offset.0).collect();
+        assert_eq!(bench.read_all(), pairs);
+        bench.flush();
+        bench.evict();
+        assert_eq!(bench.read_all(), pairs, "out of files");
     }
 }
 

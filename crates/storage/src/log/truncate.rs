@@ -120,6 +120,7 @@ impl Log {
             self.seals.pop_back();
         }
         self.high_watermark = self.high_watermark.min(end);
+        self.next_start = self.next_start.min(end);
         self.log_start = self.log_start.min(end);
         self.journal_written = self.journal_written.min(end);
         self.journal_synced = self.journal_synced.min(end);
