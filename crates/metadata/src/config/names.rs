@@ -79,7 +79,10 @@ pub fn removed(name: &str) -> Option<&'static Removed> {
 
 /// Whether names like this are free to choose.
 pub(super) fn is_open(name: &str) -> bool {
-    OPEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    // Whoever limits one listener must hear that it is not limited.
+    let limits_listener =
+        name.ends_with(".max.connections") || name.ends_with(".max.connection.creation.rate");
+    OPEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !limits_listener
 }
 
 /// The config of that scope that was probably meant by an unknown `name`.

@@ -122,13 +122,15 @@ mod tests {
     #[test]
     fn a_file_of_another_version_runs_and_says_what_it_ignores() {
         let text = "num.partitions=3\nzookeeper.connect=z:2181\nnum.partition=4\nmy.plugin.setting=1\n\
-                    listener.name.internal.ssl.keystore.location=x\nnum.io.threads=8\n";
+                    listener.name.internal.ssl.keystore.location=x\nnum.io.threads=8\n\
+                    listener.name.internal.max.connections=9\n";
         let (errors, notes) = StaticConfig::from_properties(text).unwrap().check();
         assert_eq!(errors, []);
         let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
         assert_eq!(
             notes,
             [
+                "listener.name.internal.max.connections is not a broker config and is ignored",
                 "my.plugin.setting is not a broker config and is ignored",
                 "num.io.threads has no effect here: shards share the cores, one a core; there are no pools of threads",
                 "num.partition is not a broker config and is ignored; did you mean num.partitions?",
