@@ -14,6 +14,7 @@ use crate::api::FetchSessions;
 use crate::controller::Controller;
 use crate::metadata_view::MetadataView;
 use crate::producer_ids::ProducerIds;
+use crate::server::ReplyMemory;
 use crate::shard::Shards;
 use crate::topic_settings::SettingsSource;
 
@@ -22,6 +23,8 @@ use crate::topic_settings::SettingsSource;
 pub(crate) struct Limits {
     /// `socket.request.max.bytes`
     pub(crate) request_bytes_max: usize,
+    /// What a request may take when it is decoded: `bourn.memory.max.bytes`
+    pub(crate) decoded_bytes_max: usize,
     /// `fetch.max.bytes`
     pub(crate) fetch_bytes_max: usize,
     /// `connections.max.idle.ms`
@@ -33,6 +36,7 @@ impl Limits {
         let idle_ms = config.sockets.max_idle_ms.and_then(|ms| u64::try_from(ms).ok());
         Self {
             request_bytes_max: config.limits.request_max_bytes,
+            decoded_bytes_max: usize::try_from(config.limits.memory_max_bytes).unwrap_or(usize::MAX),
             fetch_bytes_max: config.limits.fetch_max_bytes,
             idle_max: idle_ms.map_or(NEVER, Duration::from_millis),
         }
@@ -55,6 +59,7 @@ pub(crate) struct Broker {
     pub(crate) shards: Shards,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) reply_memory: ReplyMemory,
 }
 
 impl Broker {

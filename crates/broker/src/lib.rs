@@ -15,15 +15,18 @@ mod api;
 mod applier;
 mod broker;
 mod controller;
+mod listening;
 mod metadata_view;
 mod node;
 mod producer_ids;
 mod publisher;
 mod random;
 mod server;
+mod serving;
 pub mod shard;
 mod topic_settings;
 mod wait;
 
 pub(crate) use broker::Broker;
 pub use node::{Node, StartError};
+pub use serving::Usage;

@@ -7,32 +7,32 @@
 //!   leader epoch before the first append.
 //! * A clean stop answers what was begun, writes out every tail, and leaves empty journals.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use host::{Host, Listener, Place};
+use host::{Host, Place};
 use metadata::Image;
 use metadata::config::{BrokerConfig, Endpoint, StaticConfig};
 use metadata::controller::{self, BrokerStart, Decision, Refusal};
 use metadata::record::{self, SecurityProtocol};
 use protocol::{ErrorCode, NodeId, Str, Uuid};
 use quorum::MetadataLog;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::api::FetchSessions;
 use crate::applier::Applier;
 use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
+use crate::listening::bind;
 use crate::metadata_view::MetadataView;
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
 use crate::random;
-use crate::server::acceptor::Acceptor;
-use crate::server::{ConnectionLimits, RequestMemory};
+use crate::server::ReplyMemory;
+use crate::serving::{Serving, Usage, serve, shares};
 use crate::shard::{Shards, ShardsOptions};
 use crate::topic_settings::SettingsSource;
 use crate::wait::within;
@@ -71,18 +71,9 @@ pub struct Node {
     broker: Arc<Broker>,
     log: MetadataLog,
     endpoints: Vec<Endpoint>,
-    stop: watch::Sender<bool>,
-    /// Yields `None` when the last connection has ended.
-    connections: mpsc::Receiver<()>,
+    serving: Serving,
     /// Says why the metadata log could not be applied.
     broken: watch::Receiver<Option<String>>,
-}
-
-/// A listener with its port, and what clients are told of it.
-struct Bound {
-    name: String,
-    listener: Box<dyn Listener>,
-    advertised: Endpoint,
 }
 
 impl Node {
@@ -122,6 +113,7 @@ impl Node {
         let (producer_ids, producer_ids_task) = ProducerIds::new(controller.clone(), node_id, broker_epoch);
         host.spawn(Place::Control, "producer ids", producer_ids_task.run());
 
+        let reply_memory = ReplyMemory::new(shares(&config).replies);
         let broker = Arc::new(Broker {
             host,
             node_id,
@@ -133,10 +125,11 @@ impl Node {
             controller,
             shards,
             producer_ids,
+            reply_memory,
         });
         broker.shards.settle();
-        let (stop, connections) = serve(&broker, bound);
-        Ok(Self { broker, log, endpoints, stop, connections, broken: outlets.broken })
+        let serving = serve(&broker, bound);
+        Ok(Self { broker, log, endpoints, serving, broken: outlets.broken })
     }
 
     /// Where clients connect, listener by listener.
@@ -146,6 +139,11 @@ impl Node {
 
     pub fn node_id(&self) -> NodeId {
         self.broker.node_id
+    }
+
+    /// What clients make it hold.
+    pub fn usage(&self) -> Usage {
+        self.serving.usage(&self.broker)
     }
 
     /// Resolves, with the reason, when the node cannot go on: its metadata log or its last log directory has failed.
@@ -173,8 +171,8 @@ impl Node {
 
     /// Stops cleanly: no new requests, answers to those begun, tails written out.
     pub async fn stop(mut self) {
-        self.stop.send_replace(true);
-        let drained = async { while self.connections.recv().await.is_some() {} };
+        self.serving.stop.send_replace(true);
+        let drained = async { while self.serving.alive.recv().await.is_some() {} };
         let patience = u64::try_from(self.broker.config.shutdown_timeout_ms).unwrap_or(0);
         let late = self.broker.host.clock.sleep(Duration::from_millis(patience));
         if within(drained, late).await.is_none() {
@@ -185,84 +183,17 @@ impl Node {
     }
 }
 
-async fn bind(host: &Host, config: &BrokerConfig) -> Result<Vec<Bound>, StartError> {
-    let mut bound = Vec::with_capacity(config.listeners.len());
-    if !config.is_broker {
-        return Err(StartError::NotABroker);
-    }
-    check_protocols(&config.listeners)?;
-    for (listener, advertised) in config.listeners.iter().zip(&config.advertised_listeners) {
-        let bind = host.net.listen(&listener.host, listener.port).await;
-        let found = bind.map_err(|error| StartError::Listen { listener: listener.to_string(), error })?;
-        bound.push(Bound {
-            name: listener.name.clone(),
-            advertised: reachable(advertised, found.local_addr()),
-            listener: found,
-        });
-    }
-    Ok(bound)
-}
-
-/// Whoever asks for encryption or authentication must not get a listener without.
-fn check_protocols(listeners: &[Endpoint]) -> Result<(), StartError> {
-    let other = listeners.iter().find(|listener| listener.protocol != SecurityProtocol::Plaintext);
-    other.map_or(Ok(()), |listener| {
-        Err(StartError::Protocol { listener: listener.to_string(), protocol: listener.protocol })
-    })
-}
-
-/// What clients are told: the port that was found for 0, and a host they can reach for "every interface".
-fn reachable(advertised: &Endpoint, local: SocketAddr) -> Endpoint {
-    let port = if advertised.port == 0 { local.port() } else { advertised.port };
-    // Kafka takes the machine's canonical name, which is a matter of luck; who binds every interface and is not on
-    // this machine sets advertised.listeners.
-    let host = if advertised.is_wildcard() { "localhost".to_owned() } else { advertised.host.clone() };
-    Endpoint { host, port, ..advertised.clone() }
-}
-
 fn shards_options(config: &BrokerConfig) -> ShardsOptions {
     let ms = |ms: i64| u64::try_from(ms).unwrap_or(0);
     ShardsOptions {
         log_dirs: config.directories.log.iter().map(PathBuf::from).collect(),
         journal_bytes_max: config.directories.journal_max_bytes,
-        memory_bytes_max: records_memory(config),
+        memory_bytes_max: shares(config).records,
         producer_id_expiration_ms: ms(config.producer_id_expiration_ms),
         retention_check_interval: Duration::from_millis(ms(config.retention_check_interval_ms)),
         disk_reserve_bytes: config.directories.reserve_bytes,
         ..ShardsOptions::default()
     }
-}
-
-/// Half of the budget keeps recent batches; the other half is for requests in flight.
-fn records_memory(config: &BrokerConfig) -> usize {
-    usize::try_from(config.limits.memory_max_bytes / 2).unwrap_or(usize::MAX)
-}
-
-fn requests_memory(config: &BrokerConfig) -> usize {
-    let of_budget = config.limits.memory_max_bytes / 2;
-    let bytes = config.limits.queued_max_request_bytes.map_or(of_budget, |bytes| bytes.min(of_budget));
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-/// Starts accepting on every listener.
-fn serve(broker: &Arc<Broker>, bound: Vec<Bound>) -> (watch::Sender<bool>, mpsc::Receiver<()>) {
-    let memory = RequestMemory::new(requests_memory(&broker.config));
-    let limits = Arc::new(ConnectionLimits::new(&broker.config.sockets));
-    let (stop, stopped) = watch::channel(false);
-    let (alive, connections) = mpsc::channel(1);
-    for Bound { name, listener, .. } in bound {
-        let acceptor = Acceptor {
-            broker: broker.clone(),
-            name: Arc::from(name),
-            listener,
-            limits: limits.clone(),
-            memory: memory.clone(),
-            stop: stopped.clone(),
-            alive: alive.clone(),
-        };
-        broker.host.spawn(Place::Control, "acceptor", acceptor.run());
-    }
-    (stop, connections)
 }
 
 /// A broker does without one log directory of several, but not without the metadata log in it.
@@ -364,29 +295,5 @@ fn listener(endpoint: &Endpoint) -> record::Listener {
         host: Str::from(endpoint.host.as_str()),
         port: endpoint.port,
         protocol: endpoint.protocol,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_listener_that_is_to_be_secure_is_never_served_in_the_clear() {
-        for (name, accepted) in
-            [("PLAINTEXT", true), ("SSL", false), ("SASL_PLAINTEXT", false), ("SASL_SSL", false)]
-        {
-            let text = format!(
-                "listeners=PLAINTEXT://127.0.0.1:1,MINE://127.0.0.1:2\n\
-                listener.security.protocol.map=PLAINTEXT:PLAINTEXT,MINE:{name}\n"
-            );
-            let statics = StaticConfig::from_properties(&text).unwrap();
-            let (config, _) = BrokerConfig::load(&statics).unwrap();
-            let checked = check_protocols(&config.listeners).map_err(|error| error.to_string());
-            assert_eq!(checked.is_ok(), accepted, "{checked:?}");
-            assert!(
-                checked.err().is_none_or(|text| text.contains("MINE://127.0.0.1:2") && text.contains(name))
-            );
-        }
     }
 }

@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use host::BoxFuture;
-use protocol::wire::{self, Reader, Request};
+use protocol::wire::{self, Piece, Reader, Request};
 use protocol::{ApiKey, Frame, Str, Writer, rpc};
 
 use crate::Broker;
+use crate::server::Held;
 
 /// The other end of a connection.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ pub(crate) struct Call {
 /// What goes back.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Reply(Frame),
+    /// With the memory that it takes.
+    Reply(Frame, Held),
     /// Produce with acks=0.
     Nothing,
 }
@@ -98,9 +100,20 @@ fn start<H: Handler + ?Sized>(call: Call, mut body: Reader<'_>) -> Result<Starte
     let request =
         H::Request::decode(&mut body, version).map_err(|error| Protest::Body { key, version, error })?;
     let correlation_id = call.correlation_id;
+    let broker = call.broker.clone();
     Ok(Box::pin(async move {
         let Some(response) = H::handle(call, request).await? else { return Ok(Answer::Nothing) };
         let frame = rpc::encode_response(&mut Writer::new(), version, correlation_id, &response);
-        frame.map(Answer::Reply).map_err(|error| Protest::Reply { key, version, error })
+        frame.map(|frame| reply(&broker, frame)).map_err(|error| Protest::Reply { key, version, error })
     }))
+}
+
+/// A reply, counted.
+pub(super) fn reply(broker: &Broker, frame: Frame) -> Answer {
+    let in_memory = |piece: &Piece| match piece {
+        Piece::Bytes(bytes) => bytes.len(),
+        Piece::Extern(_) => 0,
+    };
+    let held = broker.reply_memory.hold(frame.pieces().iter().map(in_memory).sum());
+    Answer::Reply(frame, held)
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use protocol::{ApiKey, Reader, Writer, rpc};
 
-use super::handler::{Answer, Api, Call, Client, Handler, Protest, Started};
+use super::handler::{self, Api, Call, Client, Handler, Protest, Started};
 use super::{
     api_versions, create_partitions, create_topics, delete_topics, describe_cluster, describe_configs,
     describe_topic_partitions, fetch, find_coordinator, init_producer_id, list_offsets, metadata,
@@ -49,7 +49,7 @@ pub(crate) fn start(broker: &Arc<Broker>, client: &Arc<Client>, frame: &Bytes) -
     let place = ROUTES.binary_search_by_key(&key.code(), |api| api.key.code());
     let api = place.ok().and_then(|place| ROUTES.get(place)).ok_or(Protest::NotServed { key })?;
     if !api.accepted.contains(&version) {
-        return unsupported(key, version, header.correlation_id);
+        return unsupported(broker, key, version, header.correlation_id);
     }
     tracing::trace!(peer = %client.peer, client_id = ?header.client_id, ?key, version, "request");
     let call = Call {
@@ -63,12 +63,16 @@ pub(crate) fn start(broker: &Arc<Broker>, client: &Arc<Client>, frame: &Bytes) -
 }
 
 /// A client may ask ApiVersions in any version, since that is how it learns which there are; anything else ends the connection.
-fn unsupported(key: ApiKey, version: i16, correlation_id: i32) -> Result<Started, Protest> {
+fn unsupported(broker: &Broker, key: ApiKey, version: i16, correlation_id: i32) -> Result<Started, Protest> {
     if key != ApiKey::ApiVersions {
         return Err(Protest::Version { key, version });
     }
     let response = api_versions::unsupported();
     let frame = rpc::encode_response(&mut Writer::new(), 0, correlation_id, &response);
-    let answer = frame.map(Answer::Reply).map_err(|error| Protest::Reply { key, version: 0, error });
+    let answer = frame.map(|frame| handler::reply(broker, frame)).map_err(|error| Protest::Reply {
+        key,
+        version: 0,
+        error,
+    });
     Ok(Box::pin(std::future::ready(answer)))
 }

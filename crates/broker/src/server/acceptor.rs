@@ -90,7 +90,7 @@ fn log_end(peer: std::net::SocketAddr, closed: &Closed) {
         Closed::ByClient | Closed::Stopping | Closed::Idle | Closed::Io(_) => {
             tracing::debug!(%peer, reason = %closed, "connection ended");
         }
-        Closed::InRequest | Closed::Frame(_) | Closed::Protest(_) => {
+        Closed::InRequest | Closed::Stalled | Closed::Frame(_) | Closed::Protest(_) => {
             tracing::warn!(%peer, reason = %closed, "closed a connection");
         }
     }

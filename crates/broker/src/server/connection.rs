@@ -5,6 +5,8 @@
 //! * A request that ends the connection does so when those before it have been answered.
 //! * What one client can pin is bounded: requests in flight, bytes of unsent replies, and its share of
 //!   [`RequestMemory`]. At a bound the connection stops reading, and TCP tells the client.
+//! * A large request that stands still while others wait for its memory ends its connection.
+//! * A client that has ended its side gets what is answered within a short time.
 //! * A connection that neither sends nor takes a byte for connections.max.idle.ms is closed, half a request or not.
 
 use std::collections::VecDeque;
@@ -12,6 +14,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use host::{BoxFuture, Instant, Sleep, Stream};
 
@@ -26,6 +29,12 @@ const IN_FLIGHT_MAX: usize = 64;
 /// Above this many unsent bytes no further request is started. One reply may be larger.
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
 
+/// How long answers may still take when the client has said that it sends nothing more. It may be gone.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// How long a large request may stand still while others wait for the memory that it has.
+const STALL_MAX: Duration = Duration::from_secs(10);
+
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Closed {
@@ -35,6 +44,8 @@ pub(crate) enum Closed {
     InRequest,
     #[error("idle for longer than connections.max.idle.ms")]
     Idle,
+    #[error("it stopped in the middle of a large request while others waited for the memory")]
+    Stalled,
     #[error("the broker is stopping")]
     Stopping,
     #[error("{0}")]
@@ -89,7 +100,7 @@ impl Connection {
         let now = broker.host.now();
         let idle = broker.host.clock.sleep(broker.limits.idle_max);
         Self {
-            frames: FrameReader::new(broker.limits.request_bytes_max),
+            frames: FrameReader::new(broker.limits.request_bytes_max, broker.limits.decoded_bytes_max),
             stream,
             client: Arc::new(client),
             broker,
@@ -152,7 +163,7 @@ impl Connection {
             if sent.is_pending() && self.outbox.bytes() >= UNSENT_BYTES_MAX {
                 return Ok(());
             }
-            if self.pending.len() >= IN_FLIGHT_MAX || self.stopping || self.closing.is_some() {
+            if self.pending.len() >= self.in_flight_max() || self.stopping || self.closing.is_some() {
                 return Ok(());
             }
             match self.start_next(cx) {
@@ -161,6 +172,15 @@ impl Connection {
                 Err(Closed::Io(error)) => return Err(error.into()),
                 Err(closed) => self.closing = Some(closed),
             }
+        }
+    }
+
+    /// While replies take all the memory there is for them, a connection with answers to take gets no others.
+    fn in_flight_max(&self) -> usize {
+        match self.broker.reply_memory.is_exhausted() {
+            true if self.outbox.is_empty() => 1,
+            true => 0,
+            false => IN_FLIGHT_MAX,
         }
     }
 
@@ -175,7 +195,7 @@ impl Connection {
             };
             self.pending.pop_front();
             match answer {
-                Ok(Answer::Reply(frame)) => self.outbox.push(frame.into_pieces()),
+                Ok(Answer::Reply(frame, held)) => self.outbox.push(frame.into_pieces(), held),
                 Ok(Answer::Nothing) => {}
                 Err(protest) => {
                     self.pending.clear();
@@ -189,7 +209,8 @@ impl Connection {
     fn start_next(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Closed> {
         if let Some(len) = self.frames.frame_len()? {
             if self.frames.is_whole(len) {
-                if self.share.is_none() && self.poll_share(cx, len).is_pending() {
+                let weight = self.frames.weight(len);
+                if self.share.is_none() && self.poll_share(cx, weight).is_pending() {
                     return Ok(Poll::Pending);
                 }
                 if let Some(frame) = self.frames.next_frame()? {
@@ -197,8 +218,14 @@ impl Connection {
                     self.last_active = self.broker.host.now();
                     return self.start(cx, frame).map(Poll::Ready);
                 }
-            } else if len > SMALL_BYTES && self.poll_receipt(cx).is_pending() {
-                return Ok(Poll::Pending);
+            } else if len > SMALL_BYTES {
+                if self.receipt.is_empty() {
+                    // From now on it is looked at more often.
+                    self.idle = self.broker.host.clock.sleep(STALL_MAX.min(self.broker.limits.idle_max));
+                }
+                if self.poll_receipt(cx).is_pending() {
+                    return Ok(Poll::Pending);
+                }
             }
         }
         if self.ended {
@@ -208,6 +235,9 @@ impl Connection {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Ok(0)) => {
                 self.ended = true;
+                // Wakes us when they have had their time.
+                self.idle = self.broker.host.clock.sleep(LAST_ANSWERS);
+                self.last_active = self.broker.host.now();
                 Ok(Poll::Pending)
             }
             Poll::Ready(Ok(_)) => {
@@ -267,20 +297,31 @@ impl Connection {
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         while Pin::new(&mut self.idle).poll(cx).is_ready() {
-            let deadline = self.last_active.after(self.broker.limits.idle_max);
-            let waits_for_us = !self.pending.is_empty();
-            if deadline <= self.broker.host.now() && !waits_for_us {
+            let now = self.broker.host.now();
+            let silent = now.since(self.last_active);
+            let idle_max = self.idle_max();
+            // Who waits for us has all the time it takes, unless it may be gone.
+            let waits_for_us = !self.pending.is_empty() && !self.ended;
+            if silent >= idle_max && !waits_for_us {
                 return Poll::Ready(Closed::Idle);
             }
-            let now = self.broker.host.now();
-            // Who waits for us has all the time it takes; look again later.
-            let next = if waits_for_us {
-                deadline.max(now.after(self.broker.limits.idle_max / 8))
-            } else {
-                deadline
-            };
+            let waits_for_memory = self.waiting_to_receive.is_some() || self.waiting_for_memory.is_some();
+            let may_stall = !self.receipt.is_empty() && !waits_for_memory;
+            if may_stall && silent >= STALL_MAX && self.memory.is_wanted() {
+                return Poll::Ready(Closed::Stalled);
+            }
+            let look_again = if waits_for_us { now.after(idle_max / 8) } else { Instant::ZERO };
+            let mut next = self.last_active.after(idle_max).max(look_again);
+            if !self.receipt.is_empty() {
+                next = next.min(now.after(STALL_MAX));
+            }
             self.idle = self.broker.host.clock.sleep_until(next);
         }
         Poll::Pending
+    }
+
+    fn idle_max(&self) -> Duration {
+        let idle_max = self.broker.limits.idle_max;
+        if self.ended { idle_max.min(LAST_ANSWERS) } else { idle_max }
     }
 }

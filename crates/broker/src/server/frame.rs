@@ -14,16 +14,25 @@ use bytes::{Buf, Bytes, BytesMut};
 use host::Stream;
 use tokio::io::AsyncReadExt;
 
+use super::request_memory::SMALL_BYTES;
+
 /// Read ahead at most this much past the frame in progress: many small requests arrive in one system call.
 const READ_AHEAD_BYTES: usize = 16 * 1024;
 /// The first allocation for a large frame; from there on the buffer doubles as bytes arrive.
 const LARGE_STEP_BYTES: usize = 1024 * 1024;
 const PREFIX_BYTES: usize = 4;
+/// What a byte of a request can come to when it is decoded and answered: a partition of a few bytes becomes a struct
+/// here and another one in the reply. Not so for Produce, whose bulk is records that stay as they are.
+const EXPANSION: usize = 16;
+/// The key of Produce, as it stands behind the length.
+const PRODUCE: [u8; 2] = [0, 0];
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum FrameError {
     #[error("a request of {len} bytes is larger than socket.request.max.bytes={max}")]
     TooLarge { len: usize, max: usize },
+    #[error("a request of {len} bytes could take more than bourn.memory.max.bytes={max} when it is decoded")]
+    TooLargeDecoded { len: usize, max: usize },
     #[error("a request length of {len} is negative")]
     NegativeLength { len: i32 },
 }
@@ -32,11 +41,12 @@ pub(crate) enum FrameError {
 pub(crate) struct FrameReader {
     buffer: BytesMut,
     frame_bytes_max: usize,
+    decoded_bytes_max: usize,
 }
 
 impl FrameReader {
-    pub(crate) fn new(frame_bytes_max: usize) -> Self {
-        Self { buffer: BytesMut::new(), frame_bytes_max }
+    pub(crate) fn new(frame_bytes_max: usize, decoded_bytes_max: usize) -> Self {
+        Self { buffer: BytesMut::new(), frame_bytes_max, decoded_bytes_max }
     }
 
     /// Length of the frame at the front, once its prefix is here. Checked before anything is allocated for it.
@@ -47,7 +57,18 @@ impl FrameReader {
         if len > self.frame_bytes_max {
             return Err(FrameError::TooLarge { len, max: self.frame_bytes_max });
         }
+        if self.weight(len) > self.decoded_bytes_max.max(len) {
+            return Err(FrameError::TooLargeDecoded { len, max: self.decoded_bytes_max });
+        }
         Ok(Some(len))
+    }
+
+    /// What the frame at the front, of `len` bytes, may take in memory, as far as its beginning tells.
+    pub(crate) fn weight(&self, len: usize) -> usize {
+        match self.buffer.get(PREFIX_BYTES..PREFIX_BYTES + PRODUCE.len()) {
+            Some(key) if key != PRODUCE && len > SMALL_BYTES => len.saturating_mul(EXPANSION),
+            _ => len,
+        }
     }
 
     /// The next whole frame without its prefix, if it is here.
@@ -107,7 +128,7 @@ mod tests {
     use super::*;
 
     fn reader_with(bytes: &[u8]) -> FrameReader {
-        let mut reader = FrameReader::new(100);
+        let mut reader = FrameReader::new(100, 100);
         reader.buffer.extend_from_slice(bytes);
         reader
     }
@@ -133,8 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_much_larger_decoded_is_refused_when_its_key_is_here() {
+        let mut reader = FrameReader::new(100 << 20, 16 << 20);
+        reader.buffer.extend_from_slice(&(2_i32 << 20).to_be_bytes());
+        assert_eq!(reader.frame_len(), Ok(Some(2 << 20)));
+        reader.buffer.extend_from_slice(&[0]);
+        assert_eq!(reader.frame_len(), Ok(Some(2 << 20)));
+        let mut produce =
+            FrameReader { buffer: reader.buffer.clone(), ..FrameReader::new(100 << 20, 16 << 20) };
+        produce.buffer.extend_from_slice(&[0]);
+        assert_eq!(produce.frame_len(), Ok(Some(2 << 20)), "records stay as they are");
+        reader.buffer.extend_from_slice(&[1]);
+        let refused = FrameError::TooLargeDecoded { len: 2 << 20, max: 16 << 20 };
+        assert_eq!(reader.frame_len(), Err(refused));
+    }
+
+    #[test]
     fn room_grows_with_what_has_arrived() {
-        let mut reader = FrameReader::new(100 << 20);
+        let mut reader = FrameReader::new(100 << 20, 256 << 20);
         reader.buffer.extend_from_slice(&(90_i32 << 20).to_be_bytes());
         assert_eq!(reader.room_wanted(), LARGE_STEP_BYTES);
         reader.buffer.extend_from_slice(&vec![0; 3 << 20]);

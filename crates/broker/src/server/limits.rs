@@ -22,6 +22,7 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 #[derive(Debug)]
 pub(crate) struct ConnectionLimits {
+    max: usize,
     slots: Arc<Semaphore>,
     rate: Mutex<CreationRate>,
     per_ip_max: usize,
@@ -32,13 +33,20 @@ pub(crate) struct ConnectionLimits {
 impl ConnectionLimits {
     pub(crate) fn new(sockets: &Sockets) -> Self {
         let overrides = sockets.max_connections_per_ip_overrides.iter();
+        let max = sockets.max_connections.min(Semaphore::MAX_PERMITS);
         Self {
-            slots: Arc::new(Semaphore::new(sockets.max_connections.min(Semaphore::MAX_PERMITS))),
+            max,
+            slots: Arc::new(Semaphore::new(max)),
             rate: Mutex::new(CreationRate::new(sockets.max_connection_creation_rate)),
             per_ip_max: sockets.max_connections_per_ip,
             per_ip_overrides: overrides.map(|(ip, max)| (ip.to_canonical(), *max)).collect(),
             per_ip: Mutex::default(),
         }
+    }
+
+    /// How many there are.
+    pub(crate) fn connections(&self) -> usize {
+        self.max - self.slots.available_permits()
     }
 
     /// Counts a new connection; answers how long it has to wait before it is served.

@@ -5,7 +5,9 @@ mod connection;
 mod frame;
 mod limits;
 mod outbox;
+mod reply_memory;
 mod request_memory;
 
 pub(crate) use limits::ConnectionLimits;
+pub(crate) use reply_memory::{Held, ReplyMemory};
 pub(crate) use request_memory::RequestMemory;

@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! * Bytes in memory leave by vectored writes and file regions by sendfile; neither is copied here.
+//! * The memory of a reply is held until its last byte has left.
 //! * A file region leaves in pieces of bounded size, so that one slow disk read does not hold up the reactor for long.
 
 use std::collections::VecDeque;
@@ -14,6 +15,8 @@ use host::{FileRef, Stream};
 use protocol::wire::Piece;
 use tokio::io::AsyncWrite;
 
+use super::Held;
+
 /// How many pieces one vectored write takes; the rest goes with the next.
 const SLICES_MAX: usize = 64;
 /// How much of a file one call sends.
@@ -23,16 +26,21 @@ const SEND_FILE_BYTES_MAX: usize = 256 * 1024;
 pub(crate) struct Outbox {
     pieces: VecDeque<Piece>,
     bytes: usize,
+    /// Bytes sent in all.
+    sent: u64,
+    /// What replies hold, by where they end.
+    held: VecDeque<(u64, Held)>,
 }
 
 impl Outbox {
-    pub(crate) fn push(&mut self, pieces: impl IntoIterator<Item = Piece>) {
+    pub(crate) fn push(&mut self, pieces: impl IntoIterator<Item = Piece>, held: Held) {
         for piece in pieces {
             if !piece.is_empty() {
                 self.bytes += piece.len();
                 self.pieces.push_back(piece);
             }
         }
+        self.held.push_back((self.sent + self.bytes as u64, held));
     }
 
     /// Bytes not yet handed to the network.
@@ -83,6 +91,10 @@ impl Outbox {
 
     fn consume(&mut self, mut sent: usize) {
         self.bytes = self.bytes.saturating_sub(sent);
+        self.sent += sent as u64;
+        while self.held.front().is_some_and(|(end, _)| *end <= self.sent) {
+            self.held.pop_front();
+        }
         while sent > 0 {
             let Some(front) = self.pieces.front_mut() else { return };
             let len = front.len();

@@ -7,8 +7,10 @@
 //! * The other half is for large requests on their way in. When it is used up they wait; one of them at a time may go
 //!   beyond it, so that they cannot all wait for each other.
 //! * Whoever waits, waits in turn, and only its own connection stops reading.
+//! * Who holds some and sends nothing while others wait for it is told so ([`RequestMemory::is_wanted`]), and goes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -36,6 +38,10 @@ impl Receipt {
         if self.overdraft.is_some() { 0 } else { units.saturating_sub(held) }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.units.is_none() && self.overdraft.is_none()
+    }
+
     pub(crate) fn add(&mut self, grant: Grant) {
         match grant {
             Grant::Units(more) => match &mut self.units {
@@ -53,11 +59,29 @@ pub(crate) enum Grant {
     Overdraft(OwnedSemaphorePermit),
 }
 
+/// Counts one that waits for as long as it lives.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct RequestMemory {
     whole: Arc<Semaphore>,
     receiving: Arc<Semaphore>,
     overdraft: Arc<Semaphore>,
+    /// Requests on their way in that wait.
+    waiting: Arc<AtomicUsize>,
     units_max: u32,
 }
 
@@ -70,6 +94,7 @@ impl RequestMemory {
             whole: semaphore(units_max),
             receiving: semaphore(units_max),
             overdraft: semaphore(1),
+            waiting: Arc::default(),
             units_max,
         }
     }
@@ -101,7 +126,9 @@ impl RequestMemory {
             return None;
         }
         let (units, overdraft) = (self.receiving.clone(), self.overdraft.clone());
+        let waiting = Waiting::begin(&self.waiting);
         Some(async move {
+            let _waiting = waiting;
             let mut units = std::pin::pin!(units.acquire_many_owned(missing));
             let mut overdraft = std::pin::pin!(overdraft.acquire_owned());
             std::future::poll_fn(|cx| {
@@ -112,6 +139,25 @@ impl RequestMemory {
             })
             .await
         })
+    }
+
+    /// Whether somebody waits for room to receive.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// What whole requests have.
+    pub(crate) fn whole_bytes(&self) -> usize {
+        self.used(&self.whole)
+    }
+
+    /// What requests on their way in have, the one beyond the budget not counted.
+    pub(crate) fn receiving_bytes(&self) -> usize {
+        self.used(&self.receiving)
+    }
+
+    fn used(&self, of: &Semaphore) -> usize {
+        (self.units_max as usize).saturating_sub(of.available_permits()) * UNIT_BYTES
     }
 
     fn units_of(&self, len: usize) -> u32 {

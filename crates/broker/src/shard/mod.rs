@@ -103,6 +103,12 @@ impl Shards {
         &self.recovery
     }
 
+    /// What record batches take in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.common.budget.used()
+    }
+
     /// Everything that there was before this start has been opened: what is opened from here on is new. Until then, a
     /// partition that is not found may be on a directory that is offline, and is not created anew.
     pub fn settle(&self) {

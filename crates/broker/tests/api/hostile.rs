@@ -6,6 +6,7 @@ use protocol::ErrorCode;
 use protocol::messages::metadata_request::MetadataRequest;
 use protocol::records::{Attributes, BATCH_OVERHEAD, BatchHeader, BatchOptions, Codec, Compression, crc32c};
 
+use crate::samples::samples;
 use crate::support::requests::{
     FETCH, METADATA, PRODUCE, Topic, batch, batch_at, batch_with, fetch, from_offset, produce, values,
 };
@@ -81,7 +82,7 @@ fn random_frames_are_answered_or_end_the_connection() {
 }
 
 #[test]
-fn requests_cut_or_changed_anywhere_are_survived() {
+fn produce_and_fetch_cut_or_changed_anywhere_are_survived() {
     run(&[], async |world| {
         let mut client = world.connect().await;
         let topic = client.create("t", 1, &[]).await;
@@ -93,20 +94,66 @@ fn requests_cut_or_changed_anywhere_are_survived() {
         for request in requests {
             let body = &request[4..];
             for len in 0..body.len() {
-                let mut client = world.connect().await;
-                client.send_bytes(&framed(&body[..len])).await;
-                client.finish().await;
-                client.drain().await;
+                send(world, &body[..len]).await;
             }
             for place in 0..body.len() {
                 for change in [0x80, 0xff] {
                     let mut body = body.to_vec();
                     body[place] ^= change;
-                    let mut client = world.connect().await;
-                    client.send_bytes(&framed(&body)).await;
-                    client.finish().await;
-                    client.drain().await;
+                    send(world, &body).await;
                 }
+            }
+        }
+        assert_serves(world).await;
+    });
+}
+
+async fn send(world: &World, body: &[u8]) {
+    let mut client = world.connect().await;
+    client.send_bytes(&framed(body)).await;
+    client.finish().await;
+    client.drain().await;
+}
+
+/// Spoils a request in one of the ways in which requests get spoilt.
+fn spoil(rng: &mut impl FnMut(usize) -> usize, body: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut body = body.to_vec();
+    for _ in 0..=rng(3) {
+        let (at, from) = (rng(body.len().max(1)).min(body.len()), rng(other.len()));
+        let part = &other[from..(from + rng(20)).min(other.len())];
+        match rng(7) {
+            0 => body.truncate(at),
+            1 => body.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << rng(8)),
+            2 => body.iter_mut().skip(at).take(1).for_each(|byte| *byte = [0, 1, 0x7f, 0x80, 0xff][rng(5)]),
+            3 => body.iter_mut().skip(at).take(4).for_each(|byte| *byte = 0xff),
+            4 => drop(body.splice(at..at, part.iter().copied())),
+            5 => drop(body.drain(at..(at + rng(8)).min(body.len()))),
+            _ => body.iter_mut().skip(at).zip(part).for_each(|(byte, new)| *byte = *new),
+        }
+    }
+    body
+}
+
+#[test]
+fn spoilt_requests_of_every_api_and_version_are_survived() {
+    run(&[("log.retention.check.interval.ms", "1000")], async |world| {
+        let topic = world.connect().await.create("t", 2, &[]).await;
+        let samples = samples(&topic);
+        assert_eq!(samples.len(), 102, "as many as are advertised");
+        for sample in &samples {
+            let mut client = world.connect().await;
+            client.send_bytes(&framed(sample)).await;
+            assert!(client.frame().await.is_some(), "it is sound: {sample:?}");
+        }
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut rng = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below.max(1)
+        };
+        for _ in 0..20 {
+            for sample in &samples {
+                let other = &samples[rng(samples.len())];
+                send(world, &spoil(&mut rng, sample, other)).await;
             }
         }
         assert_serves(world).await;

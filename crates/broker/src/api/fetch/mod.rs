@@ -17,6 +17,7 @@ use session::{Ask, Closing, Context, Key, Told, TopicRef, Wanted};
 
 use super::{Call, Handler, Protest};
 use crate::metadata_view::View;
+use crate::server::Held;
 use crate::shard::{Read, ReadReply, ReadWaiter};
 use crate::wait::within;
 
@@ -143,15 +144,20 @@ async fn read_or_wait(
     answer_now: bool,
 ) -> Vec<PartAnswer> {
     let broker = &call.broker;
-    let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(broker.limits.fetch_bytes_max);
-    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    // Who has gone away without a word is found when there is something to send.
+    let wait = wait.min(broker.limits.idle_max);
     let (keys, reads): (Vec<Key>, Vec<Read>) = reads.into_iter().unzip();
+    let limit = Limit::of(call, request, &reads);
+    let room = limit.room(call);
+    // With little room the answer is small, and enough when it is full.
+    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(limit.with(&room));
     let may_wait = !answer_now && !reads.is_empty() && bytes_min > 0 && !wait.is_zero();
     let again = may_wait.then(|| (ReadWaiter::unarmed(), reads.clone()));
     let waiter = again.as_ref().map(|(waiter, _)| waiter.clone());
     let deadline = broker.host.now().after(wait);
-    let mut replies = broker.shards.read(reads, bytes_max, true, waiter).await;
+    let mut replies = broker.shards.read(reads, limit.with(&room), true, waiter).await;
+    drop(room);
     if let Some((waiter, reads)) = again {
         let bytes: usize = replies.iter().map(|reply| reply.records.len()).sum();
         // What comes out of a file ends with it, and more may be behind it: nothing to wait for, as in Kafka for
@@ -162,14 +168,44 @@ async fn read_or_wait(
             .iter()
             .any(|reply| reply.error != ErrorCode::None || reply.diverging.is_some() || from_file(reply));
         if bytes < bytes_min && !pressing {
+            // What was read is not kept while nobody gets it.
+            drop(std::mem::take(&mut replies));
             waiter.arm(bytes_min - bytes);
             within(waiter.satisfied(), broker.host.clock.sleep_until(deadline)).await;
-            replies = broker.shards.read(reads, bytes_max, true, None).await;
+            let room = limit.room(call);
+            replies = broker.shards.read(reads, limit.with(&room), true, None).await;
         }
     }
     let answers = keys.into_iter().zip(replies);
     let committed_only = request.isolation_level == READ_COMMITTED;
     answers.map(|(key, reply)| PartAnswer { data: answer(call, key.1, reply, committed_only), key }).collect()
+}
+
+/// How much an answer may hold.
+#[derive(Clone, Copy)]
+struct Limit {
+    /// By the request and fetch.max.bytes.
+    bytes_max: usize,
+    /// What its partitions may bring, the first batch apart.
+    wanted: usize,
+}
+
+impl Limit {
+    fn of(call: &Call, request: &FetchRequest, reads: &[Read]) -> Self {
+        let asked = usize::try_from(request.max_bytes).unwrap_or(0);
+        let bytes_max = asked.min(call.broker.limits.fetch_bytes_max);
+        let of_partitions = reads.iter().map(|read| read.bytes_max).fold(0, usize::saturating_add);
+        Self { bytes_max, wanted: bytes_max.min(of_partitions) }
+    }
+
+    fn room(self, call: &Call) -> Held {
+        call.broker.reply_memory.for_read(self.wanted)
+    }
+
+    /// In so much room.
+    fn with(self, room: &Held) -> usize {
+        if room.bytes() < self.wanted { room.bytes() } else { self.bytes_max }
+    }
 }
 
 fn answer(call: &Call, partition: i32, reply: ReadReply, committed_only: bool) -> PartitionData {

@@ -7,7 +7,7 @@ pub(crate) mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::Node;
+use broker::{Node, Usage};
 use host::sim::{Control, NodeOptions, Options, Sim};
 use host::{Host, Place};
 use metadata::config::{BrokerConfig, StaticConfig};
@@ -120,6 +120,11 @@ impl World {
     /// A connection to another listener.
     pub(crate) async fn connect_to(&self, port: u16) -> Client {
         Client::connect(&self.sim, &self.clients, port).await
+    }
+
+    /// What clients make the broker hold.
+    pub(crate) fn usage(&self) -> Usage {
+        self.node.as_ref().unwrap().usage()
     }
 
     /// What the broker says it listens on and tells clients.

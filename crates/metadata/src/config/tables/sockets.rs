@@ -22,7 +22,7 @@ table! {
     "socket.receive.buffer.bytes": Int = Some("102400"), Any, High, ReadOnly, BUFFERS;
         "SO_RCVBUF of connections; -1 leaves it to the system.";
     "socket.request.max.bytes": Int = Some("104857600"), AtLeast(1), High, ReadOnly;
-        "Largest request a connection may send; a larger one closes it.";
+        "Largest request a connection may send; a larger one closes it, and so does any but Produce of more than a sixteenth of bourn.memory.max.bytes.";
     "socket.listen.backlog.size": Int = Some("50"), AtLeast(1), Medium, ReadOnly;
         "Connections waiting to be accepted.";
     "max.connections": Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide;

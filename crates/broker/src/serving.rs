@@ -1,0 +1,87 @@
+//! A node's side towards its clients: who accepts connections, and what memory there is for whom.
+
+use std::sync::Arc;
+
+use host::Place;
+use metadata::config::BrokerConfig;
+use tokio::sync::{mpsc, watch};
+
+use crate::broker::Broker;
+use crate::listening::Bound;
+use crate::server::acceptor::Acceptor;
+use crate::server::{ConnectionLimits, RequestMemory};
+
+/// The connections of all listeners.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) stop: watch::Sender<bool>,
+    /// Yields `None` when the last connection has ended.
+    pub(crate) alive: mpsc::Receiver<()>,
+    limits: Arc<ConnectionLimits>,
+    memory: RequestMemory,
+}
+
+/// What clients make a broker hold at the moment, in bytes unless it says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// How many there are.
+    pub connections: usize,
+    /// Large requests on their way in.
+    pub receiving: usize,
+    /// Whole requests in work.
+    pub requests: usize,
+    /// Replies in memory that the network has not taken.
+    pub replies: usize,
+    /// Record batches in memory.
+    pub records: usize,
+}
+
+impl Serving {
+    pub(crate) fn usage(&self, broker: &Broker) -> Usage {
+        Usage {
+            connections: self.limits.connections(),
+            receiving: self.memory.receiving_bytes(),
+            requests: self.memory.whole_bytes(),
+            replies: broker.reply_memory.used(),
+            records: broker.shards.memory_bytes(),
+        }
+    }
+}
+
+/// What of `bourn.memory.max.bytes` is for whom.
+pub(crate) struct Shares {
+    /// Recent batches.
+    pub(crate) records: usize,
+    /// Requests on their way in and in work.
+    pub(crate) requests: usize,
+    /// Replies that the network has not taken.
+    pub(crate) replies: usize,
+}
+
+pub(crate) fn shares(config: &BrokerConfig) -> Shares {
+    let budget = config.limits.memory_max_bytes;
+    let requests = config.limits.queued_max_request_bytes.map_or(budget / 4, |bytes| bytes.min(budget / 4));
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    Shares { records: bytes(budget / 2), requests: bytes(requests), replies: bytes(budget / 4) }
+}
+
+/// Starts accepting on every listener.
+pub(crate) fn serve(broker: &Arc<Broker>, bound: Vec<Bound>) -> Serving {
+    let memory = RequestMemory::new(shares(&broker.config).requests);
+    let limits = Arc::new(ConnectionLimits::new(&broker.config.sockets));
+    let (stop, stopped) = watch::channel(false);
+    let (alive, ended) = mpsc::channel(1);
+    for Bound { name, listener, .. } in bound {
+        let acceptor = Acceptor {
+            broker: broker.clone(),
+            name: Arc::from(name),
+            listener,
+            limits: limits.clone(),
+            memory: memory.clone(),
+            stop: stopped.clone(),
+            alive: alive.clone(),
+        };
+        broker.host.spawn(Place::Control, "acceptor", acceptor.run());
+    }
+    Serving { stop, alive: ended, limits, memory }
+}

@@ -1,0 +1,122 @@
+//! One sound request of every API in every version, to be spoilt.
+
+use bytes::Bytes;
+use protocol::messages::api_versions_request::ApiVersionsRequest;
+use protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
+use protocol::messages::create_topics_request::CreateTopicsRequest;
+use protocol::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
+use protocol::messages::describe_cluster_request::DescribeClusterRequest;
+use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
+use protocol::messages::describe_topic_partitions_request::{DescribeTopicPartitionsRequest, TopicRequest};
+use protocol::messages::find_coordinator_request::FindCoordinatorRequest;
+use protocol::messages::init_producer_id_request::InitProducerIdRequest;
+use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
+use protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use protocol::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
+use protocol::messages::sasl_authenticate_request::SaslAuthenticateRequest;
+use protocol::messages::sasl_handshake_request::SaslHandshakeRequest;
+use protocol::wire::Request;
+use protocol::{Str, Writer, rpc};
+
+use crate::support::requests::{Topic, batch, fetch, from_offset, new_topic, produce};
+
+fn encode<R: Request>(
+    all: &mut Vec<Bytes>,
+    versions: std::ops::RangeInclusive<i16>,
+    make: impl Fn(i16) -> R,
+) {
+    for version in versions {
+        let frame = rpc::encode_request(&mut Writer::new(), version, 1, Some(Str::from("c")), &make(version));
+        all.push(frame.unwrap().into_bytes().unwrap().slice(4..));
+    }
+}
+
+/// Requests without their length in front.
+pub(crate) fn samples(topic: &Topic) -> Vec<Bytes> {
+    let mut all = Vec::new();
+    records(&mut all, topic);
+    topics(&mut all, topic);
+    connections(&mut all);
+    all
+}
+
+fn records(all: &mut Vec<Bytes>, topic: &Topic) {
+    encode(all, 3..=13, |version| {
+        produce(version, -1, topic, &[(0, batch(&["a", "b"])), (1, batch(&["c"]))])
+    });
+    encode(all, 4..=18, |version| fetch(version, topic, vec![from_offset(0, 0), from_offset(1, 0)]));
+    encode(all, 1..=11, |_| {
+        let partition =
+            ListOffsetsPartition { timestamp: -1, current_leader_epoch: -1, ..Default::default() };
+        let topic = ListOffsetsTopic { name: topic.name.clone(), partitions: vec![partition] };
+        ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() }
+    });
+    encode(all, 2..=4, |_| {
+        let partition = OffsetForLeaderPartition { current_leader_epoch: -1, ..Default::default() };
+        let topic = OffsetForLeaderTopic { topic: topic.name.clone(), partitions: vec![partition] };
+        OffsetForLeaderEpochRequest { replica_id: -1, topics: vec![topic] }
+    });
+    encode(all, 0..=5, |_| InitProducerIdRequest {
+        transactional_id: None,
+        transaction_timeout_ms: 1000,
+        producer_id: -1,
+        producer_epoch: -1,
+        ..Default::default()
+    });
+}
+
+fn topics(all: &mut Vec<Bytes>, topic: &Topic) {
+    encode(all, 0..=13, |version| MetadataRequest {
+        topics: Some(vec![MetadataRequestTopic { name: Some(topic.name.clone()), ..Default::default() }]),
+        allow_auto_topic_creation: version < 4,
+        ..Default::default()
+    });
+    encode(all, 2..=7, |_| CreateTopicsRequest {
+        topics: vec![new_topic("made", 1, &[("retention.ms", "5000")])],
+        ..Default::default()
+    });
+    encode(all, 1..=6, |version| {
+        let name = Str::from("made");
+        let state = DeleteTopicState { name: Some(name.clone()), ..Default::default() };
+        match version {
+            6 => DeleteTopicsRequest { topics: vec![state], ..Default::default() },
+            _ => DeleteTopicsRequest { topic_names: vec![name], ..Default::default() },
+        }
+    });
+    encode(all, 0..=3, |_| CreatePartitionsRequest {
+        topics: vec![CreatePartitionsTopic { name: Str::from("made"), count: 2, assignments: None }],
+        ..Default::default()
+    });
+    encode(all, 1..=4, |_| DescribeConfigsRequest {
+        resources: vec![DescribeConfigsResource {
+            resource_type: 2,
+            resource_name: topic.name.clone(),
+            configuration_keys: Some(vec![Str::from("retention.ms")]),
+        }],
+        include_synonyms: true,
+        ..Default::default()
+    });
+    encode(all, 0..=0, |_| DescribeTopicPartitionsRequest {
+        topics: vec![TopicRequest { name: topic.name.clone() }],
+        response_partition_limit: 10,
+        cursor: None,
+    });
+}
+
+fn connections(all: &mut Vec<Bytes>) {
+    encode(all, 0..=6, |version| match version {
+        0..4 => FindCoordinatorRequest { key: Str::from("g"), ..Default::default() },
+        _ => FindCoordinatorRequest { coordinator_keys: vec![Str::from("g")], ..Default::default() },
+    });
+    encode(all, 0..=1, |_| SaslHandshakeRequest { mechanism: Str::from("PLAIN") });
+    encode(all, 0..=2, |_| SaslAuthenticateRequest::default());
+    encode(all, 0..=5, |_| ApiVersionsRequest {
+        client_software_name: Str::from("test"),
+        client_software_version: Str::from("1.0"),
+        node_id: -1,
+        ..Default::default()
+    });
+    encode(all, 0..=2, |_| DescribeClusterRequest { endpoint_type: 1, ..Default::default() });
+}
