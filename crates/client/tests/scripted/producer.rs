@@ -318,6 +318,22 @@ fn a_broker_that_reads_nothing_does_not_stop_a_producer_without_acks() {
 }
 
 #[test]
+fn what_the_cluster_knows_is_not_asked_again() {
+    let log = Shared::default();
+    let script = move |request: &Request| {
+        (request.key == ApiKey::Produce).then(|| answer(request, log.lock().unwrap().append(&request.read())))
+    };
+    run(script, async |world| {
+        let cluster = world.cluster();
+        cluster.topic(&TOPIC.into(), true).await.unwrap();
+        let producer = Producer::start(&cluster, options()).unwrap();
+        let record = ProducerRecord::new(TOPIC).value(vec![0]);
+        producer.send(record).await.unwrap().await.unwrap();
+        assert_eq!(world.count(ApiKey::Metadata), 1);
+    });
+}
+
+#[test]
 fn records_for_partitions_without_a_leader_wait_for_one() {
     let (log, mut asked) = (Shared::default(), 0);
     let script = move |request: &Request| match request.key {

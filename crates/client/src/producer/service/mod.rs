@@ -26,6 +26,7 @@ use super::batch::Identity;
 use super::requests::InFlight;
 use super::topics::{Pending, TopicState};
 use super::{FlushGuard, Message, ProducerOptions};
+use crate::cluster::Topic;
 use crate::connection::within;
 use crate::{Cluster, Connection, Error};
 
@@ -166,7 +167,14 @@ impl Service {
                     None => self.topics.entry(name.detached()).or_default(),
                 };
                 if state.topic.is_none() {
-                    self.stale.insert(name);
+                    let known = self.cluster.snapshot().topics.get(&name).cloned();
+                    let age_max = self.cluster.options().metadata_age_max;
+                    let fresh =
+                        |topic: &Arc<Topic>| topic.error.is_none() && now.since(topic.fetched_at) < age_max;
+                    match known.filter(fresh) {
+                        Some(topic) => state.learn(&topic, &self.options, &*self.host.rng, now),
+                        None => drop(self.stale.insert(name)),
+                    }
                 }
                 state.push(pending, &self.options, &*self.host.rng, now);
             }
