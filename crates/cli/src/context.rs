@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use client::{Cluster, ClusterOptions, Error};
 use host::{Host, Place, real};
 use protocol::ErrorCode;
@@ -47,6 +47,9 @@ impl Globals {
         &self,
         main: impl AsyncFnOnce(Host, Cluster) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
+        if self.bootstrap_server.trim().is_empty() {
+            bail!("--bootstrap-server is empty; give it as HOST:PORT, or leave it out for 127.0.0.1:9092");
+        }
         self.set_up_logs()?;
         let mut options = ClusterOptions::new([self.bootstrap_server.clone()]);
         options.connection.place = WORKERS;
@@ -97,6 +100,10 @@ fn hint(error: &Error) -> Option<String> {
             "is that a plaintext Kafka listener? the broker's log may say why it closed the connection"
                 .to_owned()
         }
+        // The broker's own words say what a name may be.
+        Error::Refused { code: ErrorCode::InvalidTopic, message: None, .. } => {
+            "names have letters, digits, '.', '_' and '-' of ASCII, at most 249".to_owned()
+        }
         Error::Refused { code, subject, .. } => return hint_for_code(*code, subject),
         _ => return None,
     };
@@ -110,6 +117,9 @@ fn hint_for_code(code: ErrorCode, subject: &str) -> Option<String> {
             topic_of(subject)
         ),
         ErrorCode::TopicAlreadyExists => "with --if-not-exists that is no error".to_owned(),
+        ErrorCode::InvalidConfig => {
+            "`bourn topic describe TOPIC --all-configs` shows the configs that a topic has".to_owned()
+        }
         ErrorCode::InvalidReplicationFactor => {
             "a topic cannot have more replicas than there are brokers".to_owned()
         }

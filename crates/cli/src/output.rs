@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use anyhow::Context;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -26,10 +27,14 @@ pub(crate) fn print(text: &impl std::fmt::Display) -> anyhow::Result<()> {
     let text = text.to_string();
     let mut out = io::stdout().lock();
     for line in text.lines() {
-        writeln!(out, "{}", line.trim_end())?;
+        written(writeln!(out, "{}", line.trim_end()))?;
     }
-    out.flush()?;
-    Ok(())
+    written(out.flush())
+}
+
+/// What became of something written to standard output.
+pub(crate) fn written(result: io::Result<()>) -> anyhow::Result<()> {
+    result.context("cannot write to standard output")
 }
 
 /// One JSON document on one line.

@@ -92,7 +92,7 @@ impl Connection {
         let failed = |reason: String| Error::Connect { address: text.to_string(), reason };
         match within(host, timeout, is_connected).await {
             Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(error))) => return Err(failed(reason_of(&error))),
+            Some(Ok(Err(error))) => return Err(failed(reason_of(&error, &text))),
             Some(Err(_)) => return Err(failed("the connecting task is gone".to_owned())),
             None => return Err(failed(format!("no answer within {} ms", timeout.as_millis()))),
         }
@@ -242,12 +242,16 @@ impl<R: Request> Answer<R> {
 }
 
 /// What went wrong, without the address, which the error names anyway.
-fn reason_of(error: &std::io::Error) -> String {
+fn reason_of(error: &std::io::Error, address: &str) -> String {
     use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         ErrorKind::TimedOut => "timed out".to_owned(),
-        _ => error.to_string(),
+        _ => {
+            let text = error.to_string();
+            let plain = text.strip_prefix("cannot connect to ").and_then(|rest| rest.strip_prefix(address));
+            plain.and_then(|rest| rest.strip_prefix(": ")).map_or(text.clone(), str::to_owned)
+        }
     }
 }
 

@@ -7,12 +7,13 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::bail;
-use client::{Chunk, Cluster, Consumer, ConsumerOptions, Isolation, OutOfRange, TopicPartition};
+use client::{Chunk, Cluster, Consumer, ConsumerOptions, Isolation, OutOfRange, Start, TopicPartition};
 use protocol::{ErrorCode, Str};
 
 use self::from::From;
 use self::template::Template;
 use crate::context::{Globals, explain};
+use crate::output;
 
 #[derive(clap::Args)]
 pub(crate) struct Consume {
@@ -66,9 +67,11 @@ impl Consume {
         };
         let mut consumer = Consumer::new(cluster, options);
         let start = self.from.start();
-        let starts =
-            partitions.iter().map(|partition| (TopicPartition::new(topic.clone(), *partition), start));
+        let keys: Vec<TopicPartition> =
+            partitions.iter().map(|partition| TopicPartition::new(topic.clone(), *partition)).collect();
+        let starts = keys.iter().map(|key| (key.clone(), start));
         consumer.assign(starts.collect()).await.map_err(explain)?;
+        check_start(&consumer, &keys, start)?;
         self.copy(&mut consumer, format).await
     }
 
@@ -80,33 +83,45 @@ impl Consume {
             let chunk = match consumer.poll(FLUSH_AFTER).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) if self.follow => {
-                    out.flush()?;
+                    output::written(out.flush())?;
                     continue;
                 }
                 Ok(None) if consumer.is_at_end() => break,
                 Ok(None) => {
-                    out.flush()?;
+                    output::written(out.flush())?;
                     continue;
                 }
                 Err(error) => {
-                    out.flush()?;
+                    output::written(out.flush())?;
                     return Err(fetch_error(error));
                 }
             };
             let Chunk { partition, records, .. } = chunk;
             for record in records.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
-                format.write(&mut out, &partition, record)?;
+                output::written(format.write(&mut out, &partition, record))?;
             }
             left = left.saturating_sub(records.len() as u64);
             if left == 0 {
                 break;
             }
             if self.follow {
-                out.flush()?;
+                output::written(out.flush())?;
             }
         }
-        out.flush()?;
-        Ok(())
+        output::written(out.flush())
+    }
+}
+
+/// An offset that no partition has reached yet is a mistake; that some have not is none.
+fn check_start(consumer: &Consumer, keys: &[TopicPartition], start: Start) -> anyhow::Result<()> {
+    let Start::Offset(offset) = start else { return Ok(()) };
+    let ends = keys.iter().filter_map(|key| consumer.end(key).map(|end| (key, end)));
+    match ends.max_by_key(|(_, end)| *end) {
+        Some((key, end)) if end < offset => bail!(
+            "there is no offset {offset} yet, the furthest end is that of {key}, {end}; read from `--from earliest`, \
+             or `--from -N` for the last N records"
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ use super::Paths;
 use super::files::{Found, Kind, find};
 use super::index;
 use super::segment::Walk;
+use crate::output;
 
 #[derive(clap::Args)]
 pub(crate) struct Dump {
@@ -33,20 +34,23 @@ impl Dump {
         let mut damaged = 0;
         for found in find(files, &self.paths.paths)? {
             if !json {
-                writeln!(out.to, "{}", found.path().display())?;
+                output::written(writeln!(out.to, "{}", found.path().display()))?;
             }
             if let Err(error) = self.file(files, &found, &mut out) {
                 out.to.flush()?;
-                if crate::output::is_broken_pipe(&error) {
+                if output::is_broken_pipe(&error) {
                     return Err(error);
                 }
                 damaged += 1;
                 eprintln!("bourn: {}: {error:#}", found.path().display());
             }
         }
-        out.to.flush()?;
+        output::written(out.to.flush())?;
         if damaged > 0 {
-            bail!("{damaged} files could not be read to their ends; `bourn log verify` says more");
+            bail!(
+                "{} could not be read to the end; `bourn log verify` says what is wrong and what to do",
+                output::counted(damaged, "file")
+            );
         }
         Ok(())
     }
@@ -121,7 +125,7 @@ impl Dump {
         let name = path.display().to_string();
         let file = files.open(&path, OpenMode::READ)?;
         let mut walk = Walk::new(&*file)?;
-        let mut scratch = Scratch::default();
+        let (mut scratch, mut damaged) = (Scratch::default(), 0);
         while let Some(next) = walk.next()? {
             let at = next.with_context(|| format!("at byte {}", walk.position))?;
             let batch = Batch::new(&name, at.position, &at.header, at.checked.is_ok());
@@ -130,8 +134,14 @@ impl Dump {
                 Ok(batch) if self.records => records(&name, &batch, &mut scratch, out)
                     .with_context(|| format!("at byte {}", at.position))?,
                 Ok(_) => {}
-                Err(error) => eprintln!("bourn: {name}: at byte {}: {error}", at.position),
+                Err(error) => {
+                    damaged += 1;
+                    eprintln!("bourn: {name}: at byte {}: {error}", at.position);
+                }
             }
+        }
+        if damaged > 0 {
+            bail!("damaged batches: {}", output::grouped(damaged));
         }
         Ok(())
     }
@@ -144,13 +154,12 @@ struct Out<W> {
 
 impl<W: Write> Out<W> {
     fn line(&mut self, text: &str, json: &impl Serialize) -> anyhow::Result<()> {
-        if self.json {
-            serde_json::to_writer(&mut self.to, json)?;
-            writeln!(self.to)?;
-        } else {
-            writeln!(self.to, "  {text}")?;
-        }
-        Ok(())
+        output::written(match self.json {
+            true => serde_json::to_string(json)
+                .map_err(io::Error::from)
+                .and_then(|line| writeln!(self.to, "{line}")),
+            false => writeln!(self.to, "  {text}"),
+        })
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct Found {
     pub(super) dir: PathBuf,
     pub(super) name: String,
     pub(super) kind: Kind,
+    /// Found in a directory that was named, so that the files which belong to it should be there, too.
+    pub(super) listed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +89,11 @@ pub(super) fn find(files: &dyn Files, paths: &[PathBuf]) -> anyhow::Result<Vec<F
             );
         };
         let dir = path.parent().unwrap_or(Path::new("")).to_owned();
-        found.push(Found { dir, name: name.to_owned(), kind });
+        found.push(Found { dir, name: name.to_owned(), kind, listed: false });
     }
     let sort_key = |one: &Found| (one.dir.clone(), one.kind);
     found.sort_by_key(sort_key);
-    found.dedup();
+    found.dedup_by(|next, one| (&next.dir, &next.name) == (&one.dir, &one.name));
     Ok(found)
 }
 
@@ -105,7 +107,7 @@ fn in_dir(files: &dyn Files, dir: &Path, depth: usize, found: &mut Vec<Found>) -
                 in_dir(files, &dir.join(&entry.name), depth - 1, found)?;
             }
         } else if let Some(kind) = Kind::of(&entry.name) {
-            found.push(Found { dir: dir.to_owned(), name: entry.name, kind });
+            found.push(Found { dir: dir.to_owned(), name: entry.name, kind, listed: true });
         }
     }
     Ok(())

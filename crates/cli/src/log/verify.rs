@@ -1,6 +1,6 @@
 //! `bourn log verify`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -30,6 +30,9 @@ pub(super) struct Findings {
     records: u64,
     bytes: u64,
     problems: Vec<Problem>,
+    /// What to do about them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    advice: BTreeSet<&'static str>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +42,12 @@ pub(super) struct Problem {
     position: Option<u64>,
     problem: String,
 }
+
+/// What to do about damage, by what is damaged.
+const ADVICE_LOG: &str = "a torn end of the newest segment is cut off by the broker when it starts; other damage in a .log needs the \
+                          partition's directory from a backup";
+const ADVICE_INDEX: &str = "indexes hold nothing of their own: stop the broker, delete those that are wrong, and it writes them anew";
+const ADVICE_OTHER: &str = "take the small files from a backup, together with the segments beside them";
 
 /// Of one kind of file; the others are not worth reading.
 const PROBLEMS_MAX: usize = 1000;
@@ -62,10 +71,16 @@ impl Verify {
                 output::grouped(findings.records),
             ))?;
         }
-        match findings.problems.len() as u64 {
-            0 => Ok(()),
-            count => bail!("{} found", output::counted(count, "problem")),
+        let count = findings.problems.len() as u64;
+        if count == 0 {
+            return Ok(());
         }
+        if !json {
+            for advice in &findings.advice {
+                eprintln!("{advice}");
+            }
+        }
+        bail!("{} found", output::counted(count, "problem"))
     }
 }
 
@@ -114,9 +129,19 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn problem(&mut self, position: Option<u64>, problem: impl ToString) {
+        let advice = match self.found.kind {
+            Kind::Segment(_, FileKind::Log) => ADVICE_LOG,
+            Kind::Segment(_, FileKind::Index | FileKind::TimeIndex) => ADVICE_INDEX,
+            Kind::Segment(_, FileKind::Snapshot) | Kind::Epochs | Kind::Metadata => ADVICE_OTHER,
+        };
+        self.note(position, problem, advice);
+    }
+
+    fn note(&mut self, position: Option<u64>, problem: impl ToString, advice: &'static str) {
         if self.findings.problems.len() < PROBLEMS_MAX {
             let file = self.found.path().display().to_string();
             self.findings.problems.push(Problem { file, position, problem: problem.to_string() });
+            self.findings.advice.insert(advice);
         }
     }
 
@@ -124,6 +149,7 @@ impl Check<'_> {
     fn log(&mut self, base: Offset, floor: Option<Offset>) -> anyhow::Result<Offset> {
         let file = self.files.open(&self.found.path(), OpenMode::READ)?;
         self.findings.bytes += file.len()?;
+        self.has_indexes(base)?;
         if let Some(floor) = floor.filter(|floor| *floor > base) {
             self.problem(
                 None,
@@ -150,6 +176,16 @@ impl Check<'_> {
             }
         }
         Ok(end)
+    }
+
+    fn has_indexes(&mut self, base: Offset) -> anyhow::Result<()> {
+        for kind in [FileKind::Index, FileKind::TimeIndex] {
+            let path = segment_file(&self.found.dir, base, kind);
+            if self.found.listed && !self.files.exists(&path)? {
+                self.note(None, format!("{} is missing", path.display()), ADVICE_INDEX);
+            }
+        }
+        Ok(())
     }
 
     fn records(&mut self, at: &At, scratch: &mut Scratch) -> Result<(), protocol::records::Error> {

@@ -35,7 +35,10 @@ impl<R: BufRead> Lines<R> {
         loop {
             let buffer = match self.input.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result?,
+                Err(error) => {
+                    return Err(io::Error::new(error.kind(), format!("cannot read the input: {error}")));
+                }
+                Ok(buffer) => buffer,
             };
             if buffer.is_empty() {
                 break;

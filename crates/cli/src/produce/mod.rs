@@ -122,12 +122,14 @@ fn compression(text: &str) -> Result<Compression, String> {
 impl Produce {
     pub(crate) fn run(self, globals: &Globals) -> anyhow::Result<()> {
         self.check()?;
-        let summary = globals.with_cluster(async |host, cluster| self.write(&host, &cluster).await)?;
+        let (summary, ended) =
+            globals.with_cluster(async |host, cluster| self.write(&host, &cluster).await)?;
         if globals.is_json() {
             output::print_json(&summary)?;
         } else {
             eprintln!("{}", summary.sentence());
         }
+        ended?;
         if summary.failed > 0 {
             bail!("{} could not be written", output::counted(summary.failed, "record"));
         }
@@ -166,7 +168,8 @@ impl Produce {
         }
     }
 
-    async fn write(&self, host: &Host, cluster: &Cluster) -> anyhow::Result<Summary> {
+    /// What was written, and whether that was all of the input.
+    async fn write(&self, host: &Host, cluster: &Cluster) -> anyhow::Result<(Summary, anyhow::Result<()>)> {
         let (input, input_bytes) = self.open()?;
         let mut source = self.source(input)?;
         let topic = Str::from(&self.topic);
@@ -176,11 +179,7 @@ impl Produce {
         let mut report = Report::start(host, &self.topic, input_bytes);
         let ended = feed(&mut *source, &producer, &mut report).await;
         producer.flush().await.map_err(explain)?;
-        let summary = report.finish(host).await?;
-        match ended {
-            Ok(()) => Ok(summary),
-            Err(error) => Err(error.context(summary.sentence())),
-        }
+        Ok((report.finish(host).await?, ended))
     }
 
     fn open(&self) -> anyhow::Result<(Box<dyn BufRead>, Option<u64>)> {

@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "../support/node.rs"]
 mod node;
 mod sample;
 mod with_krafka;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+#[allow(dead_code, reason = "not every test program uses all of it")]
 pub(crate) struct Node {
     process: Child,
     directory: TempDir,
@@ -14,6 +15,7 @@ pub(crate) struct Node {
     port: u16,
 }
 
+#[allow(dead_code, reason = "not every test program uses all of it")]
 impl Node {
     pub(crate) fn start() -> Self {
         Self::with(&[])
@@ -31,14 +33,31 @@ impl Node {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Where its partitions are.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
     /// Kills the process in the middle of whatever it does, and starts another on the same data and port.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
+        self.restart();
+    }
+
+    /// Stops it cleanly.
+    pub(crate) fn stop(&mut self) {
+        let kill = format!("kill -TERM {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success());
+    }
+
+    pub(crate) fn restart(&mut self) {
         (self.process, self.port) = launch(&self.directory, &self.settings, self.port);
     }
 
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
+    pub(crate) fn kill(&mut self) {
+        // It may have been killed before.
+        let _ = self.process.kill();
         self.process.wait().unwrap();
     }
 }

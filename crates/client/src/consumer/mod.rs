@@ -169,6 +169,11 @@ impl Consumer {
         self.partitions.get(partition).map(|state| state.position)
     }
 
+    /// With `until_end`: the end that the partition had when it was assigned.
+    pub fn end(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.partitions.get(partition)?.end
+    }
+
     /// Whether every partition is at the end it had when it was assigned.
     pub fn is_at_end(&self) -> bool {
         self.partitions.values().all(PartitionState::is_at_end)
