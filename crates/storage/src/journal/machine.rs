@@ -1,5 +1,7 @@
 //! [`Journal`]: which entry goes into which round, what to write and sync next, and who hears of it.
 
+mod space;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use host::disk::AlignedPool;
 use host::{FileRef, Instant};
 use protocol::Uuid;
 
-use super::format::{HEADER_BYTES, RoundHeader, encode_round, whole_blocks};
+use super::format::{HEADER_BYTES, RoundHeader, encode_round};
 use super::options::Options;
 use super::progress::{Failed, Progress, set_last};
 use super::ring::{Mark, Ring, RingFile};
@@ -335,84 +337,6 @@ impl Journal {
     /// Bytes that may still be needed.
     pub fn used_bytes(&self) -> u64 {
         self.ring.used_bytes()
-    }
-
-    /// No round can be written until something is released or the ring has grown.
-    pub fn is_full(&self) -> bool {
-        !self.pending.is_empty() && self.room().is_none()
-    }
-
-    /// The largest round that may be written now. A part of the ring is kept for entries that something waits for
-    /// which frees space: it could never free a ring that is full to the brim.
-    fn room(&self) -> Option<u64> {
-        let reserve = if self.is_awaited() { 0 } else { self.ring.total_bytes() / 8 };
-        if self.ring.free_bytes() < reserve {
-            return None;
-        }
-        self.ring.room(self.bytes_of_first())
-    }
-
-    /// A checkpoint waits for entries, or a deletion or truncation does: until it is synced its partition writes
-    /// nothing out.
-    fn is_awaited(&self) -> bool {
-        !self.watched.is_empty() || self.pending_changes > 0
-    }
-
-    /// What shards should free now: told when more than half of the ring is in use, and again as it fills up. When no
-    /// round fits any more, which may come earlier since files are freed as wholes, it is everything. Never more than
-    /// shards have been told is written: they would wait for entries of theirs to leave a place where none is.
-    pub fn pressure(&mut self) -> Option<Position> {
-        let total = self.ring.total_bytes();
-        if self.is_full() {
-            let told = self.pressed;
-            self.pressed = told.max(self.written_position);
-            return (told < self.pressed).then_some(self.pressed);
-        }
-        let used = self.ring.used_bytes();
-        if used * 2 <= total {
-            return None;
-        }
-        let free_up_to = Position(self.ring.head().0 - total / 4).min(self.written_position);
-        if free_up_to.0 < self.pressed.0 + total / 8 {
-            return None;
-        }
-        self.pressed = free_up_to;
-        Some(free_up_to)
-    }
-
-    /// A file that the ring should get, as id and length; then comes [`Self::grown`] or [`Self::not_grown`].
-    pub fn next_growth(&mut self) -> Option<(u32, u64)> {
-        let total = self.ring.total_bytes();
-        let needed = whole_blocks(self.bytes_of_first());
-        let too_small = !self.pending.is_empty() && self.ring.largest_file_bytes() < needed;
-        let crowded = self.ring.free_bytes() * 4 < total || total < 2 * self.options.file_bytes_min;
-        // Beyond the maximum only if nothing else can bring the journal on.
-        let needed_now = too_small || (self.is_awaited() && self.is_full());
-        if self.growing || self.failed.is_some() || !(needed_now || crowded) {
-            return None;
-        }
-        let usual = whole_blocks(total / 4).clamp(self.options.file_bytes_min, self.options.file_bytes_max);
-        let bytes = if too_small { usual.max(needed) } else { usual };
-        if total + bytes > self.options.bytes_max.max(2 * self.options.file_bytes_min) && !needed_now {
-            return None;
-        }
-        self.growing = true;
-        Some((self.ring.next_file_id(), bytes))
-    }
-
-    /// A new file is there, zero-filled and synced, its name too.
-    pub fn grown(&mut self, file: RingFile) {
-        self.growing = false;
-        self.ring.add(file);
-    }
-
-    pub fn not_grown(&mut self) {
-        self.growing = false;
-    }
-
-    fn bytes_of_first(&self) -> u64 {
-        let entry = self.pending.front().map_or(0, |pending| pending.entry.journal_bytes());
-        whole_blocks((HEADER_BYTES + entry) as u64)
     }
 
     /// How many pending entries fit into a round of at most `room` bytes, and their payload bytes.
