@@ -22,7 +22,8 @@ pub(super) struct DirectoryParts {
     pub(super) committer: SendToCommitter,
     /// Paced writes to segments, and whatever else changes files.
     pub(super) writes: LaneRef,
-    pub(super) syncs: LaneRef,
+    /// Several, since most of a sync is waiting and concurrent ones share a commit of the file system.
+    pub(super) syncs: Arc<[LaneRef]>,
     pub(super) open: Arc<OpenFiles>,
 }
 
@@ -77,6 +78,8 @@ pub(super) struct Directory {
     pub(super) writing: bool,
     /// Its free space is being measured.
     pub(super) measuring: bool,
+    /// Syncs of segments begun so far.
+    syncs: usize,
     /// Partitions that wait for a write.
     pub(super) to_write: VecDeque<PartitionKey>,
     /// The journal wants everything up to here out of it.
@@ -101,6 +104,7 @@ impl Directory {
             written: 0,
             written_at: Position::default(),
             writing: false,
+            syncs: 0,
             measuring: false,
             to_write: VecDeque::new(),
             pressure: None,
@@ -159,6 +163,12 @@ impl Directory {
         self.submitted.is_empty()
     }
 
+    /// The lane for the next sync.
+    pub(super) fn sync_lane(&mut self) -> Lane {
+        self.syncs = self.syncs.wrapping_add(1);
+        Lane::Syncs { turn: self.syncs }
+    }
+
     /// Hands `work` to a lane; `done` gets its result on the lane's driver.
     pub(super) fn call<T: Send + 'static>(
         &self,
@@ -168,7 +178,10 @@ impl Directory {
     ) {
         let lane = match lane {
             Lane::Writes => &self.parts.writes,
-            Lane::Syncs => &self.parts.syncs,
+            Lane::Syncs { turn } => {
+                let lanes = &self.parts.syncs;
+                lanes.get(turn % lanes.len().max(1)).unwrap_or(&self.parts.writes)
+            }
         };
         call(lane, self.parts.open.clone(), work, done);
     }
@@ -177,7 +190,10 @@ impl Directory {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Lane {
     Writes,
-    Syncs,
+    /// One of several, in turn.
+    Syncs {
+        turn: usize,
+    },
 }
 
 /// Hands `work` to a lane; `done` gets its result on the lane's driver.

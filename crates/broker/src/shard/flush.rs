@@ -125,8 +125,9 @@ impl Shard {
         let sync = Arc::new(sync);
         let work = sync.clone();
         let completion = self.completion(move |result| Done::Synced { key, sync, result });
-        if let Some(directory) = self.directories.get(dir) {
-            directory.call(Lane::Syncs, move |files, open| work.run(files, open), completion);
+        if let Some(directory) = self.directories.get_mut(dir) {
+            let lane = directory.sync_lane();
+            directory.call(lane, move |files, open| work.run(files, open), completion);
         }
     }
 

@@ -75,6 +75,9 @@ impl Mailboxes {
     }
 }
 
+/// Threads that sync the segments of a directory (decision 0001 has the figures).
+const SYNC_LANES: usize = 4;
+
 /// Spawns a task for each mailbox.
 pub(super) fn launch(
     host: &Host,
@@ -100,7 +103,7 @@ pub(super) fn launch(
             path: directory.path,
             committer: directory.committer,
             writes: host.disk.lane("segment writes"),
-            syncs: host.disk.lane("segment syncs"),
+            syncs: (0..SYNC_LANES).map(|_| host.disk.lane("segment syncs")).collect(),
             open: open.clone(),
         });
     }
