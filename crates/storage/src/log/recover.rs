@@ -24,7 +24,7 @@ use crate::epochs::Epochs;
 use crate::error::Error;
 use crate::journal::Body;
 use crate::producers::Producers;
-use crate::segment::index::{last_offset_entry, last_time_entry};
+use crate::segment::index::{last_offset_entry, last_time_entry, offset_entries_grow, time_entries_grow};
 use crate::segment::names::{DELETED_SUFFIX, FileKind, parse_segment_file, partition_dir, segment_file};
 use crate::segment::scan::{Headers, scan};
 use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
@@ -307,6 +307,10 @@ fn trim_indexes(
     }
     index.set_len(index_bytes)?;
     times.set_len(time_bytes)?;
+    // Indexes of an open segment are not synced.
+    if !offset_entries_grow(&*index, base)? || !time_entries_grow(&*times, base)? {
+        return Err(bad("entries in the middle are missing"));
+    }
     if let Some(last) = last_offset_entry(&*index, base, |_| true)? {
         let log = open.get(files, &segment_file(dir, base, FileKind::Log))?;
         let header = Headers::new(&*log, u64::from(last.position), bytes).advance()?;

@@ -54,11 +54,54 @@ pub fn last_offset_entry(
     base: Offset,
     wanted: impl Fn(&OffsetEntry) -> bool,
 ) -> io::Result<Option<OffsetEntry>> {
-    let read = |bytes: &mut &[u8]| -> Option<OffsetEntry> {
-        let relative = bytes.try_get_i32().ok()?;
-        Some(OffsetEntry { last_offset: absolute(base, relative), position: bytes.try_get_u32().ok()? })
-    };
-    last_entry(file, OFFSET_ENTRY_BYTES, read, wanted)
+    last_entry(file, OFFSET_ENTRY_BYTES, |bytes| offset_entry(base, bytes), wanted)
+}
+
+fn offset_entry(base: Offset, bytes: &mut &[u8]) -> Option<OffsetEntry> {
+    let relative = bytes.try_get_i32().ok()?;
+    Some(OffsetEntry { last_offset: absolute(base, relative), position: bytes.try_get_u32().ok()? })
+}
+
+fn time_entry(base: Offset, bytes: &mut &[u8]) -> Option<TimeEntry> {
+    let timestamp_ms = bytes.try_get_i64().ok()?;
+    Some(TimeEntry { timestamp_ms, offset: absolute(base, bytes.try_get_i32().ok()?) })
+}
+
+/// Whether all entries of `.index` grow: a crash may have lost some in the middle that were never synced.
+pub fn offset_entries_grow(file: &dyn File, base: Offset) -> io::Result<bool> {
+    let read =
+        |bytes: &mut &[u8]| offset_entry(base, bytes).map(|entry| (entry.last_offset.0, entry.position));
+    entries_grow(file, OFFSET_ENTRY_BYTES, read, |before, next| before.0 < next.0 && before.1 < next.1)
+}
+
+/// The same for `.timeindex`.
+pub fn time_entries_grow(file: &dyn File, base: Offset) -> io::Result<bool> {
+    let read = |bytes: &mut &[u8]| time_entry(base, bytes).map(|entry| (entry.timestamp_ms, entry.offset.0));
+    entries_grow(file, TIME_ENTRY_BYTES, read, |before, next| before.0 < next.0 && before.1 < next.1)
+}
+
+fn entries_grow<T>(
+    file: &dyn File,
+    entry_bytes: u32,
+    read: impl Fn(&mut &[u8]) -> Option<T>,
+    grows: impl Fn(&T, &T) -> bool,
+) -> io::Result<bool> {
+    let mut chunk = vec![0; entry_bytes as usize * 4096];
+    let (mut at, mut before) = (0, None::<T>);
+    loop {
+        let got = file.read_at(&mut chunk, at)?;
+        for mut bytes in chunk.get(..got).unwrap_or_default().chunks_exact(entry_bytes as usize) {
+            let Some(next) = read(&mut bytes) else { return Ok(false) };
+            if before.as_ref().is_some_and(|before| !grows(before, &next)) {
+                return Ok(false);
+            }
+            before = Some(next);
+        }
+        if got < chunk.len() {
+            return Ok(true);
+        }
+        at += got as u64;
+    }
 }
 
 /// The last entry of `.timeindex` that `wanted` accepts; it accepts a front part of them.
@@ -67,11 +110,7 @@ pub fn last_time_entry(
     base: Offset,
     wanted: impl Fn(&TimeEntry) -> bool,
 ) -> io::Result<Option<TimeEntry>> {
-    let read = |bytes: &mut &[u8]| -> Option<TimeEntry> {
-        let timestamp_ms = bytes.try_get_i64().ok()?;
-        Some(TimeEntry { timestamp_ms, offset: absolute(base, bytes.try_get_i32().ok()?) })
-    };
-    last_entry(file, TIME_ENTRY_BYTES, read, wanted)
+    last_entry(file, TIME_ENTRY_BYTES, |bytes| time_entry(base, bytes), wanted)
 }
 
 fn last_entry<T>(
