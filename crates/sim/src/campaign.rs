@@ -4,14 +4,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::history::Counts;
-use crate::{Failure, Options, run};
+use crate::{Failure, Family, Options, run};
 
 const USAGE: &str =
-    "usage: cargo xtask sim [--seeds N] [--from S] [--seed X] [--seconds T] [--log LINES] [--verbose]
+    "usage: cargo xtask sim [--seeds N] [--from S] [--seed X] [--family F] [--seconds T] [--log LINES] [--verbose]
 
   --seeds N      run N seeds [default: 20]
   --from S       the first one [default: 1]
   --seed X       run one seed
+  --family F     mixed, crowd, retention or directories [default: the seed decides]
   --seconds T    virtual seconds with faults in each run [default: 60]
   --log LINES    print so many lines of the log at the end; of a failed run, 40
   --verbose      log every decision of the simulation";
@@ -20,6 +21,7 @@ const USAGE: &str =
 struct Campaign {
     from: u64,
     seeds: u64,
+    family: Option<Family>,
     seconds: u64,
     log: Option<usize>,
     verbose: bool,
@@ -27,7 +29,7 @@ struct Campaign {
 
 impl Campaign {
     fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut this = Self { from: 1, seeds: 20, seconds: 60, log: None, verbose: false };
+        let mut this = Self { from: 1, seeds: 20, family: None, seconds: 60, log: None, verbose: false };
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             if name == "--verbose" {
@@ -35,6 +37,10 @@ impl Campaign {
                 continue;
             }
             let value = rest.next().ok_or_else(|| format!("{name} needs a value"))?;
+            if name == "--family" {
+                this.family = Some(value.parse()?);
+                continue;
+            }
             let number: u64 = value.parse().map_err(|_| format!("{name} {value}: not a number"))?;
             match name.as_str() {
                 "--seeds" => this.seeds = number,
@@ -50,12 +56,13 @@ impl Campaign {
 
     fn options(&self, seed: u64) -> Options {
         let time = Duration::from_secs(self.seconds);
-        Options { time, verbose: self.verbose, ..Options::new(seed) }
+        Options { time, family: self.family, verbose: self.verbose, ..Options::new(seed) }
     }
 
     fn replay(&self, seed: u64) -> String {
         let seconds = if self.seconds == 60 { String::new() } else { format!(" --seconds {}", self.seconds) };
-        format!("cargo xtask sim --seed {seed}{seconds}")
+        let family = self.family.map_or(String::new(), |family| format!(" --family {family}"));
+        format!("cargo xtask sim --seed {seed}{family}{seconds}")
     }
 
     fn tell(&self, failure: &Failure) {

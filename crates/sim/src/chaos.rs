@@ -2,6 +2,7 @@
 //!
 //! Invariants: everything that it breaks it mends again, at the latest in [`Chaos::calm`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use host::Instant;
@@ -10,6 +11,7 @@ use host::sim::{Control, OpKind, Rule};
 use crate::dice::Dice;
 use crate::event::Setback;
 use crate::history::History;
+use crate::load::Load;
 use crate::scenario::{BROKER, Fault, Scenario};
 use crate::server::Server;
 
@@ -20,38 +22,42 @@ enum Repair {
     Link(String),
     Latency(String),
     Resume,
+    Client(String),
 }
 
 pub(crate) struct Chaos {
     control: Control,
     history: History,
     dice: Dice,
-    clients: Vec<String>,
+    load: Arc<Load>,
+    scenario: Arc<Scenario>,
     faults: Vec<Fault>,
     calm: Duration,
     next: Instant,
     repairs: Vec<(Instant, Repair)>,
-    disk: host::sim::Faults,
+    /// When something was wrong last.
+    pub(crate) trouble: Instant,
 }
 
 impl Chaos {
     pub(crate) fn new(
         control: &Control,
-        scenario: &Scenario,
+        scenario: &Arc<Scenario>,
         history: &History,
         dice: &Dice,
-        clients: Vec<String>,
+        load: &Arc<Load>,
     ) -> Self {
         Self {
             control: control.clone(),
             history: history.clone(),
             dice: dice.clone(),
-            clients,
+            load: Arc::clone(load),
+            scenario: Arc::clone(scenario),
             faults: scenario.faults.clone(),
             calm: scenario.calm,
             next: control.now(),
             repairs: Vec::new(),
-            disk: scenario.disk.clone(),
+            trouble: control.now(),
         }
     }
 
@@ -63,14 +69,18 @@ impl Chaos {
             let (_, repair) = self.repairs.remove(index);
             self.mend(&repair, server);
         }
-        if now < self.next {
+        if !self.repairs.is_empty() {
+            self.trouble = now;
+        }
+        if now < self.next || self.faults.is_empty() {
             return;
         }
+        self.trouble = now;
         let calm = u64::try_from(self.calm.as_millis()).unwrap_or(u64::MAX);
         self.next = now.after(self.dice.millis(calm / 10, calm * 2));
         let fault = self.dice.pick(&self.faults);
         // A broker that is down takes no part, but its network may.
-        if server.is_up() || matches!(fault, Fault::Partition | Fault::Latency) {
+        if server.is_up() || matches!(fault, Fault::Partition | Fault::Latency | Fault::ClientCrash) {
             self.history.note(&format!("fault: {fault:?}"));
             self.inflict(fault, server);
         }
@@ -83,6 +93,11 @@ impl Chaos {
         self.mend(&Repair::Disk, server);
         self.control.disk(BROKER).die_after(u64::MAX);
         self.control.set_wall_skew(BROKER, 0);
+        if server.saw_trouble() {
+            // What is offline comes back with a start only.
+            server.end(Setback::Unsynced);
+        }
+        self.trouble = self.control.now();
     }
 
     fn later(&mut self, low_ms: u64, high_ms: u64, repair: Repair) {
@@ -91,7 +106,8 @@ impl Chaos {
     }
 
     fn client(&self) -> String {
-        self.clients.get(self.dice.index(self.clients.len())).cloned().unwrap_or_default()
+        let names = self.load.names();
+        names.get(self.dice.index(names.len())).cloned().unwrap_or_default()
     }
 
     fn inflict(&mut self, fault: Fault, server: &mut Server) {
@@ -103,7 +119,11 @@ impl Chaos {
                 self.control.disk(BROKER).die_after(self.dice.between(1, operations));
             }
             Fault::CleanStop => server.stop_cleanly(),
-            Fault::FailedSync | Fault::FailedWrite | Fault::SlowDisk | Fault::FullDisk => {
+            Fault::FailedSync
+            | Fault::FailedWrite
+            | Fault::SlowDisk
+            | Fault::FullDisk
+            | Fault::ReadErrors => {
                 self.disk(fault, server);
             }
             Fault::Partition => {
@@ -132,6 +152,18 @@ impl Chaos {
                 let skew = self.dice.between(0, 2 * reach).cast_signed() - reach.cast_signed();
                 self.control.set_wall_skew(BROKER, skew);
             }
+            Fault::ClientCrash => {
+                let client = self.client();
+                // What a dead admin has asked for may happen later, which its next life could not tell from a fault.
+                if client != "admin" && self.control.is_up(&client) {
+                    if self.dice.chance(50) {
+                        self.control.kill(&client)
+                    } else {
+                        self.control.crash(&client)
+                    }
+                    self.later(1, 5000, Repair::Client(client));
+                }
+            }
         }
     }
 
@@ -141,10 +173,16 @@ impl Chaos {
             Fault::FailedSync | Fault::FailedWrite => {
                 server.disk_fails();
                 let op = if fault == Fault::FailedSync { OpKind::Sync } else { OpKind::Write };
-                let path = self.dice.pick(&["", "", "journal", "metadata", ".log"]);
+                let path = self.path();
                 let skip = self.dice.between(0, 20);
-                disk.inject(Rule { skip, ..Rule::next(op, path, 1) });
+                disk.inject(Rule { skip, ..Rule::next(op, &path, 1) });
                 self.later(1000, 20_000, Repair::Disk);
+            }
+            Fault::ReadErrors => {
+                server.disk_fails();
+                let (only, rate) = (self.path(), self.dice.pick(&[1_000, 50_000, 1_000_000]));
+                disk.faults(|faults| (faults.only, faults.read_error_ppm) = (only, rate));
+                self.later(10, 5000, Repair::Disk);
             }
             Fault::FullDisk => {
                 server.disk_fails();
@@ -164,6 +202,18 @@ impl Chaos {
         }
     }
 
+    /// Which files fail.
+    fn path(&self) -> String {
+        let dir = self.scenario.log_dir(self.dice.index(self.scenario.log_dirs));
+        match self.dice.index(6) {
+            0 | 1 => dir,
+            2 => format!("{dir}/journal"),
+            3 => "metadata".to_owned(),
+            4 => ".log".to_owned(),
+            _ => String::new(),
+        }
+    }
+
     fn used_bytes(&self) -> u64 {
         let space = self.control.disk(BROKER).files().space("/".as_ref());
         space.map_or(0, |space| space.total_bytes - space.available_bytes)
@@ -174,9 +224,14 @@ impl Chaos {
             Repair::Disk => {
                 let disk = self.control.disk(BROKER);
                 disk.clear_rules();
-                disk.set_faults(self.disk.clone());
+                disk.set_faults(self.scenario.disk.clone());
                 server.disk_works();
+                if server.saw_trouble() && self.scenario.log_dirs > 1 && self.dice.chance(50) {
+                    // Somebody brings the directory back.
+                    server.end(Setback::Unsynced);
+                }
             }
+            Repair::Client(client) => self.load.restart(client),
             Repair::Link(client) => self.control.heal(BROKER, client),
             Repair::Latency(client) => {
                 let usual = Duration::from_micros(50)..=Duration::from_millis(1);

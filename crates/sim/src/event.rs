@@ -14,6 +14,13 @@ pub(crate) struct Log {
     pub(crate) partition: i32,
 }
 
+impl Log {
+    /// The topic's name; of a topic that comes and goes, without the id of this life.
+    pub(crate) fn name(&self) -> &str {
+        self.topic.as_str().split('/').next().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.topic, self.partition)
@@ -80,6 +87,7 @@ pub(crate) enum Event {
     Watermark {
         reader: Reader,
         log: Log,
+        log_start: Offset,
         high_watermark: Offset,
     },
     /// The answer brought a batch; `expected` is the offset that the reader wanted next.
@@ -102,6 +110,13 @@ pub(crate) enum Event {
         reader: Reader,
         log: Log,
         position: Offset,
+    },
+    /// The first record at or after a time was asked for. The answer speaks of all records below `end`, at least.
+    FoundByTime {
+        log: Log,
+        timestamp: i64,
+        end: Offset,
+        found: Option<Offset>,
     },
     /// A reader begins anew, from the earliest offset.
     ReaderBegins {
@@ -158,8 +173,8 @@ impl fmt::Display for Event {
             Self::Down { setback } => write!(f, "the broker is down: {setback:?}"),
             Self::Up => write!(f, "the broker is up"),
             Self::FetchBegins { reader, log } => write!(f, "r{reader} fetches {log}"),
-            Self::Watermark { reader, log, high_watermark } => {
-                write!(f, "r{reader} sees the high watermark of {log} at {high_watermark}")
+            Self::Watermark { reader, log, log_start, high_watermark } => {
+                write!(f, "r{reader} sees {log} from {log_start} to {high_watermark}")
             }
             Self::Batch { reader, log, expected, header, records } => {
                 let (base, epoch) = (header.base_offset, header.partition_leader_epoch);
@@ -176,6 +191,9 @@ impl fmt::Display for Event {
             }
             Self::OutOfRange { reader, log, position } => {
                 write!(f, "r{reader} finds {log}@{position} out of range")
+            }
+            Self::FoundByTime { log, timestamp, end, found } => {
+                write!(f, "{log} has {found:?} at or after {timestamp}, up to {end}")
             }
             Self::ReaderBegins { reader } => write!(f, "r{reader} begins anew"),
             Self::ProducerIdGiven { id } => write!(f, "producer id {id} is given"),

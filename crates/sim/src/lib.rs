@@ -10,6 +10,7 @@
 //!
 //! Does not know: how the broker works. It sees what clients see.
 
+mod alive;
 pub mod campaign;
 mod chaos;
 mod check;
@@ -24,4 +25,4 @@ mod value;
 
 pub use history::{Counts, Violation};
 pub use run::{Failure, Options, Report, run};
-pub use scenario::Scenario;
+pub use scenario::{Family, Scenario};

@@ -11,12 +11,13 @@ use client::admin::NewTopic;
 use host::sim::{NodeOptions, Sim};
 use host::{Host, Instant};
 
+use crate::alive::Alive;
 use crate::chaos::Chaos;
 use crate::dice::Dice;
 use crate::event::Setback;
 use crate::history::{Counts, History, Violation};
 use crate::load::{self, Load};
-use crate::scenario::Scenario;
+use crate::scenario::{Family, Scenario};
 use crate::server::Server;
 
 /// How often the supervisor looks.
@@ -27,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 pub struct Options {
     pub seed: u64,
+    /// `None`: the seed decides.
+    pub family: Option<Family>,
     /// Virtual time with faults.
     pub time: Duration,
     /// A line for every decision of the simulation, too.
@@ -35,7 +38,7 @@ pub struct Options {
 
 impl Options {
     pub fn new(seed: u64) -> Self {
-        Self { seed, time: Duration::from_secs(60), verbose: false }
+        Self { seed, family: None, time: Duration::from_secs(60), verbose: false }
     }
 }
 
@@ -83,7 +86,7 @@ pub fn run(options: &Options) -> Result<Report, Box<Failure>> {
     });
     sim.trace().set_verbose(options.verbose);
     let dice = Dice::of(&sim.node("chaos", NodeOptions::default()));
-    let scenario = Arc::new(Scenario::draw(&dice));
+    let scenario = Arc::new(Scenario::draw(&dice, options.family));
     let history = History::new(&sim, &scenario);
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let mut run = Run { sim: &sim, scenario: scenario.clone(), history: history.clone(), dice };
@@ -127,12 +130,17 @@ impl Run<'_> {
         if !self.comes_up(&mut server).await || !self.make_topics(&mut server, &auditor).await {
             return;
         }
-        let load = Load::start(self.sim, &self.scenario, &self.history);
-        let mut chaos = Chaos::new(self.sim, &self.scenario, &self.history, &self.dice, load.names.clone());
+        let load = Arc::new(Load::start(self.sim, &self.scenario, &self.history));
+        let mut chaos = Chaos::new(self.sim, &self.scenario, &self.history, &self.dice, &load);
+        let mut alive = Alive::new(self.sim.now());
         let end = self.sim.now().after(time);
         while self.sim.now() < end && self.history.violation().is_none() {
             chaos.turn(&mut server);
             self.slice(&mut server).await;
+            if !server.is_serving() || server.saw_trouble() {
+                chaos.trouble = self.sim.now();
+            }
+            alive.look(self.sim.now(), chaos.trouble, &self.history);
         }
         chaos.calm(&mut server);
         self.history.note("the faults are over");
@@ -145,7 +153,10 @@ impl Run<'_> {
             return;
         }
         for number in 0..3 {
-            if !self.comes_up(&mut server).await || !self.audit(&mut server, &auditor, number).await {
+            if !self.comes_up(&mut server).await || !self.probe(&mut server, &auditor, number).await {
+                return;
+            }
+            if !self.audit(&mut server, &auditor, number).await {
                 return;
             }
             // What was read now must be there after one more end of every kind.
@@ -228,6 +239,16 @@ impl Run<'_> {
             self.history.violate("topics can be made", error.to_string());
         }
         refused.is_none()
+    }
+
+    /// Every partition can be written to.
+    async fn probe(&self, server: &mut Server, auditor: &Host, number: usize) -> bool {
+        let (host, scenario, history) = (auditor.clone(), self.scenario.clone(), self.history.clone());
+        let work = async move { load::probe(&host, &scenario, &history, number as u64).await };
+        if let Some(Err(error)) = self.on_auditor(server, auditor, work).await {
+            self.history.violate("everything can be written to", error.to_string());
+        }
+        self.history.violation().is_none()
     }
 
     async fn audit(&self, server: &mut Server, auditor: &Host, number: usize) -> bool {

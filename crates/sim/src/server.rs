@@ -107,6 +107,11 @@ impl Server {
         self.disk_mended = true;
     }
 
+    /// Whether something was done to the disk that this process may have seen.
+    pub(crate) fn saw_trouble(&self) -> bool {
+        self.disk_trouble
+    }
+
     /// Ends the process.
     pub(crate) fn end(&mut self, setback: Setback) {
         if !self.control.is_up(BROKER) {

@@ -1,5 +1,5 @@
 //! The records that simulated producers send: each is known by its producer and number, and its whole content follows
-//! from these two, so that whoever reads it can tell whether it is what was sent.
+//! from these two and its length, so that whoever reads it can tell whether it is what was sent.
 
 use bytes::Bytes;
 use client::ProducerRecord;
@@ -29,7 +29,7 @@ fn mix(number: u64) -> u64 {
 }
 
 impl Id {
-    fn timestamp(self) -> i64 {
+    pub(crate) fn timestamp(self) -> i64 {
         EPOCH_MS + i64::try_from(self.n).unwrap_or(0)
     }
 
@@ -37,26 +37,34 @@ impl Id {
         (self.n.is_multiple_of(3)).then(|| Bytes::from(format!("k{}", self.n % 11)))
     }
 
-    /// The identity in front of filler: mostly short, now and then tens of kilobytes; half of it compresses.
-    fn value(self) -> Bytes {
-        let mut text = format!("{}/{}/", self.producer, self.n).into_bytes();
-        let seed = mix(self.n.wrapping_mul(31).wrapping_add(self.producer as u64 + 1));
-        let filler = match seed % 64 {
+    fn seed(self) -> u64 {
+        mix(self.n.wrapping_mul(31).wrapping_add(self.producer as u64 + 1))
+    }
+
+    /// Mostly short, now and then tens of kilobytes.
+    fn usual_filler(self) -> u64 {
+        let seed = self.seed();
+        match seed % 64 {
             0 => 10_000 + seed / 64 % 40_000,
             1..8 => 300 + seed / 64 % 3000,
             _ => seed / 64 % 200,
-        };
-        let even = seed & 1 == 0;
-        text.extend((0..filler).map(|at| {
-            let at = if even { at % 16 } else { at };
-            mix(seed.wrapping_add(at)).to_le_bytes().first().copied().unwrap_or(0)
-        }));
+        }
+    }
+
+    /// The identity in front of so much filler, half of which compresses.
+    fn value(self, filler: u64) -> Bytes {
+        let mut text = format!("{}/{}/{filler}/", self.producer, self.n).into_bytes();
+        let seed = self.seed();
+        let repeats = if seed & 1 == 0 { 2 } else { u64::MAX };
+        let words = (0..filler.div_ceil(8)).flat_map(|at| mix(seed.wrapping_add(at % repeats)).to_le_bytes());
+        text.extend(words.take(usize::try_from(filler).unwrap_or(0)));
         Bytes::from(text)
     }
 
-    /// The record as it is sent.
-    pub(crate) fn record(self, topic: &Str, partition: i32) -> ProducerRecord {
-        let record = ProducerRecord::new(topic.clone()).partition(partition).value(self.value());
+    /// The record as it is sent; `None` for a length that follows from the number.
+    pub(crate) fn record(self, topic: &Str, partition: i32, value_bytes: Option<u64>) -> ProducerRecord {
+        let value = self.value(value_bytes.unwrap_or_else(|| self.usual_filler()));
+        let record = ProducerRecord::new(topic.clone()).partition(partition).value(value);
         let record = record.timestamp(self.timestamp()).header("n", self.n.to_string().into_bytes());
         match self.key() {
             Some(key) => record.key(key),
@@ -66,10 +74,7 @@ impl Id {
 
     /// Which record this claims to be.
     pub(crate) fn parse(record: &Record) -> Option<Self> {
-        let value = record.value.as_ref()?;
-        let mut parts = value.splitn(3, |byte| *byte == b'/');
-        let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
-        let (producer, n) = (number()?, number()?);
+        let [producer, n, _] = numbers(record)?;
         Some(Self { producer: usize::try_from(producer).ok()?, n })
     }
 
@@ -77,10 +82,19 @@ impl Id {
     pub(crate) fn is_whole(self, record: &Record) -> bool {
         let header = record.headers.first();
         let number = header.filter(|header| header.key == "n").and_then(|header| header.value.as_ref());
-        record.value.as_ref() == Some(&self.value())
+        let len = record.value.as_ref().map_or(0, |value| value.len() as u64);
+        let filler = numbers(record).map_or(0, |[_, _, filler]| filler.min(len));
+        record.value.as_ref() == Some(&self.value(filler))
             && record.key == self.key()
             && record.timestamp == self.timestamp()
             && record.headers.len() == 1
             && number.is_some_and(|number| *number == self.n.to_string())
     }
+}
+
+/// What a value begins with.
+fn numbers(record: &Record) -> Option<[u64; 3]> {
+    let mut parts = record.value.as_ref()?.splitn(4, |byte| *byte == b'/');
+    let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
+    Some([number()?, number()?, number()?])
 }

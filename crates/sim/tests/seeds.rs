@@ -1,23 +1,35 @@
-//! Short runs of fixed seeds. `cargo xtask sim --seeds N` runs many more, and longer ones.
+//! Short runs of fixed seeds, some of each family. `cargo xtask sim --seeds N` runs many more, and longer ones.
 
 use std::time::Duration;
 
-use sim::{Options, Report, run};
+use sim::{Family, Options, Report, run};
 
-fn options(seed: u64) -> Options {
-    Options { time: Duration::from_secs(3), ..Options::new(seed) }
+fn passes(family: Family, seed: u64, millis: u64) -> Report {
+    let time = Duration::from_millis(millis);
+    match run(&Options { time, family: Some(family), ..Options::new(seed) }) {
+        Ok(report) => report,
+        Err(failure) => {
+            let last: Vec<&str> = failure.lines.iter().rev().take(40).rev().map(String::as_str).collect();
+            let seconds = millis.div_ceil(1000);
+            panic!(
+                "{failure}\n{}\n{}\nreplay it with: cargo xtask sim --seed {seed} --family {family} --seconds {seconds}",
+                failure.scenario,
+                last.join("\n")
+            )
+        }
+    }
 }
 
-fn passes(seed: u64) -> Report {
-    match run(&options(seed)) {
-        Ok(report) => report,
-        Err(failure) => panic!("{failure}\n{}\n{}", failure.scenario, failure.lines.join("\n")),
+fn all_pass(family: Family, seeds: &[u64], millis: u64) {
+    for seed in seeds {
+        let report = passes(family, *seed, millis);
+        assert!(report.counts.sent > 0 && report.counts.starts >= 3, "{report}");
     }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run_line_for_line() {
-    let (first, second) = (passes(4), passes(4));
+    let (first, second) = (passes(Family::Mixed, 4, 3000), passes(Family::Mixed, 4, 3000));
     assert_eq!(first.trace_hash, second.trace_hash);
     assert_eq!(first.lines, second.lines);
     assert_eq!(first, second);
@@ -25,9 +37,21 @@ fn the_same_seed_gives_the_same_run_line_for_line() {
 }
 
 #[test]
-fn fixed_seeds_break_no_invariant() {
-    for seed in [1, 3, 5, 6] {
-        let report = passes(seed);
-        assert!(report.counts.sent > 0 && report.counts.starts >= 3, "{report}");
-    }
+fn mixed_seeds_break_no_invariant() {
+    all_pass(Family::Mixed, &[2, 3, 4, 5], 3000);
+}
+
+#[test]
+fn crowds_break_no_invariant() {
+    all_pass(Family::Crowd, &[1], 1000);
+}
+
+#[test]
+fn retention_breaks_no_invariant() {
+    all_pass(Family::Retention, &[1, 2, 4], 3000);
+}
+
+#[test]
+fn failing_directories_break_no_invariant() {
+    all_pass(Family::Directories, &[2, 3, 4], 3000);
 }

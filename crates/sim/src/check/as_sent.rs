@@ -21,7 +21,9 @@ impl AsSent {
         }
         match self.sent.get(&id) {
             None => Err(format!("{at} holds {id}, which nobody has sent")),
-            Some(to) if to != log => Err(format!("{at} holds {id}, which was sent to {to}")),
+            Some(to) if to.partition != log.partition || to.topic.as_str() != log.name() => {
+                Err(format!("{at} holds {id}, which was sent to {to}"))
+            }
             Some(_) => Ok(()),
         }
     }

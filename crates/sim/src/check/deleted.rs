@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::TopicId;
+use protocol::{Str, TopicId};
 
 use super::Check;
 use crate::event::{Event, Reader};
 use crate::scenario::Scenario;
+use crate::value::Id;
 
 #[derive(Debug, Default)]
 pub(super) struct Deleted {
@@ -14,6 +15,9 @@ pub(super) struct Deleted {
     made: BTreeSet<TopicId>,
     /// What was deleted before a list was asked for.
     begun: BTreeMap<Reader, BTreeSet<TopicId>>,
+    /// What was acknowledged in the present lives of topics, and in former ones.
+    acked: BTreeMap<Str, Vec<Id>>,
+    gone: BTreeMap<Id, TopicId>,
 }
 
 impl Check for Deleted {
@@ -32,8 +36,21 @@ impl Check for Deleted {
             Event::NotEmpty { log, end } => {
                 return Err(format!("{log} has just been made and ends at {end}"));
             }
-            Event::TopicDeleted { id, .. } => {
+            Event::Acked { id, log, .. } if scenario.topic(&log.topic).is_none() => {
+                self.acked.entry(log.topic.clone()).or_default().push(*id);
+            }
+            Event::Batch { log, records, .. } if log.name() != log.topic.as_str() => {
+                let life = |id: &TopicId| format!("{}/{id}", log.name());
+                for id in records.iter().filter_map(|record| record.id) {
+                    if let Some(of) = self.gone.get(&id).filter(|of| life(of) != log.topic.as_str()) {
+                        return Err(format!("{id} was written to {} and is in {log}", life(of)));
+                    }
+                }
+            }
+            Event::TopicDeleted { topic, id } => {
                 self.deleted.insert(*id);
+                let acked = self.acked.remove(topic).unwrap_or_default();
+                self.gone.extend(acked.into_iter().map(|record| (record, *id)));
             }
             Event::ListBegins { reader } => {
                 self.begun.insert(*reader, self.deleted.clone());

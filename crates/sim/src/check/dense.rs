@@ -30,7 +30,7 @@ impl Check for Dense {
         "offsets are dense"
     }
 
-    fn see(&mut self, event: &Event, _: &Scenario) -> Result<(), String> {
+    fn see(&mut self, event: &Event, scenario: &Scenario) -> Result<(), String> {
         match event {
             Event::ReaderBegins { reader } => self.next.retain(|(other, _), _| other != reader),
             Event::Batch { reader, log, expected, header, records } => {
@@ -47,7 +47,9 @@ impl Check for Dense {
                 }
             }
             Event::Chunk { reader, log, records, .. } => {
-                let next = self.next.entry((*reader, log.clone())).or_insert(Offset::ZERO);
+                let first = records.first().map_or(Offset::ZERO, |record| record.offset);
+                let start = if scenario.is_retained(&log.topic) { first } else { Offset::ZERO };
+                let next = self.next.entry((*reader, log.clone())).or_insert(start);
                 *next = contiguous(log, *next, records)?;
             }
             _ => {}

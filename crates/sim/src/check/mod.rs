@@ -4,9 +4,11 @@
 //! the broker holds. It knows the scenario, and nothing of the broker.
 
 mod as_sent;
+mod by_time;
 mod deleted;
 mod dense;
 mod doubled;
+mod front;
 mod lost;
 mod named_once;
 mod order;
@@ -24,6 +26,7 @@ use crate::value::Id;
 /// What a partition holds, from its first offset to its high watermark.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FinalLog {
+    pub(crate) start: Offset,
     pub(crate) records: BTreeMap<Offset, Id>,
 }
 
@@ -45,6 +48,8 @@ pub(crate) fn all() -> Vec<Box<dyn Check>> {
     vec![
         Box::new(as_sent::AsSent::default()),
         Box::new(dense::Dense::default()),
+        Box::new(front::Front::default()),
+        Box::new(by_time::ByTime::default()),
         Box::new(named_once::NamedOnce::default()),
         Box::new(watermark::Watermark::default()),
         Box::new(producer_ids::ProducerIds::default()),

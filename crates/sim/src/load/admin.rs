@@ -9,6 +9,7 @@ use protocol::{ErrorCode, Offset, ProducerId, Str, TopicId};
 
 use super::Context;
 use crate::event::{Event, Log};
+use crate::scenario::Extra;
 use crate::value::Id;
 
 /// Partitions to which a topic of the scenario grows.
@@ -21,14 +22,13 @@ struct Hand {
     reader: usize,
     /// Topics that are there, as far as is known. One whose change had no answer is looked up again.
     topics: Vec<(Str, TopicId)>,
-    n: u64,
 }
 
 pub(super) async fn run(context: Context) {
     let cluster = context.cluster();
     let admin = Admin::new(&cluster).with_timeout(Duration::from_secs(2));
     let reader = context.reader();
-    let mut hand = Hand { context, cluster, admin, reader, topics: Vec::new(), n: 0 };
+    let mut hand = Hand { context, cluster, admin, reader, topics: Vec::new() };
     while !hand.context.is_stopped() {
         let result = match hand.context.dice.index(6) {
             0 | 1 if hand.topics.len() < 3 => hand.make().await,
@@ -71,7 +71,8 @@ impl Hand {
             self.admin.list_offsets(ends.collect::<Vec<_>>(), Isolation::default()).await?
         {
             let end = end?.offset.unwrap_or(Offset::ZERO);
-            if end != Offset::ZERO {
+            // Somebody else may write to it already.
+            if end != Offset::ZERO && !self.context.scenario.follower {
                 let log = Log { topic: partition.topic, partition: partition.partition };
                 self.context.history.record(&Event::NotEmpty { log, end });
             }
@@ -90,11 +91,11 @@ impl Hand {
         for _ in 0..self.context.dice.between(1, 30) {
             let partitions = usize::try_from(partitions).unwrap_or(1);
             let partition = i32::try_from(self.context.dice.index(partitions)).unwrap_or(0);
-            let id = Id { producer: self.context.scenario.producers.len(), n: self.n };
-            self.n += 1;
+            let number = self.context.scenario.number_of(Extra::Admin);
+            let id = Id { producer: number, n: self.context.next_extra() };
             let log = Log { topic: name.clone(), partition };
             self.context.history.record(&Event::Sent { id, log });
-            deliveries.push(producer.send(id.record(name, partition)).await?);
+            deliveries.push(producer.send(id.record(name, partition, None)).await?);
         }
         for delivery in deliveries {
             delivery.await?;

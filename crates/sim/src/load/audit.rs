@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use client::Error;
 use host::Host;
-use protocol::Offset;
+use protocol::{ErrorCode, Offset, TopicId};
 
 use super::fetch::Fetcher;
 use crate::check::{FinalLog, FinalLogs};
 use crate::dice::Dice;
-use crate::event::Log;
+use crate::event::Event;
 use crate::history::{AUDITS, History};
 use crate::scenario::Scenario;
+
+/// Partitions in one request: each may cost a read of a slow disk, and the client's patience is short.
+const AT_ONCE: usize = 20;
 
 pub(crate) async fn audit(
     host: &Host,
@@ -25,18 +28,15 @@ pub(crate) async fn audit(
     let dice = Dice::of(host);
     let mut logs = FinalLogs::new();
     for plan in &scenario.topics {
-        let mut fetcher = Fetcher {
-            cluster: cluster.clone(),
-            history: history.clone(),
-            reader: AUDITS + number,
-            topic: plan.name.clone(),
-            positions: BTreeMap::new(),
-            high_watermarks: BTreeMap::new(),
-            taken: Some(BTreeMap::new()),
-        };
+        let mut fetcher = Fetcher::new(&cluster, history, AUDITS + number, &plan.name);
+        fetcher.taken = Some(BTreeMap::new());
         read_all(&mut fetcher, host, &dice).await?;
-        for (partition, records) in fetcher.taken.unwrap_or_default() {
-            logs.insert(Log { topic: plan.name.clone(), partition }, FinalLog { records });
+        let mut taken = fetcher.taken.take().unwrap_or_default();
+        for (partition, start) in &fetcher.log_starts {
+            let mut records = taken.remove(partition).unwrap_or_default();
+            // Retention goes on while everything is read.
+            records.retain(|offset, _| offset >= start);
+            logs.insert(fetcher.log(*partition), FinalLog { start: *start, records });
         }
     }
     Ok(logs)
@@ -44,7 +44,15 @@ pub(crate) async fn audit(
 
 async fn read_all(fetcher: &mut Fetcher, host: &Host, dice: &Dice) -> Result<(), Error> {
     let (id, partitions) = fetcher.look_up().await?;
-    fetcher.positions = (0..partitions).map(|partition| (partition, Offset::ZERO)).collect();
+    for first in (0..partitions).step_by(AT_ONCE) {
+        let last = partitions.min(first + i32::try_from(AT_ONCE).unwrap_or(i32::MAX));
+        fetcher.positions = (first..last).map(|partition| (partition, Offset::ZERO)).collect();
+        read_those(fetcher, host, dice, id).await?;
+    }
+    Ok(())
+}
+
+async fn read_those(fetcher: &mut Fetcher, host: &Host, dice: &Dice, id: TopicId) -> Result<(), Error> {
     loop {
         let refused = match fetcher.fetch(id, dice, 0).await {
             Ok(refused) => refused,
@@ -56,8 +64,15 @@ async fn read_all(fetcher: &mut Fetcher, host: &Host, dice: &Dice) -> Result<(),
             }
             Err(error) => return Err(error),
         };
-        if let Some((partition, code)) = refused.first() {
+        for (partition, code) in refused {
             let text = format!("{}-{partition}: {}", fetcher.topic, code.name());
+            let position = fetcher.positions.get(&partition).copied();
+            if let (ErrorCode::OffsetOutOfRange, Some(position)) = (code, position) {
+                let (reader, log) = (fetcher.reader, fetcher.log(partition));
+                fetcher.history.record(&Event::OutOfRange { reader, log, position });
+                fetcher.rewind(partition).await?;
+                continue;
+            }
             if !code.is_retriable() {
                 return Err(Error::Invalid(text));
             }

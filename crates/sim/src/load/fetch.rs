@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use client::{Cluster, Error};
+use client::{Admin, Cluster, Error, Isolation, OffsetSpec, TopicPartition};
 use protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use protocol::records::{Batches, Limits, Record, Records, Scratch};
 use protocol::{ErrorCode, Offset, Str, TopicId};
@@ -20,16 +20,44 @@ pub(super) struct Fetcher {
     pub(super) history: History,
     pub(super) reader: Reader,
     pub(super) topic: Str,
+    /// What its logs are called: the topic's name, or something longer.
+    pub(super) called: Str,
     /// What it wants next.
     pub(super) positions: BTreeMap<i32, Offset>,
     pub(super) high_watermarks: BTreeMap<i32, Offset>,
+    pub(super) log_starts: BTreeMap<i32, Offset>,
     /// Everything that was read, if somebody wants it.
     pub(super) taken: Option<BTreeMap<i32, BTreeMap<Offset, Id>>>,
 }
 
 impl Fetcher {
-    fn log(&self, partition: i32) -> Log {
-        Log { topic: self.topic.clone(), partition }
+    pub(super) fn new(cluster: &Cluster, history: &History, reader: Reader, topic: &Str) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            history: history.clone(),
+            reader,
+            topic: topic.clone(),
+            called: topic.clone(),
+            positions: BTreeMap::new(),
+            high_watermarks: BTreeMap::new(),
+            log_starts: BTreeMap::new(),
+            taken: None,
+        }
+    }
+
+    pub(super) fn log(&self, partition: i32) -> Log {
+        Log { topic: self.called.clone(), partition }
+    }
+
+    /// Goes to the first offset that there is.
+    pub(super) async fn rewind(&mut self, partition: i32) -> Result<(), Error> {
+        let admin = Admin::new(&self.cluster);
+        let asked = TopicPartition::new(self.topic.clone(), partition);
+        let found = admin.list_offsets([(asked, OffsetSpec::Earliest)], Isolation::default()).await?;
+        for listed in found.into_values() {
+            self.positions.insert(partition, listed?.offset.unwrap_or(Offset::ZERO));
+        }
+        Ok(())
     }
 
     /// The topic's id and number of partitions, asked anew.
@@ -48,7 +76,9 @@ impl Fetcher {
     ) -> Result<Vec<(i32, ErrorCode)>, Error> {
         let connection = self.cluster.any().await?;
         let version = connection.newest::<FetchRequest>()?;
-        let bytes = dice.pick(&[1, 2000, 50_000, 1 << 20]);
+        // Who takes everything has no time for small bites.
+        let all = self.taken.is_some();
+        let bytes = if all { 1 << 20 } else { dice.pick(&[1, 2000, 50_000, 1 << 20]) };
         let partitions = self.positions.iter().map(|(partition, position)| FetchPartition {
             partition: *partition,
             fetch_offset: position.get(),
@@ -58,7 +88,7 @@ impl Fetcher {
         let request = FetchRequest {
             max_wait_ms: wait_ms,
             min_bytes: dice.pick(&[0, 1, 1, 10_000]),
-            max_bytes: dice.pick(&[1, 100_000, 10 << 20]),
+            max_bytes: if all { 10 << 20 } else { dice.pick(&[1, 100_000, 10 << 20]) },
             topics: vec![FetchTopic {
                 topic_id: topic_id.0,
                 partitions: partitions.collect(),
@@ -78,9 +108,9 @@ impl Fetcher {
             let partition = data.partition_index;
             match ErrorCode::from(data.error_code) {
                 ErrorCode::None => {
-                    let high_watermark = Offset(data.high_watermark);
+                    let ends = (Offset(data.log_start_offset), Offset(data.high_watermark));
                     let bytes = data.records.unwrap_or_default().to_bytes();
-                    self.take(partition, high_watermark, Batches::new(bytes.unwrap_or_default()));
+                    self.take(partition, ends, Batches::new(bytes.unwrap_or_default()));
                 }
                 code => refused.push((partition, code)),
             }
@@ -88,10 +118,11 @@ impl Fetcher {
         Ok(refused)
     }
 
-    fn take(&mut self, partition: i32, high_watermark: Offset, batches: Batches) {
+    fn take(&mut self, partition: i32, (log_start, high_watermark): (Offset, Offset), batches: Batches) {
         let (reader, log) = (self.reader, self.log(partition));
         self.high_watermarks.insert(partition, high_watermark);
-        self.history.record(&Event::Watermark { reader, log: log.clone(), high_watermark });
+        self.log_starts.insert(partition, log_start);
+        self.history.record(&Event::Watermark { reader, log: log.clone(), log_start, high_watermark });
         let mut expected = self.positions.get(&partition).copied().unwrap_or_default();
         let mut scratch = Scratch::default();
         for (whole, batch) in batches.enumerate() {

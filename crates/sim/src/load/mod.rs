@@ -7,11 +7,15 @@ mod admin;
 mod audit;
 mod consumer;
 mod fetch;
+mod follower;
+mod probe;
 mod producer;
+mod sluggard;
 mod watcher;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use client::{Backoff, Cluster, ClusterOptions, ConnectionOptions};
@@ -21,6 +25,7 @@ use protocol::records::Record;
 use tokio::sync::watch;
 
 pub(crate) use self::audit::audit;
+pub(crate) use self::probe::probe;
 use crate::dice::Dice;
 use crate::event::{Reader, Seen};
 use crate::history::History;
@@ -45,43 +50,99 @@ struct Shared {
     readers: AtomicUsize,
     /// Partitions that each topic certainly has; it may grow.
     partitions: Vec<AtomicU64>,
+    /// How many records each producer has made, in all its lives, and all that are no producers together.
+    made: Vec<AtomicU64>,
+    made_by_others: AtomicU64,
+}
+
+/// What a client does.
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    Producer(usize),
+    Watcher,
+    Consumer,
+    Admin,
+    Follower,
+    Sluggard,
 }
 
 /// The clients of a run.
 pub(crate) struct Load {
+    control: Control,
+    scenario: Arc<Scenario>,
+    history: History,
     stop: watch::Sender<bool>,
     shared: Arc<Shared>,
-    pub(crate) names: Vec<String>,
+    clients: Vec<(String, Role)>,
 }
 
 impl Load {
     /// Starts them all. Topics are made already.
     pub(crate) fn start(control: &Control, scenario: &Arc<Scenario>, history: &History) -> Self {
-        let (stop, stopped) = watch::channel(false);
         let partitions = scenario.topics.iter().map(|topic| u64::from(topic.partitions.unsigned_abs()));
-        let shared =
-            Arc::new(Shared { partitions: partitions.map(AtomicU64::new).collect(), ..Shared::default() });
-        let mut this = Self { stop, shared, names: Vec::new() };
-        let mut context = |name: String| {
-            let host = control.node(&name, NodeOptions::default());
-            this.names.push(name);
-            let (scenario, history) = (Arc::clone(scenario), history.clone());
-            let (stop, shared, dice) = (stopped.clone(), Arc::clone(&this.shared), Dice::of(&host));
-            Context { scenario, history, host, dice, stop, shared }
+        let shared = Shared {
+            partitions: partitions.map(AtomicU64::new).collect(),
+            made: scenario.producers.iter().map(|_| AtomicU64::new(0)).collect(),
+            ..Shared::default()
         };
+        let mut clients = Vec::new();
+        let mut add = |name: String, role| clients.push((name, role));
         for index in 0..scenario.producers.len() {
-            context(format!("producer{index}")).spawn("producer", move |on| producer::run(on, index));
+            add(format!("producer{index}"), Role::Producer(index));
         }
-        for index in 0..scenario.watchers {
-            context(format!("watcher{index}")).spawn("watcher", watcher::run);
+        (0..scenario.watchers).for_each(|index| add(format!("watcher{index}"), Role::Watcher));
+        (0..scenario.consumers).for_each(|index| add(format!("consumer{index}"), Role::Consumer));
+        let others = [
+            (scenario.admin, "admin", Role::Admin),
+            (scenario.follower, "follower", Role::Follower),
+            (scenario.sluggard, "sluggard", Role::Sluggard),
+        ];
+        for (_, name, role) in others.into_iter().filter(|(wanted, ..)| *wanted) {
+            add(name.to_owned(), role);
         }
-        for index in 0..scenario.consumers {
-            context(format!("consumer{index}")).spawn("consumer", consumer::run);
-        }
-        if scenario.admin {
-            context("admin".to_owned()).spawn("admin", admin::run);
+        let this = Self {
+            control: control.clone(),
+            scenario: Arc::clone(scenario),
+            history: history.clone(),
+            stop: watch::Sender::new(false),
+            shared: Arc::new(shared),
+            clients,
+        };
+        for (name, role) in &this.clients {
+            this.begin(control.node(name, NodeOptions::default()), *role);
         }
         this
+    }
+
+    fn begin(&self, host: Host, role: Role) {
+        let context = Context {
+            scenario: Arc::clone(&self.scenario),
+            history: self.history.clone(),
+            dice: Dice::of(&host),
+            host,
+            stop: self.stop.subscribe(),
+            shared: Arc::clone(&self.shared),
+        };
+        match role {
+            Role::Producer(index) => context.spawn("producer", move |on| producer::run(on, index)),
+            Role::Watcher => context.spawn("watcher", watcher::run),
+            Role::Consumer => context.spawn("consumer", consumer::run),
+            Role::Admin => context.spawn("admin", admin::run),
+            Role::Follower => context.spawn("follower", follower::run),
+            Role::Sluggard => context.spawn("sluggard", sluggard::run),
+        }
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.clients.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Starts a client again whose process has ended.
+    pub(crate) fn restart(&self, name: &str) {
+        let role = self.clients.iter().find(|(other, _)| other == name).map(|(_, role)| *role);
+        if let Some(role) = role.filter(|_| !self.control.is_up(name)) {
+            self.begin(self.control.restart(name), role);
+        }
     }
 
     pub(crate) fn stop(&self) {
@@ -114,14 +175,19 @@ impl Context {
 
     /// Sleeps, or less when it is time to stop.
     async fn pause(&self, time: Duration) {
-        let mut sleep = self.host.clock.sleep(time);
+        // `None` if it is time to stop.
+        let _ = self.until_stopped(self.host.clock.sleep(time)).await;
+    }
+
+    /// What the work gives, or `None` if it is time to stop before.
+    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut stop = self.stop.clone();
-        let mut stopped = std::pin::pin!(stop.wait_for(|stop| *stop));
+        let (mut stopped, mut work) = (std::pin::pin!(stop.wait_for(|stop| *stop)), std::pin::pin!(work));
         std::future::poll_fn(|cx| match stopped.as_mut().poll(cx) {
-            std::task::Poll::Ready(_) => std::task::Poll::Ready(()),
-            std::task::Poll::Pending => sleep.as_mut().poll(cx),
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => work.as_mut().poll(cx).map(Some),
         })
-        .await;
+        .await
     }
 
     fn reader(&self) -> Reader {
@@ -132,6 +198,19 @@ impl Context {
     fn partitions(&self, topic: usize) -> i32 {
         let count = self.shared.partitions.get(topic).map_or(1, |count| count.load(Ordering::Relaxed));
         i32::try_from(count).unwrap_or(1)
+    }
+
+    /// The number of a producer's next record; they go on where its last life has ended.
+    fn next_number(&self, producer: usize) -> u64 {
+        self.shared.made.get(producer).map_or(0, |made| made.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn next_extra(&self) -> u64 {
+        self.shared.made_by_others.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn made(&self, producer: usize) -> u64 {
+        self.shared.made.get(producer).map_or(0, |made| made.load(Ordering::Relaxed))
     }
 
     fn has_grown(&self, topic: usize, partitions: i32) {

@@ -14,17 +14,18 @@ const FAILURES_MAX: u64 = 20;
 
 pub(super) async fn run(context: Context, index: usize) {
     let Some(plan) = context.scenario.producers.get(index).cloned() else { return };
-    let mut n = 0;
     while !context.is_stopped() {
         let producer = start(&context, &plan);
-        context.history.record(&Event::ProducerBegins { producer: index, n });
+        context.history.record(&Event::ProducerBegins { producer: index, n: context.made(index) });
         let partitions = context.partitions(plan.topic).unsigned_abs() as usize;
         let failures = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
         while !context.is_stopped() && failures.load(std::sync::atomic::Ordering::Relaxed) < FAILURES_MAX {
             for _ in 0..context.dice.between(1, plan.burst) {
-                let id = Id { producer: index, n };
-                n += 1;
-                send(&context, &producer, id, (plan.topic, partitions), &failures).await;
+                if context.made(index) >= plan.records_max {
+                    break;
+                }
+                let id = Id { producer: index, n: context.next_number(index) };
+                send(&context, &producer, id, (&plan, partitions), &failures).await;
             }
             context.pause(context.dice.millis(1, plan.pause_ms)).await;
             if context.dice.between(0, 999) == 0 {
@@ -43,10 +44,10 @@ fn start(context: &Context, plan: &ProducerPlan) -> Producer {
         compression: plan.codec.into(),
         batch_bytes: plan.batch_bytes,
         linger: plan.linger,
-        buffer_bytes: 1 << 20,
+        buffer_bytes: plan.buffer_bytes,
         block_max: Duration::from_secs(10),
         in_flight_max: plan.in_flight,
-        delivery_timeout: Duration::from_secs(20),
+        delivery_timeout: plan.delivery_timeout,
         create_topics: false,
         ..ProducerOptions::default()
     };
@@ -57,15 +58,15 @@ async fn send(
     context: &Context,
     producer: &Producer,
     id: Id,
-    (topic, partitions): (usize, usize),
+    (plan, partitions): (&ProducerPlan, usize),
     failures: &std::sync::Arc<std::sync::atomic::AtomicU64>,
 ) {
     use std::sync::atomic::Ordering::Relaxed;
-    let Some(topic) = context.scenario.topics.get(topic) else { return };
+    let Some(topic) = context.scenario.topics.get(plan.topic) else { return };
     let partition = i32::try_from(context.dice.index(partitions)).unwrap_or(0);
     let log = Log { topic: topic.name.clone(), partition };
     context.history.record(&Event::Sent { id, log: log.clone() });
-    let delivery = match producer.send(id.record(&topic.name, partition)).await {
+    let delivery = match producer.send(id.record(&topic.name, partition, plan.value_bytes)).await {
         Ok(delivery) => delivery,
         Err(error) => {
             failures.fetch_add(1, Relaxed);

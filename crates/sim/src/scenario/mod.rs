@@ -1,5 +1,10 @@
 //! [`Scenario`]: what a run consists of, drawn from its seed before it begins.
 
+mod family;
+mod fault;
+mod producer;
+mod topic;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,46 +12,33 @@ use client::Acks;
 use host::sim::Faults;
 use metadata::config::{BrokerConfig, StaticConfig};
 use protocol::Str;
-use protocol::records::Codec;
 
+pub use self::family::Family;
+pub(crate) use self::fault::Fault;
+pub(crate) use self::producer::ProducerPlan;
+pub(crate) use self::topic::TopicPlan;
 use crate::dice::Dice;
 
 /// Where the broker listens.
 pub(crate) const BROKER: &str = "broker";
 pub(crate) const PORT: u16 = 9092;
 
-#[derive(Clone, Debug)]
-pub(crate) struct TopicPlan {
-    pub(crate) name: Str,
-    pub(crate) partitions: i32,
-    pub(crate) synced: bool,
-    pub(crate) configs: Vec<(Str, Str)>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct ProducerPlan {
-    /// Index of the topic it writes to.
-    pub(crate) topic: usize,
-    pub(crate) acks: Acks,
-    pub(crate) idempotent: bool,
-    pub(crate) in_flight: usize,
-    pub(crate) codec: Codec,
-    pub(crate) batch_bytes: usize,
-    pub(crate) linger: Duration,
-    /// Longest pause between two bursts of records.
-    pub(crate) pause_ms: u64,
-    pub(crate) burst: u64,
-}
-
 /// Everything about a run that does not change in it.
 #[derive(Clone, Debug)]
 pub struct Scenario {
+    pub(crate) family: Family,
     pub(crate) topics: Vec<TopicPlan>,
     pub(crate) producers: Vec<ProducerPlan>,
     pub(crate) consumers: usize,
     pub(crate) watchers: usize,
+    /// Makes, fills, grows and deletes topics.
     pub(crate) admin: bool,
+    /// Writes to the admin's topics and reads them while they come and go.
+    pub(crate) follower: bool,
+    /// Asks for much and takes it slowly.
+    pub(crate) sluggard: bool,
     pub(crate) shards: usize,
+    pub(crate) log_dirs: usize,
     pub(crate) journal_bytes: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) disk: Faults,
@@ -55,63 +47,92 @@ pub struct Scenario {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Kinds of faults. A run has some of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    Kill,
-    PowerLoss,
-    DieAtOperation,
-    CleanStop,
-    FailedSync,
-    FailedWrite,
-    SlowDisk,
-    FullDisk,
-    Partition,
-    Reset,
-    Latency,
-    Pause,
-    ClockJump,
-}
-
-impl Fault {
-    const ALL: [Self; 13] = [
-        Self::Kill,
-        Self::PowerLoss,
-        Self::DieAtOperation,
-        Self::CleanStop,
-        Self::FailedSync,
-        Self::FailedWrite,
-        Self::SlowDisk,
-        Self::FullDisk,
-        Self::Partition,
-        Self::Reset,
-        Self::Latency,
-        Self::Pause,
-        Self::ClockJump,
-    ];
+/// What writes beside the producers of the plan; their numbers are behind those.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Extra {
+    Admin,
+    Follower,
+    Probe,
 }
 
 impl Scenario {
-    pub(crate) fn draw(dice: &Dice) -> Self {
-        let topics: Vec<TopicPlan> = (0..dice.between(1, 3)).map(|n| TopicPlan::draw(dice, n)).collect();
+    pub(crate) fn draw(dice: &Dice, family: Option<Family>) -> Self {
+        let family = family.unwrap_or_else(|| Family::draw(dice));
+        let mixed = Self::mixed(dice, family);
+        match family {
+            Family::Mixed | Family::Retention => mixed,
+            Family::Directories => Self { log_dirs: dice.index(3) + 2, ..mixed },
+            Family::Crowd => Self::crowd(dice, mixed),
+        }
+    }
+
+    fn mixed(dice: &Dice, family: Family) -> Self {
+        let retained = if family == Family::Retention { 80 } else { 15 };
+        let topics: Vec<TopicPlan> =
+            (0..dice.between(1, 3)).map(|n| TopicPlan::draw(dice, n, dice.chance(retained))).collect();
         let producers = (0..dice.between(2, 4)).map(|_| ProducerPlan::draw(dice, topics.len())).collect();
-        let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| dice.chance(50)).collect();
+        let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| dice.chance(40)).collect();
         if faults.is_empty() {
             faults.push(Fault::PowerLoss);
         }
+        let admin = dice.chance(70);
         Self {
+            family,
             producers,
             topics,
             consumers: dice.index(2) + 1,
             watchers: dice.index(2) + 1,
-            admin: dice.chance(70),
+            admin,
+            follower: admin && dice.chance(60),
+            sluggard: dice.chance(30),
             shards: dice.index(3) + 1,
+            log_dirs: if dice.chance(20) { 2 } else { 1 },
             journal_bytes: dice.pick(&[8 << 20, 16 << 20, 64 << 20]),
-            memory_bytes: dice.pick(&[1 << 20, 4 << 20, 64 << 20]),
+            memory_bytes: dice.pick(&[4 << 20, 64 << 20]),
             disk: Faults::draw_benign(dice.number()),
             calm: dice.skewed_millis(500, 8000),
             faults,
         }
+    }
+
+    /// Ten times as much as the memory for records and the journal take, over many partitions.
+    fn crowd(dice: &Dice, mixed: Self) -> Self {
+        let count = dice.between(2, 6);
+        let bytes = dice.pick(&[24 << 20, 64 << 20, 100 << 20]) / count;
+        let mut disk = mixed.disk;
+        if dice.chance(50) {
+            disk.slow_ppm = 0;
+        }
+        let all = [Fault::SlowDisk, Fault::Kill, Fault::PowerLoss, Fault::CleanStop, Fault::ClientCrash];
+        Self {
+            topics: vec![TopicPlan::crowded(dice)],
+            producers: (0..count).map(|_| ProducerPlan::crowding(dice, bytes)).collect(),
+            consumers: 1,
+            watchers: 1,
+            admin: dice.chance(20),
+            follower: false,
+            shards: dice.index(4) + 1,
+            log_dirs: dice.pick(&[1, 1, 2, 3]),
+            journal_bytes: dice.pick(&[1, 8 << 20, 16 << 20]),
+            memory_bytes: dice.pick(&[4 << 20, 4 << 20, 16 << 20]),
+            disk,
+            calm: Duration::from_millis(dice.pick(&[2000, 10_000])),
+            faults: all.into_iter().filter(|_| dice.chance(40)).collect(),
+            ..mixed
+        }
+    }
+
+    pub(crate) fn number_of(&self, extra: Extra) -> usize {
+        self.producers.len() + extra as usize
+    }
+
+    pub(crate) fn log_dir(&self, index: usize) -> String {
+        format!("/data{index}")
+    }
+
+    /// Whether records may be gone from the front of this topic.
+    pub(crate) fn is_retained(&self, name: &Str) -> bool {
+        self.topic(name).is_some_and(|topic| topic.retained)
     }
 
     pub(crate) fn topic(&self, name: &Str) -> Option<&TopicPlan> {
@@ -123,7 +144,7 @@ impl Scenario {
         self.topic(name).is_none_or(|topic| topic.synced)
     }
 
-    /// Whether this producer writes each record once. The writer of the admin client, behind the others, does.
+    /// Whether this producer writes each record once. The [extra](Extra) ones do.
     pub(crate) fn is_idempotent(&self, producer: usize) -> bool {
         self.producers.get(producer).is_none_or(|plan| plan.idempotent)
     }
@@ -137,9 +158,10 @@ impl Scenario {
         for (name, value) in [
             ("listeners", format!("PLAINTEXT://:{PORT}")),
             ("advertised.listeners", format!("PLAINTEXT://{BROKER}:{PORT}")),
-            ("log.dirs", "/data".to_owned()),
+            ("log.dirs", (0..self.log_dirs).map(|index| self.log_dir(index)).collect::<Vec<_>>().join(",")),
             ("auto.create.topics.enable", "false".to_owned()),
             ("log.retention.ms", "-1".to_owned()),
+            ("log.retention.check.interval.ms", "300".to_owned()),
             ("bourn.disk.reserve.bytes", "65536".to_owned()),
         ] {
             statics.set(name, value);
@@ -147,55 +169,14 @@ impl Scenario {
         let (mut config, _) = BrokerConfig::load(&statics).expect("a configuration of our own");
         // Smaller than anybody may configure them, so that short runs reach the limits.
         config.directories.journal_max_bytes = self.journal_bytes;
-        config.limits.memory_max_bytes = self.memory_bytes.max(4 << 20);
+        config.limits.memory_max_bytes = self.memory_bytes;
         (statics, config)
-    }
-}
-
-impl TopicPlan {
-    fn draw(dice: &Dice, n: u64) -> Self {
-        let synced = dice.chance(65);
-        let text = |text: &str| Str::from(text.to_owned());
-        let durability = if synced { "synced" } else { "buffered" };
-        let mut configs = vec![(text("bourn.durability"), text(durability))];
-        if dice.chance(50) {
-            configs.push((text("segment.ms"), text(&dice.between(200, 20_000).to_string())));
-        }
-        if dice.chance(50) {
-            configs.push((text("segment.bytes"), text("1048576")));
-        }
-        if dice.chance(30) {
-            configs.push((text("index.interval.bytes"), text(&dice.between(0, 4096).to_string())));
-        }
-        let partitions = if dice.chance(20) { 8 } else { i32::try_from(dice.between(1, 3)).unwrap_or(1) };
-        Self { name: text(&format!("t{n}")), partitions, synced, configs }
-    }
-}
-
-impl ProducerPlan {
-    fn draw(dice: &Dice, topics: usize) -> Self {
-        let kind = dice.index(100);
-        let (acks, idempotent) = match kind {
-            0..60 => (Acks::All, true),
-            60..75 => (Acks::All, false),
-            _ => (Acks::Leader, false),
-        };
-        Self {
-            topic: dice.index(topics),
-            acks,
-            idempotent,
-            in_flight: dice.index(5) + 1,
-            codec: if dice.chance(60) { Codec::None } else { dice.pick(&Codec::ALL) },
-            batch_bytes: dice.pick(&[200, 2000, 16 << 10, 100 << 10]),
-            linger: Duration::from_millis(dice.pick(&[0, 1, 5, 50])),
-            pause_ms: dice.pick(&[20, 100, 500]),
-            burst: dice.pick(&[1, 4, 20]),
-        }
     }
 }
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "family {}", self.family)?;
         for topic in &self.topics {
             let kind = if topic.synced { "synced" } else { "buffered" };
             writeln!(
@@ -207,10 +188,15 @@ impl fmt::Display for Scenario {
         for (index, plan) in self.producers.iter().enumerate() {
             writeln!(f, "producer p{index}: {plan:?}")?;
         }
+        let Self { consumers, watchers, admin, follower, sluggard, .. } = self;
         writeln!(
             f,
-            "{} consumers, {} watchers, admin: {}, {} shards, journal {} bytes, memory {} bytes",
-            self.consumers, self.watchers, self.admin, self.shards, self.journal_bytes, self.memory_bytes
+            "{consumers} consumers, {watchers} watchers, admin: {admin}, follower: {follower}, sluggard: {sluggard}"
+        )?;
+        let Self { shards, log_dirs, journal_bytes, memory_bytes, .. } = self;
+        writeln!(
+            f,
+            "{shards} shards, {log_dirs} directories, journal {journal_bytes} bytes, memory {memory_bytes} bytes"
         )?;
         writeln!(f, "disk: {:?}", self.disk)?;
         write!(f, "about every {} ms one of {:?}", self.calm.as_millis(), self.faults)

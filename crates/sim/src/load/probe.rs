@@ -1,0 +1,44 @@
+//! When nothing goes wrong any more, every partition takes a record, and keeps it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{Error, Producer, ProducerOptions};
+use host::Host;
+
+use crate::event::{Event, Log};
+use crate::history::History;
+use crate::scenario::{Extra, Scenario};
+use crate::value::Id;
+
+/// Writes one record to each partition of the plan, and waits for the answers. `number` tells probes apart.
+pub(crate) async fn probe(
+    host: &Host,
+    scenario: &Arc<Scenario>,
+    history: &History,
+    number: u64,
+) -> Result<(), Error> {
+    let options = ProducerOptions {
+        delivery_timeout: Duration::from_secs(200),
+        block_max: Duration::from_secs(200),
+        create_topics: false,
+        ..ProducerOptions::default()
+    };
+    let producer = Producer::start(&super::cluster(host), options)?;
+    let mut n = number * 100_000;
+    let mut deliveries = Vec::new();
+    for plan in &scenario.topics {
+        for partition in 0..plan.partitions {
+            let id = Id { producer: scenario.number_of(Extra::Probe), n };
+            n += 1;
+            let log = Log { topic: plan.name.clone(), partition };
+            history.record(&Event::Sent { id, log: log.clone() });
+            deliveries.push((id, log, producer.send(id.record(&plan.name, partition, None)).await?));
+        }
+    }
+    for (id, log, delivery) in deliveries {
+        let offset = delivery.await?.offset.known();
+        history.record(&Event::Acked { id, log, offset });
+    }
+    Ok(())
+}

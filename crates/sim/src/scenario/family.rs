@@ -1,0 +1,54 @@
+//! [`Family`]: what a scenario is mainly about.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::dice::Dice;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// A bit of everything.
+    Mixed,
+    /// Many partitions and a load far beyond memory and journal: everybody waits for room that somebody else has.
+    Crowd,
+    /// Small segments that retention takes away while they are read.
+    Retention,
+    /// Several log directories, which fail one by one.
+    Directories,
+}
+
+impl Family {
+    pub const ALL: [Self; 4] = [Self::Mixed, Self::Crowd, Self::Retention, Self::Directories];
+
+    /// Crowds take long.
+    pub(super) fn draw(dice: &Dice) -> Self {
+        match dice.index(100) {
+            0..50 => Self::Mixed,
+            50..60 => Self::Crowd,
+            60..80 => Self::Retention,
+            _ => Self::Directories,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mixed => "mixed",
+            Self::Crowd => "crowd",
+            Self::Retention => "retention",
+            Self::Directories => "directories",
+        })
+    }
+}
+
+impl FromStr for Family {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|family| family.to_string() == text);
+        found.ok_or_else(|| {
+            format!("{text} is none of {}", Self::ALL.map(|family| family.to_string()).join(", "))
+        })
+    }
+}
