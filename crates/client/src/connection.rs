@@ -20,7 +20,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Error;
-use crate::driver::{Driver, Outgoing, Waiting};
+use crate::driver::{Driver, Outgoing, Tell, Waiting};
 use crate::handshake::{self, Versions};
 
 #[derive(Clone, Debug)]
@@ -145,14 +145,17 @@ impl Connection {
     pub async fn send<R: Request>(&self, version: i16, request: &R) -> Result<Answer<R>, Error> {
         let (reply, receive) = oneshot::channel();
         let (correlation_id, frame) = self.encode(version, request)?;
-        self.hand_in::<R>(Outgoing { frame, waiting: Some(Waiting { correlation_id, reply }) }).await?;
+        let tell = Tell::Answer(Waiting { correlation_id, reply });
+        self.hand_in::<R>(Outgoing { frame, tell }).await?;
         Ok(Answer { connection: self.clone(), version, receive, request: PhantomData })
     }
 
-    /// Puts a request on the wire that has no answer: Produce with acks=0.
-    pub async fn send_and_forget<R: Request>(&self, version: i16, request: &R) -> Result<(), Error> {
+    /// As [`Connection::send`], for a request that has no answer: Produce with acks=0.
+    pub async fn send_unanswered<R: Request>(&self, version: i16, request: &R) -> Result<Written<R>, Error> {
+        let (reply, receive) = oneshot::channel();
         let (_, frame) = self.encode(version, request)?;
-        self.hand_in::<R>(Outgoing { frame, waiting: None }).await
+        self.hand_in::<R>(Outgoing { frame, tell: Tell::Written(reply) }).await?;
+        Ok(Written { connection: self.clone(), receive, request: PhantomData })
     }
 
     fn encode<R: Request>(&self, version: i16, request: &R) -> Result<(i32, Frame), Error> {
@@ -237,6 +240,26 @@ impl<R: Request> Answer<R> {
             Some(Ok(answer)) => answer,
             Some(Err(_)) => Err(connection.gone("closed")),
             None => Err(connection.overdue::<R>(timeout)),
+        }
+    }
+}
+
+/// A request without an answer, on its way to the stream.
+#[derive(Debug)]
+pub struct Written<R> {
+    connection: Connection,
+    receive: oneshot::Receiver<()>,
+    request: PhantomData<fn() -> R>,
+}
+
+impl<R: Request> Written<R> {
+    /// Waits until the stream has taken the request; nothing more is known of it.
+    pub async fn done(self) -> Result<(), Error> {
+        let timeout = self.connection.options.request_timeout;
+        match within(&self.connection.host, timeout, self.receive).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) => Err(self.connection.gone("closed")),
+            None => Err(self.connection.overdue::<R>(timeout)),
         }
     }
 }

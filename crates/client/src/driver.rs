@@ -25,8 +25,14 @@ const SLICES_MAX: usize = 32;
 /// A request on its way out.
 pub(crate) struct Outgoing {
     pub(crate) frame: Frame,
-    /// `None` for a request without an answer.
-    pub(crate) waiting: Option<Waiting>,
+    pub(crate) tell: Tell,
+}
+
+/// What is told to whoever has sent a request.
+pub(crate) enum Tell {
+    Answer(Waiting),
+    /// There is no answer: that the stream has taken it.
+    Written(oneshot::Sender<()>),
 }
 
 pub(crate) struct Waiting {
@@ -44,6 +50,11 @@ pub(crate) struct Driver {
     closing: bool,
     unsent: VecDeque<Bytes>,
     unsent_bytes: usize,
+    /// Bytes of requests since the beginning, and of them those that the stream has taken.
+    taken: u64,
+    written: u64,
+    /// Who waits until the stream has taken so many bytes.
+    unwritten: VecDeque<(u64, oneshot::Sender<()>)>,
     incoming: BytesMut,
     waiting: VecDeque<Waiting>,
 }
@@ -65,6 +76,9 @@ impl Driver {
             closing: false,
             unsent: VecDeque::new(),
             unsent_bytes: 0,
+            taken: 0,
+            written: 0,
+            unwritten: VecDeque::new(),
             incoming: BytesMut::new(),
             waiting: VecDeque::new(),
         }
@@ -76,7 +90,9 @@ impl Driver {
         self.outgoing.close();
         let mut late: Vec<Waiting> = self.waiting.drain(..).collect();
         while let Ok(outgoing) = self.outgoing.try_recv() {
-            late.extend(outgoing.waiting);
+            if let Tell::Answer(waiting) = outgoing.tell {
+                late.push(waiting);
+            }
         }
         for waiting in late {
             let error = Error::Disconnected { address: self.address.to_string(), reason: reason.clone() };
@@ -133,14 +149,23 @@ impl Driver {
             // A client has no file regions to send.
             if let Piece::Bytes(bytes) = piece {
                 self.unsent_bytes += bytes.len();
+                self.taken += bytes.len() as u64;
                 self.unsent.push_back(bytes);
             }
         }
-        self.waiting.extend(outgoing.waiting);
+        match outgoing.tell {
+            Tell::Answer(waiting) => self.waiting.push_back(waiting),
+            Tell::Written(reply) => self.unwritten.push_back((self.taken, reply)),
+        }
     }
 
     fn sent(&mut self, mut sent: usize) {
         self.unsent_bytes = self.unsent_bytes.saturating_sub(sent);
+        self.written += sent as u64;
+        while let Some((_, reply)) = self.unwritten.pop_front_if(|first| first.0 <= self.written) {
+            // Whoever asked may have given up.
+            let _ = reply.send(());
+        }
         while let Some(front) = self.unsent.front_mut() {
             if sent < front.len() {
                 front.advance(sent);

@@ -24,7 +24,7 @@ mod record;
 pub use admin::Admin;
 pub use backoff::Backoff;
 pub use cluster::{Cluster, ClusterOptions};
-pub use connection::{Answer, Connection, ConnectionOptions};
+pub use connection::{Answer, Connection, ConnectionOptions, Written};
 pub use consumer::{Chunk, Consumer, ConsumerOptions, OutOfRange, Start};
 pub use error::Error;
 pub use offsets::{Isolation, ListedOffset, OffsetSpec};

@@ -199,8 +199,8 @@ fn a_broker_that_reads_nothing_is_noticed_without_an_answer_too() {
             let request = ProduceRequest { topic_data: vec![topic], ..Default::default() };
             let mut sent = 0;
             let error = loop {
-                match connection.send_and_forget(9, &request).await {
-                    Ok(()) => sent += 1,
+                match connection.send_unanswered(9, &request).await {
+                    Ok(_) => sent += 1,
                     Err(error) => break error,
                 }
             };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use host::Instant;
-use protocol::Str;
 use protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse};
+use protocol::{Offset, Str};
 
 use super::super::answer::{Verdict, verdict};
 use super::super::queue::Queue;
@@ -16,10 +16,7 @@ use crate::Error;
 
 impl Service {
     pub(super) fn answered(&mut self, request: u64, version: i16, result: Result<ProduceResponse, Error>) {
-        let Some(InFlight { node, batches }) = self.requests.remove(&request) else { return };
-        if let Some(node) = self.nodes.get_mut(&node) {
-            node.in_flight = node.in_flight.saturating_sub(1);
-        }
+        let Some(InFlight { node, batches }) = self.landed(request) else { return };
         match result {
             Ok(response) => {
                 let mut answers = Answers::new(version, response);
@@ -39,6 +36,30 @@ impl Service {
             }
             Err(error) => batches.into_iter().for_each(|addressed| self.give_up(addressed, &error)),
         }
+    }
+
+    /// Requests without acks are done when they are on their way.
+    pub(super) fn written(&mut self, request: u64, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.answered(request, 0, Err(error));
+            return;
+        }
+        let Some(InFlight { batches, .. }) = self.landed(request) else { return };
+        for addressed in batches {
+            if let Some(queue) = queue_of(&mut self.topics, &addressed) {
+                queue.done(addressed.batch.number);
+            }
+            addressed.batch.deliver(addressed.partition, Offset::NONE, None);
+        }
+    }
+
+    /// What was in flight with a request.
+    fn landed(&mut self, request: u64) -> Option<InFlight> {
+        let landed = self.requests.remove(&request)?;
+        if let Some(node) = self.nodes.get_mut(&landed.node) {
+            node.in_flight = node.in_flight.saturating_sub(1);
+        }
+        Some(landed)
     }
 
     fn judge(&mut self, addressed: Addressed, answer: &PartitionProduceResponse) {
@@ -115,10 +136,7 @@ impl Service {
     }
 }
 
-pub(super) fn queue_of<'a>(
-    topics: &'a mut BTreeMap<Str, TopicState>,
-    addressed: &Addressed,
-) -> Option<&'a mut Queue> {
+fn queue_of<'a>(topics: &'a mut BTreeMap<Str, TopicState>, addressed: &Addressed) -> Option<&'a mut Queue> {
     let state = topics.get_mut(&addressed.topic.name)?;
     state.queues.get_mut(usize::try_from(addressed.partition).ok()?)
 }

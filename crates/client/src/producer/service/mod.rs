@@ -35,6 +35,7 @@ use crate::{Cluster, Connection, Error};
 enum Event {
     Connected { node: NodeId, result: Result<Connection, Error> },
     Answered { request: u64, version: i16, result: Result<ProduceResponse, Error> },
+    Written { request: u64, result: Result<(), Error> },
     Refreshed { topics: BTreeSet<Str>, result: Result<(), Error> },
     Identified { result: Result<Identity, Error> },
 }
@@ -185,6 +186,7 @@ impl Service {
             Input::Event(Event::Answered { request, version, result }) => {
                 self.answered(request, version, result);
             }
+            Input::Event(Event::Written { request, result }) => self.written(request, result),
             Input::Event(Event::Refreshed { topics, result }) => self.refreshed(topics, result),
             Input::Event(Event::Identified { result }) => self.identified(result),
         }

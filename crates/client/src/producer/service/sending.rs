@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host::Instant;
+use protocol::NodeId;
 use protocol::messages::produce_request::ProduceRequest;
-use protocol::{NodeId, Offset};
 use tokio::sync::mpsc;
 
 use super::super::queue::Next;
 use super::super::requests::{self, Addressed, InFlight};
-use super::judging::queue_of;
 use super::{Event, Node, Service, earlier};
 use crate::connection::Answer;
 use crate::{Cluster, Connection, Error};
@@ -73,7 +72,7 @@ impl Service {
         (ready.into_iter().map(|(node, (_, batches))| (node, batches)).collect(), wake_at)
     }
 
-    pub(super) async fn send(&mut self, node: NodeId, mut batches: Vec<Addressed>) {
+    pub(super) async fn send(&mut self, node: NodeId, batches: Vec<Addressed>) {
         let Some(state) = self.nodes.get_mut(&node) else { return };
         let Some(connection) = state.connection.clone() else { return };
         let request = self.next_request;
@@ -92,16 +91,16 @@ impl Service {
         let body =
             requests::request(&batches, version, self.options.acks.code(), timeout_ms.unwrap_or(i32::MAX));
         if self.options.acks.code() == 0 {
-            let sent = connection.send_and_forget(version, &body).await;
-            state.in_flight -= 1;
-            for addressed in batches.drain(..) {
-                let queue = queue_of(&mut self.topics, &addressed);
-                if let Some(queue) = queue {
-                    queue.done(addressed.batch.number);
-                }
-                match &sent {
-                    Ok(()) => addressed.batch.deliver(addressed.partition, Offset::NONE, None),
-                    Err(error) => addressed.batch.fail(error),
+            let sent = connection.send_unanswered(version, &body).await;
+            self.requests.insert(request, InFlight { node, batches });
+            match sent {
+                Err(error) => self.answered(request, version, Err(error)),
+                Ok(sent) => {
+                    let report = self.report.clone();
+                    self.host.spawn(self.cluster.place(), "client produce", async move {
+                        // Nobody listens any more when the producer is gone.
+                        let _ = report.send(Event::Written { request, result: sent.done().await });
+                    });
                 }
             }
             return;
