@@ -43,7 +43,7 @@ pub(super) enum Message {
 /// What the attempts that the task has started report.
 #[derive(Debug)]
 enum Event {
-    Connected { peer: Peer, result: Result<Connection, Error> },
+    Connected { peer: Peer, address: (String, u16), result: Result<Connection, Error> },
     Refreshed { result: Result<MetadataResponse, Error> },
 }
 
@@ -129,7 +129,9 @@ impl Service {
                     self.refresh.wanted = true;
                     self.start_refresh();
                 }
-                Input::Event(Event::Connected { peer, result }) => self.connected(peer, result),
+                Input::Event(Event::Connected { peer, address, result }) => {
+                    self.connected(peer, &address, result);
+                }
                 Input::Event(Event::Refreshed { result }) => self.refreshed(result),
             }
         }
@@ -189,7 +191,7 @@ impl Service {
             waiting.push(reply);
             return;
         }
-        let (name, port) = match address {
+        let address = match address {
             Ok(address) => address,
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -204,14 +206,23 @@ impl Service {
             if !pause.is_zero() {
                 host.clock.sleep(pause).await;
             }
-            let result = Connection::open(&host, (&name, port), options).await;
+            let result = Connection::open(&host, (&address.0, address.1), options).await;
             // Nobody listens any more once all handles are gone.
-            let _ = report.send(Event::Connected { peer, result });
+            let _ = report.send(Event::Connected { peer, address, result });
         });
     }
 
-    fn connected(&mut self, peer: Peer, result: Result<Connection, Error>) {
+    fn connected(&mut self, peer: Peer, address: &(String, u16), result: Result<Connection, Error>) {
+        let has_moved = self.address(peer).is_ok_and(|now| now != *address);
         let state = self.peers.entry(peer).or_default();
+        if has_moved {
+            // Whoever is there now, it is not this broker.
+            state.not_before = self.host.now();
+            for reply in state.attempt.take().unwrap_or_default() {
+                self.connect(peer, reply);
+            }
+            return;
+        }
         state.failures = if result.is_ok() { 0 } else { state.failures.saturating_add(1) };
         let pause = self.options.reconnect_backoff.delay(state.failures, &*self.host.rng);
         state.not_before = self.host.now().after(pause);

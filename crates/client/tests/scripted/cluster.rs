@@ -1,9 +1,14 @@
 //! Bootstrap servers, retries and their limits.
 
+use std::time::Duration;
+
 use client::{Admin, ClusterOptions, Error};
+use host::Place;
 use protocol::{ApiKey, ErrorCode, NodeId, Str};
 
-use super::server::{PORT, Reply, Request, TOPIC, metadata, metadata_error, run};
+use tokio::sync::oneshot;
+
+use super::server::{BROKERS, PORT, Reply, Request, TOPIC, metadata, metadata_error, run};
 
 #[test]
 fn any_bootstrap_server_will_do() {
@@ -58,6 +63,37 @@ fn repeating_has_an_end() {
             assert!((50..=90).contains(&attempts), "with pauses up to a second: {attempts}");
         },
     );
+}
+
+/// What the old address belongs to may be another broker by now. Its connection was kept as that of the one that had moved.
+#[test]
+fn a_broker_that_moves_while_it_is_connected_to_is_reached_where_it_is() {
+    let mut asked = 0;
+    let script = move |request: &Request| match request.key {
+        ApiKey::Metadata => {
+            asked += 1;
+            let mut response = metadata(2);
+            // First it is said to be where the other one is, which is slow to answer.
+            response.brokers[1].host = Str::from(BROKERS[usize::from(asked > 1)]);
+            Some(request.answer(&response))
+        }
+        _ => None,
+    };
+    run(script, async |world| {
+        let cluster = world.cluster_with(ClusterOptions::new([format!("two:{PORT}")]));
+        cluster.refresh(vec![Str::from(TOPIC)], false).await.unwrap();
+        world.sim.pause("one");
+        let (tell, connected) = oneshot::channel();
+        let of = cluster.clone();
+        world.host.spawn(Place::Control, "connect", async move {
+            tell.send(of.connection(NodeId(2)).await).unwrap();
+        });
+        world.sim.sleep(Duration::from_secs(1)).await;
+        cluster.refresh(vec![Str::from(TOPIC)], false).await.unwrap();
+        world.sim.resume("one");
+        assert_eq!(connected.await.unwrap().unwrap().address(), format!("two:{PORT}"));
+        assert_eq!(cluster.connection(NodeId(2)).await.unwrap().address(), format!("two:{PORT}"));
+    });
 }
 
 #[test]
