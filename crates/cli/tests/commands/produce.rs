@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::{Done, Node, bourn, fed, with};
 
@@ -62,6 +62,15 @@ fn refusals_say_what_to_do() {
     large.fails(&["line 1: t-0", "MESSAGE_TOO_LARGE", "max.message.bytes"]);
     let wrong = fed(&node, &["produce", "t", "--key", "a"], b"x\n");
     wrong.fails(&["--key needs --format csv"]);
+}
+
+#[test]
+fn closed_streams_are_empty_ones() {
+    let node = Node::start();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" produce t <&- >&-", env!("CARGO_BIN_EXE_bourn")]);
+    let done = Done::of(shell.env("BOURN_BOOTSTRAP_SERVERS", node.address()).output().unwrap());
+    assert!(done.code == 0 && done.errors.starts_with("0 records"), "{done:?}");
 }
 
 #[test]
