@@ -112,7 +112,11 @@ fn log_note(note: &Note) {
 fn set_up_logs(config: &BrokerConfig) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(format!("openraft=warn,{}", config.log_level))
         .with_context(|| format!("bourn.log.level={}", config.log_level))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost: complaining about it on the same standard error would panic.
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
     let colours = std::io::stderr().is_terminal();
     let set = if config.log_format == "json" {
         logs.json().try_init()
