@@ -120,6 +120,7 @@ async fn start_again(host: &Host, dir: &Path) {
                 current_leader_epoch: None,
                 last_fetched_epoch: None,
                 committed_only: false,
+                from_file: false,
             };
             let reply = shards.read(vec![read], 1 << 20, true, None).await.remove(0);
             bytes += reply.records.len();

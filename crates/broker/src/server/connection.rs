@@ -32,8 +32,11 @@ const UNSENT_BYTES_MAX: usize = 1024 * 1024;
 /// How long answers may still take when the client has said that it sends nothing more. It may be gone.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
-/// How long a large request may stand still while others wait for the memory that it has.
+/// How long a large request may stand still while one other waits for the memory that it has; the more wait, the
+/// shorter, since some of them will stand still, too.
 const STALL_MAX: Duration = Duration::from_secs(10);
+/// But no shorter than this, which is also how often it is looked at.
+const STALL_MIN: Duration = Duration::from_millis(500);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,8 @@ pub(crate) struct Connection {
     share: Option<Share>,
     /// What the request on its way in has been given.
     receipt: Receipt,
+    /// Its length.
+    receiving_len: usize,
     waiting_to_receive: Option<BoxFuture<'static, Option<Grant>>>,
     pending: VecDeque<Pending>,
     outbox: Outbox,
@@ -108,6 +113,7 @@ impl Connection {
             waiting_for_memory: None,
             share: None,
             receipt: Receipt::default(),
+            receiving_len: 0,
             waiting_to_receive: None,
             pending: VecDeque::new(),
             outbox: Outbox::default(),
@@ -219,11 +225,12 @@ impl Connection {
                     return self.start(cx, frame).map(Poll::Ready);
                 }
             } else if len > SMALL_BYTES {
+                self.receiving_len = len;
                 if self.receipt.is_empty() {
                     // From now on it is looked at more often.
-                    self.idle = self.broker.host.clock.sleep(STALL_MAX.min(self.broker.limits.idle_max));
+                    self.idle = self.broker.host.clock.sleep(STALL_MIN);
                 }
-                if self.poll_receipt(cx).is_pending() {
+                if self.poll_receipt(cx, len).is_pending() {
                     return Ok(Poll::Pending);
                 }
             }
@@ -249,9 +256,9 @@ impl Connection {
     }
 
     /// Room for what the next read may bring.
-    fn poll_receipt(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_receipt(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<()> {
         if self.waiting_to_receive.is_none() {
-            let waiting = self.memory.receive(&mut self.receipt, self.frames.bytes_wanted());
+            let waiting = self.memory.receive(len, &mut self.receipt, self.frames.bytes_wanted());
             self.waiting_to_receive = waiting.map(|waiting| Box::pin(waiting) as BoxFuture<'static, _>);
         }
         let Some(waiting) = &mut self.waiting_to_receive else { return Poll::Ready(()) };
@@ -307,13 +314,15 @@ impl Connection {
             }
             let waits_for_memory = self.waiting_to_receive.is_some() || self.waiting_for_memory.is_some();
             let may_stall = !self.receipt.is_empty() && !waits_for_memory;
-            if may_stall && silent >= STALL_MAX && self.memory.is_wanted() {
+            let waiting = u32::try_from(self.memory.waiting(self.receiving_len)).unwrap_or(u32::MAX);
+            let stall_max = STALL_MAX.checked_div(waiting).map(|max| max.max(STALL_MIN));
+            if may_stall && stall_max.is_some_and(|max| silent >= max) {
                 return Poll::Ready(Closed::Stalled);
             }
             let look_again = if waits_for_us { now.after(idle_max / 8) } else { Instant::ZERO };
             let mut next = self.last_active.after(idle_max).max(look_again);
             if !self.receipt.is_empty() {
-                next = next.min(now.after(STALL_MAX));
+                next = next.min(now.after(STALL_MIN));
             }
             self.idle = self.broker.host.clock.sleep_until(next);
         }

@@ -6,7 +6,8 @@
 //! Invariants:
 //! * A reply counts for all of its bytes in memory until the last of them has left; regions of files count nothing.
 //! * A read gets at most half of what is left, and a small amount when nothing is, so that slow readers do not
-//!   keep the others from their records. The bound is thus the limit and one small read a connection more.
+//!   keep the others from their records. When nothing is left, reads come out of files where they can: the bound is
+//!   thus the limit, and for each connection one small read of what is in no file yet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -75,6 +75,8 @@ pub struct Read {
     /// Epoch of the last record the client has: a divergence is answered instead of records (KIP-595).
     pub last_fetched_epoch: Option<LeaderEpoch>,
     pub committed_only: bool,
+    /// Out of the file, if it is written there: memory is short.
+    pub from_file: bool,
 }
 
 /// What a partition answered to a [`Read`].

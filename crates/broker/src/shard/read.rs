@@ -147,6 +147,10 @@ fn plan(
         }
     }
     let limit: Offset = partition.log.high_watermark();
-    let plan = partition.log.read(read.offset, limit, bytes_max, at_least_one);
+    let log = &partition.log;
+    let plan = match read.from_file {
+        true => log.read_from_file(read.offset, limit, bytes_max, at_least_one),
+        false => log.read(read.offset, limit, bytes_max, at_least_one),
+    };
     plan.map_err(|_| refused(ErrorCode::OffsetOutOfRange))
 }

@@ -206,6 +206,7 @@ fn read(partition: i32, offset: i64, bytes_max: usize) -> Read {
         current_leader_epoch: None,
         last_fetched_epoch: None,
         committed_only: false,
+        from_file: false,
     }
 }
 

@@ -41,7 +41,7 @@ fn half_a_large_request_and_then_silence_holds_what_has_come_and_goes_when_other
             stalled.push(client);
         }
         let usage = world.usage();
-        assert_eq!(usage.connections, 101);
+        assert!(usage.connections > 10, "the last ones at least: {usage:?}");
         assert!((MIB..=REQUESTS).contains(&usage.receiving), "{usage:?}");
         // Small requests go on as if nothing were the matter, and a large one has its turn soon.
         let mut client = world.connect().await;
@@ -49,7 +49,7 @@ fn half_a_large_request_and_then_silence_holds_what_has_come_and_goes_when_other
         client.fill(&topic, &["small"]).await;
         assert!(world.sim.now().since(began) < ms(100));
         client.fill(&topic, &[&large]).await;
-        assert!(world.sim.now().since(began) < ms(300_000), "long before idle connections are closed");
+        assert!(world.sim.now().since(began) < ms(30_000), "long before idle connections are closed");
         drop(stalled);
         world.sim.sleep(ms(1_000)).await;
         assert_eq!(held(world), (0, 0, 0));
@@ -100,8 +100,8 @@ fn readers_that_never_read_hold_no_more_than_there_is_for_replies() {
         }
         world.sim.sleep(ms(5_000)).await;
         let usage = world.usage();
-        // One small read a connection comes on top, which here is one batch.
-        let bound = REPLIES + slow.len() * 110_000;
+        // What comes on top was in no file yet, or read at the same moment.
+        let bound = REPLIES + 10 * 110_000;
         assert!((REPLIES / 2..=bound).contains(&usage.replies), "{usage:?}");
         // Others get their records, in small answers.
         let mut client = world.connect().await;

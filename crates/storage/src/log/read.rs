@@ -34,13 +34,37 @@ impl Log {
         bytes_max: usize,
         at_least_one: bool,
     ) -> Result<ReadPlan, OutOfRange> {
+        self.plan_read(offset, limit, bytes_max, at_least_one, false)
+    }
+
+    /// As [`Log::read`], but out of the file if the batches are written to it, though they may be in memory, too:
+    /// for readers who must not keep memory.
+    pub fn read_from_file(
+        &self,
+        offset: Offset,
+        limit: Offset,
+        bytes_max: usize,
+        at_least_one: bool,
+    ) -> Result<ReadPlan, OutOfRange> {
+        self.plan_read(offset, limit, bytes_max, at_least_one, true)
+    }
+
+    fn plan_read(
+        &self,
+        offset: Offset,
+        limit: Offset,
+        bytes_max: usize,
+        at_least_one: bool,
+        from_file: bool,
+    ) -> Result<ReadPlan, OutOfRange> {
         let (start, end) = (self.log_start(), self.log_end());
         if offset < start || offset > end {
             return Err(OutOfRange { offset, start, end });
         }
         let limit = limit.min(end);
         let nothing = offset >= limit || (bytes_max == 0 && !at_least_one);
-        if nothing || self.tail.start().is_some_and(|start| offset >= start) {
+        let in_file = from_file && offset < self.written.end;
+        if nothing || (!in_file && self.tail.start().is_some_and(|start| offset >= start)) {
             let records = self.tail.read(offset, limit, bytes_max, at_least_one);
             return Ok(ReadPlan::Now(if nothing { RecordSet::new() } else { records }));
         }

@@ -3,6 +3,7 @@
 mod session;
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::messages::fetch_request::FetchRequest;
@@ -133,6 +134,7 @@ fn read(request: &FetchRequest, key: storage::PartitionKey, wanted: &Wanted) -> 
         current_leader_epoch: epoch(wanted.current_leader_epoch),
         last_fetched_epoch: epoch(wanted.last_fetched_epoch),
         committed_only: request.isolation_level == READ_COMMITTED,
+        from_file: false,
     }
 }
 
@@ -149,17 +151,16 @@ async fn read_or_wait(
     let wait = wait.min(broker.limits.idle_max);
     let (keys, reads): (Vec<Key>, Vec<Read>) = reads.into_iter().unzip();
     let limit = Limit::of(call, request, &reads);
-    let room = limit.room(call);
-    // With little room the answer is small, and enough when it is full.
-    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(limit.with(&room));
+    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(limit.bytes_max);
     let may_wait = !answer_now && !reads.is_empty() && bytes_min > 0 && !wait.is_zero();
     let again = may_wait.then(|| (ReadWaiter::unarmed(), reads.clone()));
     let waiter = again.as_ref().map(|(waiter, _)| waiter.clone());
     let deadline = broker.host.now().after(wait);
-    let mut replies = broker.shards.read(reads, limit.with(&room), true, waiter).await;
-    drop(room);
+    let (mut replies, room_bytes) = read_once(call, limit, reads, waiter).await;
     if let Some((waiter, reads)) = again {
         let bytes: usize = replies.iter().map(|reply| reply.records.len()).sum();
+        // With little room the answer is small, and enough when it is full.
+        let bytes_min = bytes_min.min(room_bytes);
         // What comes out of a file ends with it, and more may be behind it: nothing to wait for, as in Kafka for
         // segments that are not the newest.
         let from_file =
@@ -172,13 +173,28 @@ async fn read_or_wait(
             drop(std::mem::take(&mut replies));
             waiter.arm(bytes_min - bytes);
             within(waiter.satisfied(), broker.host.clock.sleep_until(deadline)).await;
-            let room = limit.room(call);
-            replies = broker.shards.read(reads, limit.with(&room), true, None).await;
+            (replies, _) = read_once(call, limit, reads, None).await;
         }
     }
     let answers = keys.into_iter().zip(replies);
     let committed_only = request.isolation_level == READ_COMMITTED;
     answers.map(|(key, reply)| PartAnswer { data: answer(call, key.1, reply, committed_only), key }).collect()
+}
+
+/// Reads as much as there is room for, and says how much that is.
+async fn read_once(
+    call: &Call,
+    limit: Limit,
+    mut reads: Vec<Read>,
+    waiter: Option<Arc<ReadWaiter>>,
+) -> (Vec<ReadReply>, usize) {
+    let memory = &call.broker.reply_memory;
+    // Who gets an answer while others do not take theirs gets one that holds nothing, if it can be.
+    let from_file = memory.is_exhausted();
+    reads.iter_mut().for_each(|read| read.from_file = from_file);
+    let room = memory.for_read(limit.wanted);
+    let bytes = limit.with(&room);
+    (call.broker.shards.read(reads, bytes, true, waiter).await, bytes)
 }
 
 /// How much an answer may hold.
@@ -196,10 +212,6 @@ impl Limit {
         let bytes_max = asked.min(call.broker.limits.fetch_bytes_max);
         let of_partitions = reads.iter().map(|read| read.bytes_max).fold(0, usize::saturating_add);
         Self { bytes_max, wanted: bytes_max.min(of_partitions) }
-    }
-
-    fn room(self, call: &Call) -> Held {
-        call.broker.reply_memory.for_read(self.wanted)
     }
 
     /// In so much room.

@@ -62,6 +62,7 @@ async fn read_all(shards: &Shards, partition: i32) -> BTreeMap<i64, usize> {
             current_leader_epoch: None,
             last_fetched_epoch: None,
             committed_only: false,
+            from_file: false,
         };
         let reply = shards.read(vec![read], 1 << 20, true, None).await.remove(0);
         assert_eq!(reply.error, ErrorCode::None);
