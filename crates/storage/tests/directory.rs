@@ -13,7 +13,7 @@ use protocol::Uuid;
 use protocol::ids::{LeaderEpoch, Offset, TopicId};
 use storage::checkpoint::{Record, Section};
 use storage::directory::{self, Opened};
-use storage::journal::{Body, Entry, Known, Options};
+use storage::journal::{Body, Entry, Options};
 use storage::{Error, PartitionKey, PartitionState};
 
 const DIRECTORY: &str = "/data";
@@ -167,7 +167,7 @@ fn missing_and_damaged_files_are_named() {
         let disk = SimDisk::new(2);
         let mut opened = fill(&disk);
         // The section behind tells that the second one was there.
-        let known = Known { mark: opened.journal.mark_for(storage::Position(200)), ..known(&opened) };
+        let known = opened.journal.known(opened.journal.mark_for(storage::Position(200)), None);
         let section = Section { known, ..Section::default() };
         let written = opened.checkpoint.write(disk.files().as_ref(), section).unwrap();
         opened.checkpoint.done(written);
@@ -175,14 +175,6 @@ fn missing_and_damaged_files_are_named() {
         harm(&disk);
         let error = open(&disk).unwrap_err().to_string();
         assert!(error.contains(expected), "{error:?} should say {expected:?}");
-    }
-}
-
-fn known(opened: &Opened) -> Known {
-    Known {
-        mark: opened.journal.mark_head(),
-        incarnation: opened.journal.incarnation(),
-        synced_round: opened.journal.synced_round(),
     }
 }
 
@@ -216,7 +208,12 @@ fn the_checkpoint_is_written_anew_when_changes_outweigh_it() {
         });
         let removed = vec![key(i32::try_from(round % 50).unwrap())];
         let changed = changed.filter(|record| !removed.contains(&record.key)).collect();
-        let section = Section { known: known(&opened), clean: false, changed, removed: removed.clone() };
+        let section = Section {
+            known: opened.journal.known(opened.journal.mark_head(), None),
+            clean: false,
+            changed,
+            removed: removed.clone(),
+        };
         let written = opened.checkpoint.write(files.as_ref(), section).unwrap();
         opened.checkpoint.done(written);
         largest = largest.max(len());

@@ -13,7 +13,7 @@ use protocol::Uuid;
 use protocol::ids::{Offset, TopicId};
 use storage::checkpoint::{Record, Section};
 use storage::directory::{self, Opened};
-use storage::journal::{Body, Entry, Known, Options};
+use storage::journal::{Body, Entry, Options};
 use storage::{PartitionKey, PartitionState};
 
 const DIRECTORY: &str = "/data";
@@ -94,11 +94,7 @@ fn a_section_is_written_again_on(seed: u64) {
             PartitionState::empty(key(partition), Arc::from("t")).encode(&mut state);
             Record { key: key(partition), as_of: opened.journal.head(), state: state.into() }
         };
-        let known = Known {
-            mark: opened.journal.mark_head(),
-            incarnation: opened.journal.incarnation(),
-            synced_round: opened.journal.synced_round(),
-        };
+        let known = opened.journal.known(opened.journal.mark_head(), None);
         Section { known, changed: partitions.map(record).collect(), ..Section::default() }
     };
     let files = disk.files();

@@ -15,7 +15,7 @@ use protocol::Uuid;
 use protocol::ids::{LeaderEpoch, Offset, TopicId};
 use storage::checkpoint::{Record, Section};
 use storage::directory::{self, Opened, RecoveredPartition};
-use storage::journal::{Body, Entry, Known, Options};
+use storage::journal::{Body, Entry, Options};
 use storage::segment::SegmentState;
 use storage::{PartitionKey, PartitionState, Position};
 
@@ -300,7 +300,7 @@ impl World {
         let journal = &mut opened.journal;
         let mark = if full { journal.mark_watched(0).unwrap() } else { journal.mark_for(Position(1)) };
         journal.unwatch();
-        let known = Known { mark, incarnation: journal.incarnation(), synced_round: journal.synced_round() };
+        let known = journal.known(mark, None);
         let section = Section { known, clean: false, changed, removed };
         let files = Arc::clone(&self.files);
         let opened = self.opened();

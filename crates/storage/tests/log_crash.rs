@@ -21,7 +21,7 @@ use protocol::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
 use protocol::records::{BatchBuilder, BatchOptions, NewRecord, ValidBatch, head};
 use storage::checkpoint::{Record, Section};
 use storage::directory::{self, Opened};
-use storage::journal::{Body, Entry, Known, Options};
+use storage::journal::{Body, Entry, Options};
 use storage::log::{Outcome, ReadPlan, recover};
 use storage::segment::OpenFiles;
 use storage::{Log, LogConfig, PartitionKey, Position};
@@ -450,7 +450,7 @@ impl World {
         let behind = journal.mark_watched(0).unwrap();
         let mark = oldest.map_or(behind, |oldest| journal.mark_for(oldest));
         journal.unwatch();
-        let known = Known { mark, incarnation: journal.incarnation(), synced_round: journal.synced_round() };
+        let known = journal.known(mark, None);
         let section = Section { known, clean: false, changed, removed: Vec::new() };
         let files = Arc::clone(&self.files);
         let opened = self.opened();

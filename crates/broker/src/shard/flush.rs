@@ -158,6 +158,9 @@ impl Shard {
         self.adopt_strays();
         let Some(directory) = self.directories.get_mut(dir) else { return };
         directory.press(free_up_to);
+        if full {
+            self.fail_if_held(dir, free_up_to);
+        }
         let mut pressed: Vec<_> = self
             .partitions
             .iter()

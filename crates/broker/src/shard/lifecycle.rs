@@ -32,9 +32,7 @@ impl Shard {
         if self.stopping.is_some() {
             return Err(super::stopped());
         }
-        if let Some(why) = self.broken.get(&spec.key) {
-            return Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why.clone()) });
-        }
+        self.check_is_whole(&spec.key)?;
         let random = self.host.rng.next_u64();
         if let Some(partition) = self.partitions.get_mut(&spec.key) {
             partition.log.configure(spec.config.clone(), random);
@@ -73,7 +71,7 @@ impl Shard {
             return Ok(());
         }
         let why = format!("it is not on a log directory that works; {lost} was offline at the start");
-        self.broken.insert(spec.key, why.clone());
+        self.lost.insert(spec.key, why.clone());
         Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why) })
     }
 
@@ -107,13 +105,9 @@ impl Shard {
         while let Some((key, (dir, recovered))) = self.found.pop_first() {
             let (topic, partition) = (recovered.state().topic.clone(), key.partition);
             tracing::info!(%topic, partition, id = %key.topic_id, "a partition on disk that metadata has not asked for");
-            self.adopt(dir, recovered, Arc::default());
-        }
-    }
-
-    pub(super) fn adopt_broken(&self) {
-        for (key, why) in &self.broken {
-            tracing::error!(%key, "a partition cannot be served: {why}");
+            // What its topic wants is not known; nothing of it is deleted.
+            let kept = LogConfig { retention_ms: None, retention_bytes: None, ..LogConfig::default() };
+            self.adopt(dir, recovered, Arc::new(kept));
         }
     }
 
@@ -162,6 +156,9 @@ impl Shard {
     pub(super) fn delete(&mut self, key: PartitionKey, reply: Reply<()>) {
         if let Some((dir, recovered)) = self.found.remove(&key) {
             self.adopt(dir, recovered, Arc::default());
+        }
+        if self.broken.contains_key(&key) {
+            return self.delete_broken(key, reply);
         }
         let Some(partition) = self.partitions.get_mut(&key) else {
             return drop(reply.send(Err(ErrorCode::UnknownTopicOrPartition.into())));

@@ -101,6 +101,10 @@ pub(super) enum Done {
         sync: Arc<SegmentSync>,
         result: io::Result<()>,
     },
+    BrokenDeleted {
+        dir: usize,
+        result: io::Result<PathBuf>,
+    },
     Space {
         dir: usize,
         result: io::Result<u64>,

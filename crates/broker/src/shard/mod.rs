@@ -10,6 +10,7 @@
 
 pub mod api;
 mod append;
+mod broken;
 mod committer;
 mod directory;
 mod flush;

@@ -11,6 +11,7 @@ use storage::segment::OpenFiles;
 use storage::segment::names::DELETED_DIR_SUFFIX;
 use storage::{Error, PartitionKey};
 
+use super::broken::Broken;
 use super::committer;
 use super::message::Message;
 use super::start::{Mailboxes, RecoveryReport, StartDirectory, StartError, launch};
@@ -20,7 +21,7 @@ use crate::random;
 /// A directory and its partitions, or why they cannot be served.
 struct Found {
     opened: Opened,
-    partitions: Vec<(PartitionKey, Result<Recovered, String>)>,
+    partitions: Vec<(PartitionKey, Result<Recovered, Broken>)>,
 }
 
 impl Shards {
@@ -107,6 +108,8 @@ fn find(files: &dyn Files, mut opened: Opened, open_files_max: usize) -> Found {
     let partitions = std::mem::take(&mut opened.partitions).into_iter().map(|partition| {
         let RecoveredPartition { state, entries, damage, .. } = partition;
         let (key, topic) = (state.key, state.topic.clone());
+        let positions = entries.iter().map(|(position, _)| *position);
+        let oldest_needed = positions.chain(damage.as_ref().map(|damage| damage.position)).min();
         let recovered = match damage {
             Some(damage) => {
                 let (path, offset) = (damage.path.display(), damage.offset);
@@ -117,7 +120,7 @@ fn find(files: &dyn Files, mut opened: Opened, open_files_max: usize) -> Found {
         if let Err(why) = &recovered {
             tracing::error!(%topic, partition = key.partition, "the partition is offline: {why}");
         }
-        (key, recovered)
+        (key, recovered.map_err(|why| Broken { topic, why, oldest_needed, deleting: None }))
     });
     let partitions = partitions.collect();
     Found { opened, partitions }

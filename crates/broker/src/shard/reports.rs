@@ -46,6 +46,9 @@ impl Shard {
 
     fn entry_synced(&mut self, dir: usize, entry: Submitted) {
         let key = entry.key;
+        if entry.meaning == Meaning::Delete && self.broken.contains_key(&key) {
+            return self.rename_broken(key);
+        }
         let Some(partition) = self.partitions.get_mut(&key) else { return };
         match entry.meaning {
             Meaning::Append { end } => {
@@ -91,7 +94,8 @@ impl Shard {
     fn oldest_needed(&self, dir: usize) -> Option<Position> {
         let here = self.partitions.values().filter(|partition| partition.dir == dir && !partition.deleted);
         let on_its_way = self.directories.get(dir).and_then(Directory::oldest_on_its_way);
-        here.filter_map(|partition| partition.log.oldest_needed()).chain(on_its_way).min()
+        let held = self.held_by_broken(dir).map(|(position, _)| position);
+        here.filter_map(|partition| partition.log.oldest_needed()).chain(on_its_way).chain(held).min()
     }
 
     /// Tells the committer what is no longer needed, if that is more than before; while it presses, only when all
@@ -156,10 +160,16 @@ impl Shard {
             }
             // Memory that could never be written out would stand in the way of the other directories.
             self.common.budget.change(partition.counted, 0);
-            self.broken.insert(key, why.clone());
+            self.lost.insert(key, why.clone());
+        }
+        for (_, broken) in self.broken.values_mut().filter(|(its, _)| *its == dir) {
+            for reply in broken.deleting.take().into_iter().flatten() {
+                // The asker may be gone.
+                let _ = reply.send(Err(refusal.clone()));
+            }
         }
         for (key, _) in self.found.extract_if(.., |_, (of, _)| *of == dir) {
-            self.broken.insert(key, why.clone());
+            self.lost.insert(key, why.clone());
         }
         self.common.offline.send_modify(|offline| {
             if let Some(slot) = offline.get_mut(dir) {

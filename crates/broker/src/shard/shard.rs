@@ -21,6 +21,7 @@ use storage::segment::OpenFiles;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api::Refusal;
+use super::broken::Broken;
 use super::directory::Directory;
 use super::groups::Groups;
 use super::housekeeping::Removals;
@@ -61,8 +62,10 @@ pub(super) struct Shard {
     pub(super) partitions: BTreeMap<PartitionKey, Partition>,
     /// Recovered and not asked for yet, with the directory.
     pub(super) found: BTreeMap<PartitionKey, (usize, Recovered)>,
-    /// On disk, and why they cannot be served.
-    pub(super) broken: BTreeMap<PartitionKey, String>,
+    /// On disk, with the directory, and cannot be served.
+    pub(super) broken: BTreeMap<PartitionKey, (usize, Broken)>,
+    /// On no directory that works, and why.
+    pub(super) lost: BTreeMap<PartitionKey, String>,
     pub(super) directories: Vec<Directory>,
     pub(super) reads_lane: LaneRef,
     pub(super) open: Arc<OpenFiles>,
@@ -91,7 +94,6 @@ impl std::fmt::Debug for Shard {
 
 impl Shard {
     pub(super) async fn run(mut self) {
-        self.adopt_broken();
         while !self.ended {
             if let Some(message) = self.next_message().await {
                 self.handle(message);
@@ -157,6 +159,7 @@ impl Shard {
             Done::Synced { key, sync, result } => self.synced(key, &sync, result),
             Done::SegmentsDeleted { dir, delay_ms, result } => self.segments_deleted(dir, delay_ms, result),
             Done::PartitionDeleted { key, delay_ms, result } => self.partition_deleted(key, delay_ms, result),
+            Done::BrokenDeleted { dir, result } => self.broken_deleted(dir, result),
             Done::Space { dir, result } => self.space(dir, result),
             Done::Read { read, result } => self.read_done(read, result),
             Done::Found { key, timestamp_ms, reply, result } => self.found(key, timestamp_ms, reply, result),
@@ -189,9 +192,7 @@ impl Shard {
 
     /// The partition, if it is here and its directory works.
     pub(super) fn partition(&mut self, key: &PartitionKey) -> Result<&mut Partition, Refusal> {
-        if let Some(why) = self.broken.get(key) {
-            return Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why.clone()) });
-        }
+        self.check_is_whole(key)?;
         let partition = self.partitions.get_mut(key).filter(|partition| partition.deleting.is_none());
         let partition = partition.ok_or(Refusal::from(ErrorCode::NotLeaderOrFollower))?;
         match self.directories.get(partition.dir).and_then(|dir| dir.failed.as_ref()) {

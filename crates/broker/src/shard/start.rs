@@ -13,6 +13,7 @@ use storage::log::Recovered;
 use storage::segment::OpenFiles;
 use tokio::sync::{mpsc, watch};
 
+use super::broken::Broken;
 use super::directory::{Directory, DirectoryParts, SendToCommitter};
 use super::memory::Budget;
 use super::message::Message;
@@ -54,7 +55,7 @@ pub(super) struct StartDirectory {
     pub(super) committer: SendToCommitter,
     /// The committer's task, for the stop.
     pub(super) task: Option<Task>,
-    pub(super) found: Vec<(PartitionKey, Result<Recovered, String>)>,
+    pub(super) found: Vec<(PartitionKey, Result<Recovered, Broken>)>,
 }
 
 /// Mailboxes come before committers, which report into them.
@@ -117,6 +118,7 @@ pub(super) fn launch(
             partitions: BTreeMap::new(),
             found,
             broken,
+            lost: BTreeMap::new(),
             directories,
             reads_lane: host.disk.lane("segment reads"),
             open: open.clone(),
@@ -157,14 +159,14 @@ fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &Re
 #[derive(Default)]
 struct Owned {
     found: BTreeMap<PartitionKey, (usize, Recovered)>,
-    broken: BTreeMap<PartitionKey, String>,
+    broken: BTreeMap<PartitionKey, (usize, Broken)>,
 }
 
 impl Owned {
-    fn add(&mut self, dir: usize, key: PartitionKey, recovered: Result<Recovered, String>) {
+    fn add(&mut self, dir: usize, key: PartitionKey, recovered: Result<Recovered, Broken>) {
         match recovered {
             Ok(recovered) => drop(self.found.insert(key, (dir, recovered))),
-            Err(why) => drop(self.broken.insert(key, why)),
+            Err(broken) => drop(self.broken.insert(key, (dir, broken))),
         }
     }
 }

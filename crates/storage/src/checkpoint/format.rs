@@ -6,7 +6,7 @@ use protocol::ids::TopicId;
 
 use super::{Record, Section};
 use crate::crc::crc32c;
-use crate::journal::{Known, Mark, Place};
+use crate::journal::{Known, Mark, Place, RingSize};
 use crate::{PartitionKey, Position};
 
 const MAGIC: u64 = u64::from_be_bytes(*b"BournC01");
@@ -21,6 +21,8 @@ pub(super) const SECTION_ALIGNMENT: u64 = 512;
 const REMOVED: u32 = u32::MAX;
 const NO_FILE: u32 = u32::MAX;
 const CLEAN: u32 = 1;
+/// Files of the ring are whole blocks.
+const RING_BLOCK_BYTES: u64 = host::disk::BLOCK_BYTES as u64;
 
 /// What stands before the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,10 @@ impl Header {
         let offset = from.try_get_u64().ok()?;
         let place = (file_id != NO_FILE).then_some(Place { file_id, offset });
         let mark = Mark { position, round, incarnation: mark_incarnation, place };
-        let known = Known { mark, incarnation, synced_round };
+        let files = from.try_get_u32().ok()?;
+        let blocks = u64::from(from.try_get_u32().ok()?);
+        let ring = RingSize { files, bytes: blocks * RING_BLOCK_BYTES };
+        let known = Known { mark, incarnation, synced_round, ring };
         Some(Self { sequence, known, clean: flags & CLEAN != 0, records, body_bytes })
     }
 
@@ -75,7 +80,7 @@ pub(super) fn encode(id: Uuid, sequence: u64, section: &Section) -> Bytes {
     let body_bytes: usize = section.changed.iter().map(|record| 32 + record.state.len()).sum();
     let body_bytes = body_bytes + section.removed.len() * 32;
     let mut to = Vec::with_capacity(HEADER_BYTES + body_bytes + 512);
-    let Known { mark, incarnation, synced_round } = section.known;
+    let Known { mark, incarnation, synced_round, ring } = section.known;
     let records = section.changed.len() + section.removed.len();
     to.put_u64(MAGIC);
     to.put_u32(0);
@@ -90,7 +95,9 @@ pub(super) fn encode(id: Uuid, sequence: u64, section: &Section) -> Bytes {
     to.put_u64(mark.round);
     to.put_u64(mark.incarnation);
     to.put_u64(mark.place.map_or(0, |place| place.offset));
-    to.resize(HEADER_BYTES, 0);
+    to.put_u32(ring.files);
+    to.put_u32(u32::try_from(ring.bytes / RING_BLOCK_BYTES).unwrap_or(u32::MAX));
+    debug_assert_eq!(to.len(), HEADER_BYTES);
     for record in &section.changed {
         put_key(&mut to, record.key);
         to.put_u64(record.as_of.0);

@@ -158,8 +158,10 @@ fn begin_incarnation(
     let synced_round = next_round.saturating_sub(1).max(known.synced_round);
     let mark =
         if nothing_replayed { ring.mark_for(ring.head(), next_round, incarnation) } else { known.mark };
-    let section =
-        Section { known: Known { mark, incarnation, synced_round }, clean: false, ..Section::default() };
+    let section = Section {
+        known: Known { mark, incarnation, synced_round, ring: ring.size_with(None) },
+        ..Section::default()
+    };
     let written = writer.write(files, section).map_err(Error::io(writer.path(), "write the checkpoint"))?;
     writer.done(written);
     ring.release(&mark);

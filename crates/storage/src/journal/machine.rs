@@ -13,6 +13,7 @@ use protocol::Uuid;
 use super::format::{HEADER_BYTES, RoundHeader, encode_round};
 use super::options::Options;
 use super::progress::{Failed, Progress, set_last};
+use super::replay::Known;
 use super::ring::{Mark, Ring, RingFile};
 use super::spacing::Spacing;
 use super::{ENTRY_HEAD_BYTES, Entry};
@@ -305,6 +306,17 @@ impl Journal {
         self.ring.mark_for(self.ring.head(), self.next_round, self.incarnation)
     }
 
+    /// What a checkpoint with this mark knows, and with the file that the ring is to get next.
+    pub fn known(&self, mark: Mark, next: Option<&RingFile>) -> Known {
+        let (incarnation, synced_round) = (self.incarnation, self.synced_round);
+        Known { mark, incarnation, synced_round, ring: self.ring.size_with(next) }
+    }
+
+    /// The mark of the checkpoint on disk.
+    pub fn durable_mark(&self) -> Mark {
+        self.ring.durable_mark()
+    }
+
     /// What a checkpoint would free now if the entry that ends at `oldest_needed` is the oldest one still needed.
     pub fn releasable_bytes(&self, oldest_needed: Option<Position>) -> u64 {
         let end = oldest_needed.map_or(self.synced_position, |oldest| self.mark_for(oldest).position);
@@ -319,10 +331,6 @@ impl Journal {
     /// The end of the journal.
     pub fn head(&self) -> Position {
         self.ring.head()
-    }
-
-    pub fn incarnation(&self) -> u64 {
-        self.incarnation
     }
 
     /// Every round up to this one is on disk.

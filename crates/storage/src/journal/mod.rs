@@ -26,7 +26,7 @@ pub use entry::{Body, ENTRY_HEAD_BYTES, Entry};
 pub use machine::{Journal, Write};
 pub use options::Options;
 pub use progress::{Failed, Progress};
-pub use replay::{Cut, Damage, Known, ring_path};
+pub use replay::{Cut, Damage, Known, RingSize, ring_path};
 pub use report::{CheckpointPart, Released, Report, Submit, ToCommitter};
 pub use ring::{Mark, Place, RingFile};
 

@@ -39,6 +39,16 @@ pub struct Known {
     pub incarnation: u64,
     /// Rounds up to this one were synced.
     pub synced_round: u64,
+    /// What the ring had at least.
+    pub ring: RingSize,
+}
+
+/// Files of a ring and the bytes in them: counted in the checkpoint before a file is used, so that one that is missing
+/// is missed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingSize {
+    pub files: u32,
+    pub bytes: u64,
 }
 
 /// A synced payload that is not what was written.
@@ -104,6 +114,32 @@ fn find_files(files: &dyn Files, dir: &Path, id: Uuid) -> Result<Vec<Reader>, Er
     Ok(all)
 }
 
+/// Files have the numbers from 0 on and none is ever removed.
+fn check_size(dir: &Path, readers: &[Reader], size: RingSize) -> Result<(), Error> {
+    let mut lengths = Vec::new();
+    for id in 0..size.files {
+        let Some(reader) = readers.iter().find(|reader| reader.found.file.id == id) else {
+            let because = "the checkpoint counts it among the journal's files";
+            return Err(Error::Missing { path: ring_path(dir, id), because });
+        };
+        lengths.push(reader.found.file.bytes);
+    }
+    let bytes: u64 = lengths.iter().sum();
+    if bytes < size.bytes {
+        // A file is never smaller than the one before.
+        let cut =
+            lengths.windows(2).position(|two| two.first() > two.last()).map_or(lengths.len(), |at| at + 2);
+        let path = ring_path(dir, u32::try_from(cut.saturating_sub(1)).unwrap_or(u32::MAX));
+        let what = format!("it was cut short: {} bytes of the journal are missing", size.bytes - bytes);
+        return Err(Error::Damaged {
+            path,
+            offset: lengths.get(cut.saturating_sub(1)).copied().unwrap_or(0),
+            what,
+        });
+    }
+    Ok(())
+}
+
 /// Where the next round is expected.
 #[derive(Clone, Copy, Debug)]
 struct Expected {
@@ -138,6 +174,7 @@ impl Replay {
         window_bytes: u64,
     ) -> Result<Self, Error> {
         let readers = find_files(files, dir, id)?;
+        check_size(dir, &readers, known.ring)?;
         let mark = known.mark;
         let at = match mark.place {
             None => None,

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use host::FileRef;
 
+use super::replay::RingSize;
 use crate::Position;
 
 /// A file of the ring, zero-filled and synced to its full length.
@@ -107,6 +108,20 @@ impl Ring {
     /// Bytes that can still be written without a release.
     pub(super) fn free_bytes(&self) -> u64 {
         self.rest_bytes() + self.free.iter().map(|file| file.bytes).sum::<u64>()
+    }
+
+    /// A file that is to be added counts as well.
+    pub(crate) fn size_with(&self, next: Option<&RingFile>) -> RingSize {
+        let files = self.live.len() + self.free.len() + usize::from(next.is_some());
+        RingSize {
+            files: u32::try_from(files).unwrap_or(u32::MAX),
+            bytes: self.total_bytes + next.map_or(0, |file| file.bytes),
+        }
+    }
+
+    /// Where the checkpoint on disk says that replay begins.
+    pub(super) fn durable_mark(&self) -> Mark {
+        self.marks.front().copied().unwrap_or_default()
     }
 
     pub(super) fn largest_file_bytes(&self) -> u64 {

@@ -115,8 +115,8 @@ impl Committer {
                 self.background.pace = Some(now.after(PACE));
             }
             Grown::Whole(file) => {
-                self.journal.grown(file);
-                tracing::debug!(dir = %path, bytes = self.journal.ring_bytes(), "the journal has grown");
+                tracing::debug!(dir = %path, bytes = file.bytes, "the journal grows");
+                self.checkpoints.grown = Some(file);
             }
             Grown::NoSpace => {
                 self.journal.not_grown();

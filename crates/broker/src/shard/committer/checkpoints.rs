@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use host::{Files, Instant, Op};
 use storage::checkpoint::{Record, Section, Written};
-use storage::journal::{CheckpointPart, Known, Mark, Report};
+use storage::journal::{CheckpointPart, Known, Mark, Report, RingFile};
 use storage::{PartitionState, Position};
 
 use super::{Committer, FULL_DISK_PAUSE, Message, completion, is_full_disk, is_over};
@@ -29,6 +29,8 @@ pub(super) struct Checkpoints {
     /// The parts have been asked for.
     asked: bool,
     writing: Option<Arc<Draft>>,
+    /// A file for the ring that no section has counted yet.
+    pub(super) grown: Option<RingFile>,
     /// What a full disk has kept from being written.
     retry: Option<Arc<Draft>>,
     /// The last section of a clean stop is written.
@@ -48,6 +50,8 @@ struct Draft {
     clean: bool,
     /// Each with the position up to which its states reflect the journal.
     parts: Vec<(Position, CheckpointPart)>,
+    /// The journal gets it when this section has counted it.
+    grown: Option<RingFile>,
 }
 
 impl Checkpoints {
@@ -59,6 +63,7 @@ impl Checkpoints {
             stopped: vec![false; shards],
             asked: false,
             writing: None,
+            grown: None,
             retry: None,
             clean: false,
             pause: None,
@@ -130,7 +135,15 @@ impl Committer {
             self.checkpoints.periodic = now.after(self.checkpoints.interval);
             self.checkpoints.overdue = true;
         }
-        if self.checkpoints.writing.is_some() || !is_over(self.checkpoints.pause, now) {
+        if self.checkpoints.writing.is_some() {
+            return;
+        }
+        if let Some(file) = self.checkpoints.grown.take() {
+            let known = self.journal.known(self.journal.durable_mark(), Some(&file));
+            let draft = Draft { known, clean: false, parts: Vec::new(), grown: Some(file) };
+            return self.write_section(Arc::new(draft));
+        }
+        if !is_over(self.checkpoints.pause, now) {
             return;
         }
         self.checkpoints.pause = None;
@@ -158,12 +171,9 @@ impl Committer {
             self.ended = self.checkpoints.clean || self.journal.is_idle();
             return;
         }
-        let draft = Draft { known: self.known(self.journal.mark_head()), clean: true, parts: Vec::new() };
+        let known = self.journal.known(self.journal.mark_head(), None);
+        let draft = Draft { known, clean: true, parts: Vec::new(), grown: None };
         self.write_section(Arc::new(draft));
-    }
-
-    fn known(&self, mark: Mark) -> Known {
-        Known { mark, incarnation: self.journal.incarnation(), synced_round: self.journal.synced_round() }
     }
 
     fn is_checkpoint_due(&mut self) -> bool {
@@ -198,7 +208,8 @@ impl Committer {
         self.journal.unwatch();
         self.checkpoints.asked = false;
         self.checkpoints.head = self.journal.head();
-        self.write_section(Arc::new(Draft { known: self.known(mark), clean: false, parts }));
+        let known = self.journal.known(mark, None);
+        self.write_section(Arc::new(Draft { known, clean: false, parts, grown: None }));
     }
 
     fn write_section(&mut self, draft: Arc<Draft>) {
@@ -225,6 +236,10 @@ impl Committer {
                 self.writer.done(written);
                 self.journal.release(&draft.known.mark);
                 self.checkpoints.clean = draft.clean;
+                if let Some(file) = &draft.grown {
+                    self.journal.grown(file.clone());
+                    return;
+                }
                 self.checkpoints.periodic = now.after(self.checkpoints.interval);
                 if !self.checkpoints.all_stopped() {
                     self.checkpoints.pause = Some(now.after(PAUSE));

@@ -37,11 +37,14 @@ async fn start(host: &Host, leader_epoch: i32) -> Shards {
 
 async fn open(shards: Shards, leader_epoch: i32) -> Shards {
     for partition in 0..PARTITIONS {
-        let (topic, config) = (Arc::from("flights"), Arc::new(LogConfig::default()));
-        let leader_epoch = LeaderEpoch(leader_epoch);
-        shards.open(PartitionSpec { key: key(partition), topic, leader_epoch, config }).await.unwrap();
+        shards.open(spec(partition, leader_epoch)).await.unwrap();
     }
     shards
+}
+
+fn spec(partition: i32, leader_epoch: i32) -> PartitionSpec {
+    let (topic, config) = (Arc::from("flights"), Arc::new(LogConfig::default()));
+    PartitionSpec { key: key(partition), topic, leader_epoch: LeaderEpoch(leader_epoch), config }
 }
 
 async fn append(shards: &Shards, acks: Acks, partition: i32, value: &[u8]) -> Result<i64, ErrorCode> {
@@ -133,6 +136,77 @@ fn a_clean_stop_leaves_an_empty_journal() {
             assert_eq!(read_all(&shards, partition).await.len(), 1);
         }
     });
+}
+
+/// What only the journal had of a partition with a missing file went with the next checkpoint, so that bringing the file
+/// back did not bring the records back.
+#[test]
+fn the_journal_keeps_what_it_has_of_a_broken_partition() {
+    let sim = Sim::new(4);
+    let mut host = sim.node(NODE, NodeOptions::default());
+    let (file, aside) = (Path::new("/data/flights-0/00000000000000000000.log"), Path::new("/data/aside"));
+    let large = vec![1; 60_000];
+    for life in 0..5 {
+        sim.block_on_node(NODE, async {
+            if life == 2 {
+                host.disk.files().rename(file, aside).unwrap();
+                host.disk.files().sync_dir(Path::new("/data/flights-0")).unwrap();
+            }
+            if life == 4 {
+                host.disk.files().rename(aside, file).unwrap();
+            }
+            let shards = Shards::start(&host, options()).await.unwrap();
+            let broken = usize::from(life == 2 || life == 3);
+            assert_eq!(shards.recovery().broken, broken, "life {life}");
+            for partition in 0..PARTITIONS {
+                let opened = shards.open(spec(partition, life)).await;
+                assert_eq!(opened.is_err(), broken == 1 && partition == 0, "life {life}: {opened:?}");
+                if opened.is_ok() {
+                    append(&shards, Acks::All, partition, &large).await.unwrap();
+                }
+            }
+            if life == 4 {
+                assert_eq!(read_all(&shards, 0).await.len(), 3, "two of before, one of now");
+                assert_eq!(read_all(&shards, 1).await.len(), 5);
+            }
+            // The first stop leaves a segment, the second nothing, the next two must keep the journal.
+            if life != 1 {
+                shards.stop().await;
+            }
+        });
+        sim.crash(NODE);
+        host = sim.restart(NODE);
+    }
+}
+
+#[test]
+fn a_broken_partition_can_be_deleted_and_holds_nothing_then() {
+    let sim = Sim::new(4);
+    let mut host = sim.node(NODE, NodeOptions::default());
+    for life in 0..4 {
+        sim.block_on_node(NODE, async {
+            let directory = Path::new("/data/flights-0");
+            if life == 2 {
+                host.disk.files().remove_file(&directory.join("00000000000000000000.log")).unwrap();
+            }
+            let shards = Shards::start(&host, options()).await.unwrap();
+            let recovery = shards.recovery();
+            assert_eq!((recovery.broken, recovery.clean), (usize::from(life == 2), life != 2), "life {life}");
+            if life == 2 {
+                shards.delete(key(0)).await.unwrap();
+                host.clock.sleep(Duration::from_secs(100)).await;
+                assert!(!host.disk.files().exists(directory).unwrap());
+            }
+            shards.open(spec(0, life)).await.unwrap();
+            append(&shards, Acks::All, 0, &[1; 500]).await.unwrap();
+            assert_eq!(read_all(&shards, 0).await.len(), [1, 2, 1, 2][usize::try_from(life).unwrap()]);
+            if life != 1 {
+                shards.stop().await;
+            }
+        });
+        sim.crash(NODE);
+        host = sim.restart(NODE);
+    }
 }
 
 #[test]

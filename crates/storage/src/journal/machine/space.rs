@@ -69,7 +69,7 @@ impl Journal {
         Some((self.ring.next_file_id(), bytes))
     }
 
-    /// A new file is there, zero-filled and synced, its name too.
+    /// A new file is there, zero-filled and synced, its name too, and a checkpoint that counts it ([`Self::known`]).
     pub fn grown(&mut self, file: RingFile) {
         self.growing = false;
         self.ring.add(file);

@@ -1,0 +1,111 @@
+//! [`Broken`]: partitions on disk that cannot be served, because a file of theirs is missing or an entry of theirs is damaged.
+//!
+//! Invariants:
+//! * What the journal holds of such a partition stays there, through checkpoints and clean stops, until a start finds
+//!   the partition whole or its topic is deleted: acknowledged records may be nowhere else.
+//! * A journal that is full because of that takes its directory offline; nobody waits for room that will not come.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::ErrorCode;
+use storage::journal::{Body, Entry};
+use storage::segment::names::{deleted_dir, partition_dir};
+use storage::{LogConfig, PartitionKey, Position};
+
+use super::api::Refusal;
+use super::directory::{Lane, Meaning};
+use super::housekeeping::Removal;
+use super::message::{Done, Reply};
+use super::shard::Shard;
+
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) topic: Arc<str>,
+    pub(super) why: String,
+    /// Where the journal begins to hold entries of it.
+    pub(super) oldest_needed: Option<Position>,
+    /// Asked for until the journal has synced the deletion.
+    pub(super) deleting: Option<Vec<Reply<()>>>,
+}
+
+impl Shard {
+    pub(super) fn check_is_whole(&self, key: &PartitionKey) -> Result<(), Refusal> {
+        let broken = self.broken.get(key).map(|(_, broken)| &broken.why);
+        match broken.or_else(|| self.lost.get(key)) {
+            Some(why) => Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why.clone()) }),
+            None => Ok(()),
+        }
+    }
+
+    /// The oldest position of a directory's journal that a broken partition needs.
+    pub(super) fn held_by_broken(&self, dir: usize) -> Option<(Position, &Broken)> {
+        let here = self.broken.values().filter(|(its, _)| *its == dir).map(|(_, broken)| broken);
+        let held = here.filter_map(|broken| Some((broken.oldest_needed?, broken)));
+        held.min_by_key(|(position, _)| *position)
+    }
+
+    /// The journal is full and wants everything up to `free_up_to` out of it.
+    pub(super) fn fail_if_held(&mut self, dir: usize, free_up_to: Position) {
+        let Some((position, broken)) = self.held_by_broken(dir) else { return };
+        // A deletion gets through a full journal.
+        if position > free_up_to || broken.deleting.is_some() {
+            return;
+        }
+        let error = format!(
+            "the journal is full and may not drop the records of topic {}, a partition of which is offline: {}; bring its \
+             files back, or delete the topic right after the next start",
+            broken.topic, broken.why
+        );
+        self.fail(dir, Arc::from(error));
+    }
+
+    pub(super) fn delete_broken(&mut self, key: PartitionKey, reply: Reply<()>) {
+        let Some((dir, broken)) = self.broken.get_mut(&key) else { return };
+        if let Some(replies) = &mut broken.deleting {
+            return replies.push(reply);
+        }
+        broken.deleting = Some(vec![reply]);
+        if let Some(directory) = self.directories.get_mut(*dir) {
+            directory.submit(Entry { key, body: Body::Delete }, Meaning::Delete);
+        }
+    }
+
+    /// The journal has synced the deletion.
+    pub(super) fn rename_broken(&mut self, key: PartitionKey) {
+        let Some((dir, broken)) = self.broken.remove(&key) else { return };
+        let Some(directory) = self.directories.get_mut(dir) else { return };
+        directory.removed.push(key);
+        let root = &directory.parts.path;
+        let from = partition_dir(root, &broken.topic, key.partition);
+        let to = deleted_dir(root, &broken.topic, &key);
+        let completion = self.completion(move |result| Done::BrokenDeleted { dir, result });
+        let rename = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
+            open.forget_dir(&from);
+            match files.rename(&from, &to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(to),
+            }
+        };
+        if let Some(directory) = self.directories.get(dir) {
+            directory.call(Lane::Writes, rename, completion);
+        }
+        for reply in broken.deleting.into_iter().flatten() {
+            // The asker may be gone.
+            let _ = reply.send(Ok(()));
+        }
+        self.release(dir);
+    }
+
+    pub(super) fn broken_deleted(&mut self, dir: usize, result: io::Result<PathBuf>) {
+        match result {
+            Ok(path) => {
+                let delay = Duration::from_millis(LogConfig::default().file_delete_delay_ms);
+                self.removals.push(self.host.now().after(delay), dir, Removal::Directory(path));
+            }
+            Err(error) => tracing::warn!("could not rename the directory of a deleted partition: {error}"),
+        }
+    }
+}
