@@ -102,7 +102,7 @@ impl Files for SimFiles {
         self.run(OpKind::SyncDir, "sync directory", path, |state| {
             let dir = state.names.find_dir(path)?;
             state.names.sync_dir(dir);
-            state.collect();
+            state.collect_if_due();
             Ok(())
         })
     }

@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) rng: SeededRng,
     pub(super) names: Names,
     pub(super) inodes: BTreeMap<Ino, Inode>,
+    /// How many of them the last collection has left.
+    inodes_left: usize,
     pub(super) locked: BTreeSet<Ino>,
     pub(super) faults: Faults,
     pub(super) rules: Vec<Rule>,
@@ -70,6 +72,7 @@ impl State {
             rng,
             names: Names::new(),
             inodes: BTreeMap::new(),
+            inodes_left: 0,
             locked: BTreeSet::new(),
             faults: Faults::default(),
             rules: Vec::new(),
@@ -131,10 +134,18 @@ impl State {
             .is_none_or(|quota| pages == 0 || self.used_bytes().saturating_add(pages as u64 * 4096) <= quota)
     }
 
+    /// Frees what can be freed, now and then: with many files a collection is a long walk. A full disk cannot wait.
+    pub(super) fn collect_if_due(&mut self) {
+        if self.faults.quota_bytes.is_some() || self.inodes.len() > 2 * self.inodes_left {
+            self.collect();
+        }
+    }
+
     /// Frees files that no name and no handle can reach any more.
-    pub(super) fn collect(&mut self) {
+    fn collect(&mut self) {
         let remembered = self.names.remembered();
         self.inodes.retain(|ino, inode| inode.handles > 0 || remembered.contains(ino));
+        self.inodes_left = self.inodes.len();
     }
 
     pub(super) fn crash(&mut self) {
