@@ -82,6 +82,53 @@ fn fill(disk: &SimDisk) -> Opened {
     opened
 }
 
+/// The first round of a file does not know of the last one before it if both were under way, and the file is neither
+/// unused nor the one used longest ago then: the damaged round was taken for a torn tail and cut, with all behind it.
+#[test]
+fn a_damaged_round_is_missed_when_the_next_file_has_been_begun() {
+    let disk = SimDisk::new(4);
+    let mut opened = open(&disk).unwrap();
+    let path = Path::new(DIRECTORY).join(directory::JOURNAL);
+    for id in 0..5 {
+        let file = directory::add_ring_file(disk.files().as_ref(), &path, id, 256 << 10).unwrap();
+        opened.journal.grown(file);
+    }
+    // Four of these fill a file.
+    let large = |seq: u64| {
+        let mut batch = vec![7; 50_000];
+        batch[7..11].fill(0);
+        let base_offset = Offset(i64::try_from(seq).unwrap() - 2);
+        Body::Append { leader_epoch: LeaderEpoch(0), base_offset, batch: batch.into() }
+    };
+    commit(&mut opened, 1, key(0), create());
+    (2..=17).for_each(|seq| commit(&mut opened, seq, key(0), large(seq)));
+    let mark = opened.journal.mark_head();
+    let section = Section { known: opened.journal.known(mark, None), ..Section::default() };
+    let written = opened.checkpoint.write(disk.files().as_ref(), section).unwrap();
+    opened.checkpoint.done(written);
+    opened.journal.release(&mark);
+
+    (18..=20).for_each(|seq| commit(&mut opened, seq, key(0), large(seq)));
+    let mut places = Vec::new();
+    for seq in 21..=22 {
+        opened.journal.submit(0, seq, Entry { key: key(0), body: large(seq) });
+        let write = opened.journal.next_write(Instant(1)).expect("a round");
+        write.file.write_at(&[write.bytes], write.offset).unwrap();
+        opened.journal.written::<String>(Ok(())).unwrap();
+        places.push(write.offset);
+    }
+    assert_eq!(places, [3 * 53_248, 0], "the last of a file, the first of the next");
+    while let Some(file) = opened.journal.next_sync() {
+        file.sync().unwrap();
+        opened.journal.synced::<String>(Instant(2), Ok(())).unwrap();
+    }
+    commit(&mut opened, 23, key(0), large(23));
+    drop(opened);
+    disk.flip_bit(Path::new("/data/journal/00000004.ring"), places[0] + 70, 3).unwrap();
+    let error = open(&disk).map(|opened| opened.found.cut).unwrap_err().to_string();
+    assert!(error.contains("round 21 was synced and is not there"), "{error}");
+}
+
 /// How many entries each partition has, and whether it is damaged.
 fn found(opened: &Opened) -> Vec<(usize, bool)> {
     opened.partitions.iter().map(|partition| (partition.entries.len(), partition.damage.is_some())).collect()

@@ -319,7 +319,7 @@ impl Replay {
             return Ok(Some(index));
         }
         let window_bytes = self.window_bytes;
-        for (index, from) in self.behind(at) {
+        for (index, from) in self.behind(at, wanted) {
             if self.reader(index).search(from, window_bytes, proves)?.is_some() {
                 return Ok(Some(index));
             }
@@ -334,19 +334,28 @@ impl Replay {
         }
     }
 
-    /// Where rounds behind a damaged one may be: in the rest of its file, or in the file that came next, which
-    /// was an unused one or the one that had been used longest ago.
-    fn behind(&self, at: Option<(usize, u64)>) -> Vec<(usize, u64)> {
-        let first = |index: &usize| self.readers.get(*index).and_then(|reader| reader.found.first);
-        let others = (0..self.readers.len())
-            .filter(|other| self.live.iter().all(|(live, _)| live != other))
-            .collect::<Vec<_>>();
-        let oldest = others.iter().filter_map(|other| Some((first(other)?.start, *other))).min();
-        let unused = others.iter().filter(|other| first(other).is_none());
+    /// Where rounds behind a damaged one, that `later` tells, may be: in the rest of its file, or in the file that came
+    /// next. That begins with a later round, if this one is whole. If not, its beginning may be anything: it was an unused
+    /// file, or of those used before the oldest one that was large enough.
+    fn behind(&self, at: Option<(usize, u64)>, later: impl Fn(&RoundHeader) -> bool) -> Vec<(usize, u64)> {
         let rest = at.map(|(index, offset)| (index, offset.saturating_add(BLOCK_BYTES as u64)));
         let mut places = rest.into_iter().collect::<Vec<_>>();
-        places.extend(unused.map(|other| (*other, 0)));
-        places.extend(oldest.map(|(_, other)| (other, 0)));
+        let others = self.readers.iter().enumerate().map(|(index, reader)| (index, &reader.found));
+        let others = others.filter(|(other, _)| self.live.iter().all(|(live, _)| live != other));
+        let (mut used, mut largest) = (Vec::new(), 0);
+        for (index, found) in others {
+            match found.first {
+                Some(first) if !later(&first) => used.push((first.start, found.file.bytes, index)),
+                _ => places.push((index, 0)),
+            }
+        }
+        used.sort_unstable();
+        for (_, bytes, index) in used {
+            if bytes > largest {
+                largest = bytes;
+                places.push((index, 0));
+            }
+        }
         places
     }
 
