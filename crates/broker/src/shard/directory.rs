@@ -1,7 +1,7 @@
 //! [`Directory`]: one log directory as one shard sees it: what it has submitted to the journal there and not heard of
 //! yet, the lanes to its segments, and whether it still works.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,6 +84,8 @@ pub(super) struct Directory {
     pub(super) to_write: VecDeque<PartitionKey>,
     /// The journal wants everything up to here out of it.
     pub(super) pressure: Option<Position>,
+    /// Partitions that still have something there.
+    pub(super) pressed: BTreeSet<PartitionKey>,
     /// What was told last as the oldest position needed.
     pub(super) released: Option<Option<Position>>,
     /// Deleted since the last checkpoint part.
@@ -108,6 +110,7 @@ impl Directory {
             measuring: false,
             to_write: VecDeque::new(),
             pressure: None,
+            pressed: BTreeSet::new(),
             released: None,
             removed: Vec::new(),
             failed: None,

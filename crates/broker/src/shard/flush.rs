@@ -118,7 +118,7 @@ impl Shard {
             let nothing_left = !partition.log.needs_sync() && partition.log.unwritten_bytes() == 0;
             if all_written && nothing_left && !partition.log.is_busy() {
                 partition.sync_wanted = false;
-                self.release(dir);
+                self.freed(dir, key);
             }
             return;
         };
@@ -150,7 +150,7 @@ impl Shard {
         self.sync_if_wanted(key);
         self.delete_segments(key);
         self.rename_deleted(key);
-        self.release(dir);
+        self.freed(dir, key);
     }
 
     /// The journal wants its space up to `free_up_to` back, and takes nothing before if it is `full`.
@@ -161,14 +161,18 @@ impl Shard {
         if full {
             self.fail_if_held(dir, free_up_to);
         }
+        // One that is being deleted writes nothing out; what it holds goes with its deletion.
         let mut pressed: Vec<_> = self
             .partitions
             .iter()
-            .filter(|(_, partition)| partition.dir == dir && partition.deleting.is_none())
+            .filter(|(_, partition)| partition.dir == dir && !partition.deleted)
             .filter_map(|(key, partition)| Some((partition.log.oldest_needed()?, *key)))
             .filter(|(oldest, _)| *oldest <= free_up_to)
             .collect();
         pressed.sort_unstable();
+        if let Some(directory) = self.directories.get_mut(dir) {
+            directory.pressed = pressed.iter().map(|(_, key)| *key).collect();
+        }
         for (_, key) in pressed {
             // What is submitted to a full journal waits for the room that it was to make.
             if full || !self.submit_again(dir, key) {
@@ -178,10 +182,24 @@ impl Shard {
         self.release(dir);
     }
 
+    /// A partition may need less of the journal than before.
+    pub(super) fn freed(&mut self, dir: usize, key: PartitionKey) {
+        let partition = self.partitions.get(&key).filter(|partition| !partition.deleted);
+        let needed = partition.and_then(|partition| partition.log.oldest_needed());
+        let Some(directory) = self.directories.get_mut(dir) else { return };
+        let is_pressed = |pressure| needed.is_some_and(|oldest| oldest <= pressure);
+        if directory.pressure.is_none_or(is_pressed) {
+            return;
+        }
+        if directory.pressed.remove(&key) && directory.pressed.is_empty() {
+            self.release(dir);
+        }
+    }
+
     /// Puts the tail of a quiet partition at the head of the journal. False if it is not worth it or not possible.
     fn submit_again(&mut self, dir: usize, key: PartitionKey) -> bool {
         let Some(partition) = self.partitions.get_mut(&key) else { return true };
-        if partition.again {
+        if partition.again || partition.deleting.is_some() {
             return true;
         }
         let bytes = partition.log.unsynced_bytes() + partition.log.unwritten_bytes() as u64;

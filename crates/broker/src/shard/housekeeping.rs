@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use host::Instant;
 use storage::PartitionKey;
 use storage::journal::{Body, ToCommitter};
-use storage::log::DeletedFiles;
+use storage::log::{DeletedFiles, PIECE_BYTES_MAX};
 
 use super::directory::{Lane, Meaning};
 use super::message::Done;
@@ -39,6 +40,9 @@ impl Removals {
         Some(first.remove())
     }
 }
+
+/// How often a stop has everything written and synced that is not yet.
+const STOP_PASS: Duration = Duration::from_secs(1);
 
 impl Shard {
     pub(super) fn tick(&mut self, now: Instant) {
@@ -140,7 +144,8 @@ impl Shard {
         let Some(directory) = self.directories.get_mut(dir) else { return };
         directory.measuring = false;
         let Ok(available) = result else { return };
-        let full = available < reserve;
+        // A write of a piece was refused, so less than one is as good as nothing.
+        let full = available < reserve.max(PIECE_BYTES_MAX as u64);
         if full == directory.full {
             return;
         }
@@ -161,18 +166,19 @@ impl Shard {
             // The asker may be gone.
             let _ = request.reply.send(refusals.collect());
         }
-        let keys: Vec<PartitionKey> = self.partitions.keys().copied().collect();
-        for key in keys {
-            self.write_and_sync(key);
+        let now = self.host.now();
+        if self.stop_pass.is_none_or(|next| next <= now) {
+            self.stop_pass = Some(now.after(STOP_PASS));
+            let keys: Vec<PartitionKey> = self.partitions.keys().copied().collect();
+            for key in keys {
+                self.write_and_sync(key);
+            }
         }
         let clean = |dir: &super::directory::Directory| dir.is_quiet() && !dir.writing;
         let failed: Vec<bool> = self.directories.iter().map(|dir| dir.failed.is_some()).collect();
         let works = |dir: usize| !failed.get(dir).copied().unwrap_or(true);
         let quiet = self.directories.iter().all(|dir| dir.failed.is_some() || clean(dir));
-        let written = self.partitions.values().filter(|partition| works(partition.dir)).all(|partition| {
-            let log = &partition.log;
-            partition.deleting.is_none() && log.unwritten_bytes() == 0 && !log.needs_sync() && !log.is_busy()
-        });
+        let written = quiet && self.is_written_out();
         let full = self.directories.iter().any(|dir| dir.full);
         if !quiet || (!written && !full) {
             return;
@@ -186,5 +192,23 @@ impl Shard {
             }
         }
         self.ended = true;
+    }
+
+    /// Whether nothing of a partition is in memory or unsynced. What has been found so is not looked at again: nothing is
+    /// appended any more.
+    fn is_written_out(&mut self) -> bool {
+        let behind = self.written_out.map_or(Bound::Unbounded, Bound::Excluded);
+        for (key, partition) in self.partitions.range((behind, Bound::Unbounded)) {
+            let log = &partition.log;
+            let done = partition.deleting.is_none()
+                && log.unwritten_bytes() == 0
+                && !log.needs_sync()
+                && !log.is_busy();
+            if !done {
+                return false;
+            }
+            self.written_out = Some(*key);
+        }
+        true
     }
 }

@@ -67,7 +67,7 @@ impl Shard {
                 if let Some(position) = partition.again_at.take() {
                     partition.log.journal_moved(end, position);
                 }
-                self.release(dir);
+                self.freed(dir, key);
             }
             Meaning::LogStart { offset } => {
                 partition.log.log_start_synced(offset);
@@ -86,6 +86,7 @@ impl Shard {
             Meaning::Delete => {
                 partition.deleted = true;
                 self.rename_deleted(key);
+                self.freed(dir, key);
             }
         }
     }
@@ -99,7 +100,7 @@ impl Shard {
     }
 
     /// Tells the committer what is no longer needed, if that is more than before; while it presses, only when all
-    /// that it asked for is free.
+    /// that it asked for is free. Looks at all partitions.
     pub(super) fn release(&mut self, dir: usize) {
         if !self.found.is_empty() {
             return;
@@ -111,6 +112,7 @@ impl Shard {
                 return;
             }
             directory.pressure = None;
+            directory.pressed.clear();
         } else if directory.released == Some(oldest_needed) {
             return;
         }

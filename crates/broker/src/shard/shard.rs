@@ -81,6 +81,9 @@ pub(super) struct Shard {
     /// The partition up to which tails have been written out in this round of [`Shard::sweep`].
     pub(super) swept: Option<PartitionKey>,
     pub(super) stopping: Option<Vec<oneshot::Sender<()>>>,
+    /// When a stop looks at all partitions again, and up to which one everything is written and synced.
+    pub(super) stop_pass: Option<Instant>,
+    pub(super) written_out: Option<PartitionKey>,
     pub(super) ended: bool,
     /// The other shards have been asked for memory since the last tick.
     pub(super) asked_peers: bool,

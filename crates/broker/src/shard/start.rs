@@ -131,6 +131,8 @@ pub(super) fn launch(
             next_retention: host.now().after(options.retention_check_interval),
             swept: None,
             stopping: None,
+            stop_pass: None,
+            written_out: None,
             ended: false,
             asked_peers: false,
             host: host.clone(),
