@@ -246,6 +246,7 @@ fn make_directory(
         open.forget_dir(path);
         files.rename(path, aside)?;
     }
-    files.create_dir_all(path)?;
-    files.replace(&metadata, text.as_bytes())
+    // The first write to a segment puts its metadata there, durably: that takes some syncs, and a topic may have
+    // thousands of partitions.
+    files.create_dir_all(path)
 }

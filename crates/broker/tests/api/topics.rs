@@ -13,7 +13,7 @@ use protocol::messages::describe_configs_response::DescribeConfigsResult;
 use protocol::{ErrorCode, Str, Uuid};
 
 use crate::support::requests::{CREATE, METADATA, batch, new_topic, produce};
-use crate::support::{Client, run};
+use crate::support::{Client, SERVER, ms, run};
 
 async fn create(client: &mut Client, version: i16, topics: Vec<CreatableTopic>) -> Vec<CreatableTopicResult> {
     let request = CreateTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() };
@@ -372,5 +372,21 @@ fn a_topic_named_twice_is_neither_deleted_nor_extended() {
         let results = client.call(3, &request).await.results;
         assert!(results.iter().all(|result| result.error_code == ErrorCode::InvalidRequest.code()));
         assert_eq!(client.describe(METADATA, "t", false).await.partitions.len(), 1);
+    });
+}
+
+#[test]
+fn many_partitions_come_and_go_without_a_sync_for_each() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        world.sim.disk(SERVER).faults(|faults| faults.sync_time = ms(20)..=ms(20));
+        let began = world.sim.now();
+        let topic = client.create("many", 1_000, &[]).await;
+        // Nor do writes to other topics wait behind the new directories.
+        let answer = client.call(13, &produce(13, -1, &topic, &[(999, batch(&["a"]))])).await;
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+        client.delete("many").await;
+        let elapsed = world.sim.now().since(began);
+        assert!(elapsed < ms(2_000), "{elapsed:?}");
     });
 }
