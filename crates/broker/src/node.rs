@@ -7,6 +7,7 @@
 //!   leader epoch before the first append.
 //! * A clean stop answers what was begun, writes out every tail, and leaves empty journals.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use metadata::controller::{self, BrokerStart, Decision, Refusal};
 use metadata::record::{self, SecurityProtocol};
 use protocol::{ErrorCode, NodeId, Str, Uuid};
 use quorum::MetadataLog;
+use storage::PartitionKey;
 use tokio::sync::watch;
 
 use crate::api::FetchSessions;
@@ -110,6 +112,7 @@ impl Node {
             log_directories: shards.recovery().directory_ids.clone(),
         };
         let broker_epoch = registration.carry_out(&host, &log, &controller).await?;
+        shards.remove_strays(Arc::new(partitions_of(&view.view().image, node_id))).await;
         let (producer_ids, producer_ids_task) = ProducerIds::new(controller.clone(), node_id, broker_epoch);
         host.spawn(Place::Control, "producer ids", producer_ids_task.run());
 
@@ -181,6 +184,16 @@ impl Node {
         self.broker.shards.stop().await;
         self.log.shutdown().await;
     }
+}
+
+/// What the metadata has on this node.
+fn partitions_of(image: &Image, node_id: NodeId) -> BTreeSet<PartitionKey> {
+    let mut keys = BTreeSet::new();
+    for topic in image.topics() {
+        let here = topic.partitions().filter(|(_, state)| state.replicas.contains(&node_id));
+        keys.extend(here.map(|(partition, _)| PartitionKey { topic_id: topic.id(), partition }));
+    }
+    keys
 }
 
 fn shards_options(config: &BrokerConfig) -> ShardsOptions {

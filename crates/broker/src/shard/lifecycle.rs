@@ -1,5 +1,6 @@
 //! Partitions come, get leaders and configurations, and go.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use protocol::ErrorCode;
 use protocol::ids::LeaderEpoch;
 use storage::log::Recovered;
-use storage::segment::names::{METADATA_FILE, deleted_dir, partition_metadata};
+use storage::segment::names::{METADATA_FILE, deleted_dir, partition_metadata, stray_dir};
 use storage::{Log, LogConfig, PartitionKey};
 
 use super::api::{PartitionSpec, Refusal};
@@ -111,6 +112,25 @@ impl Shard {
         }
     }
 
+    /// Partitions on disk that are not `known`. Some may have been adopted already, for the sake of the journal.
+    pub(super) fn strays(&self, known: &BTreeSet<PartitionKey>) -> Vec<PartitionKey> {
+        let all = self.found.keys().chain(self.partitions.keys());
+        all.filter(|key| !known.contains(key)).copied().collect()
+    }
+
+    /// Deletes a partition that the metadata does not know, and keeps its files under another name.
+    pub(super) fn drop_stray(&mut self, key: PartitionKey, reply: Reply<()>) {
+        if let Some((dir, recovered)) = self.found.remove(&key) {
+            self.adopt(dir, recovered, Arc::default());
+        }
+        if let Some(partition) =
+            self.partitions.get_mut(&key).filter(|partition| partition.deleting.is_none())
+        {
+            partition.stray = true;
+        }
+        self.delete(key, reply);
+    }
+
     pub(super) fn made(&mut self, key: PartitionKey, result: io::Result<()>) {
         if let (Err(error), Some(partition)) = (result, self.partitions.get(&key)) {
             // The first write to a segment tries again, and has the consequences.
@@ -188,7 +208,8 @@ impl Shard {
         let topic = partition.log.topic().clone();
         let dir = partition.dir;
         let Some(directory) = self.directories.get(dir) else { return };
-        let to = deleted_dir(&directory.parts.path, &topic, &key);
+        let name = if partition.stray { stray_dir } else { deleted_dir };
+        let to = name(&directory.parts.path, &topic, &key);
         let completion = self.completion(move |result| Done::PartitionDeleted { key, delay_ms, result });
         let rename = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
             open.forget_dir(&from);
@@ -215,6 +236,10 @@ impl Shard {
             directory.removed.push(key);
         }
         match result {
+            Ok(path) if partition.stray => {
+                let path = path.display();
+                tracing::warn!(%key, %path, "the metadata does not know this partition: it was set aside");
+            }
             Ok(path) => {
                 let at = self.host.now().after(Duration::from_millis(delay_ms));
                 self.removals.push(at, partition.dir, Removal::Directory(path));

@@ -1,5 +1,6 @@
 //! What a shard finds in its mailbox.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,15 @@ pub(super) enum Message {
         reply: Reply<()>,
     },
     Delete {
+        key: PartitionKey,
+        reply: Reply<()>,
+    },
+    /// Which partitions have been found and are none of these?
+    Strays {
+        known: Arc<BTreeSet<PartitionKey>>,
+        reply: oneshot::Sender<Vec<PartitionKey>>,
+    },
+    DropStray {
         key: PartitionKey,
         reply: Reply<()>,
     },

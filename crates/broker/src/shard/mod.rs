@@ -31,6 +31,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -139,6 +140,29 @@ impl Shards {
     /// Deletes a partition: its directory gets another name at once and goes away after `file.delete.delay.ms`.
     pub fn delete(&self, key: PartitionKey) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
         self.ask(key, move |reply| Message::Delete { key, reply })
+    }
+
+    /// Sets partitions aside that were found on disk and are none of these, which metadata knows: a crash came between the
+    /// deletion of a topic there and here. A new topic of the same name would want their directories.
+    pub async fn remove_strays(&self, known: Arc<BTreeSet<PartitionKey>>) {
+        let asked: Vec<_> = (0..self.mailboxes.len())
+            .map(|shard| {
+                let (reply, receive) = oneshot::channel();
+                self.send(shard, Message::Strays { known: known.clone(), reply });
+                receive
+            })
+            .collect();
+        let mut dropped = Vec::new();
+        for strays in asked {
+            for key in strays.await.unwrap_or_default() {
+                dropped.push((key, self.ask(key, move |reply| Message::DropStray { key, reply })));
+            }
+        }
+        for (key, dropped) in dropped {
+            if let Err(refusal) = dropped.await {
+                tracing::error!(%key, ?refusal, "could not set aside a partition that metadata does not know");
+            }
+        }
     }
 
     /// Another configuration from here on.

@@ -49,6 +49,8 @@ pub(super) struct Partition {
     pub(super) again: bool,
     /// Where the first of them was written.
     pub(super) again_at: Option<Position>,
+    /// It is deleted because the metadata does not know it: its files stay, under another name.
+    pub(super) stray: bool,
     /// The journal has synced its deletion.
     pub(super) deleted: bool,
     /// Its directory is getting its last name.
@@ -72,6 +74,7 @@ impl Partition {
             sync_wanted: false,
             again: false,
             again_at: None,
+            stray: false,
             deleted: false,
             renaming: false,
         }

@@ -138,6 +138,11 @@ impl Shard {
             Message::Done(done) => self.done(done),
             Message::Open { spec, reply } => self.open(spec, reply),
             Message::Delete { key, reply } => self.delete(key, reply),
+            Message::Strays { known, reply } => {
+                // The asker may be gone.
+                let _ = reply.send(self.strays(&known));
+            }
+            Message::DropStray { key, reply } => self.drop_stray(key, reply),
             Message::Configure { key, config, reply } => self.configure(key, config, reply),
             Message::Lead { key, leader_epoch, reply } => self.lead(key, leader_epoch, reply),
             Message::Offset { key, query, current_leader_epoch, reply } => {

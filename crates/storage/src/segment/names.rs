@@ -36,6 +36,8 @@ pub const METADATA_FILE: &str = "partition.metadata";
 pub const DELETED_SUFFIX: &str = ".deleted";
 /// At the end of the name of a partition's directory that is about to go.
 pub const DELETED_DIR_SUFFIX: &str = "-delete";
+/// The same for one that the metadata does not know: it stays, for somebody to look at.
+const STRAY_DIR_SUFFIX: &str = "-stray";
 
 #[must_use]
 pub fn segment_file(dir: &Path, base: Offset, kind: FileKind) -> PathBuf {
@@ -59,8 +61,18 @@ pub fn partition_dir(log_dir: &Path, topic: &str, partition: i32) -> PathBuf {
 /// What a deleted partition's directory is called until it goes. Names end at 255 bytes, so a long topic is cut short.
 #[must_use]
 pub fn deleted_dir(log_dir: &Path, topic: &str, key: &PartitionKey) -> PathBuf {
+    last_name(log_dir, topic, key, DELETED_DIR_SUFFIX)
+}
+
+/// What the directory of a partition is called that the metadata does not know.
+#[must_use]
+pub fn stray_dir(log_dir: &Path, topic: &str, key: &PartitionKey) -> PathBuf {
+    last_name(log_dir, topic, key, STRAY_DIR_SUFFIX)
+}
+
+fn last_name(log_dir: &Path, topic: &str, key: &PartitionKey, suffix: &str) -> PathBuf {
     let id: String = key.topic_id.0.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let tail = format!("-{}.{id}{DELETED_DIR_SUFFIX}", key.partition);
+    let tail = format!("-{}.{id}{suffix}", key.partition);
     let topic: String = topic.chars().take(255 - tail.len()).collect();
     log_dir.join(format!("{topic}{tail}"))
 }

@@ -318,6 +318,47 @@ fn a_slow_clean_stop_leaves_others_their_turns() {
     assert!(clean);
 }
 
+/// A crash between the deletion of a topic in the metadata and in the journal leaves partitions that nobody asks for.
+/// When a topic of that name was made again, what they still had to write went to its files.
+#[test]
+fn what_is_left_of_a_deleted_topic_stays_away_from_a_new_one_of_its_name() {
+    let sim = Sim::new(1);
+    let host = sim.node(NODE, NodeOptions::default());
+    sim.block_on_node(NODE, async {
+        let shards = start(&host, 0).await;
+        append(&shards, Acks::All, 0, &[1; 5000]).await.unwrap();
+    });
+    sim.crash(NODE);
+    let host = sim.restart(NODE);
+    let new = PartitionKey { topic_id: TopicId(Uuid::from_bytes([9; 16])), partition: 0 };
+    let spec = |leader_epoch| PartitionSpec {
+        key: new,
+        topic: Arc::from("flights"),
+        leader_epoch: LeaderEpoch(leader_epoch),
+        config: Arc::new(LogConfig::default()),
+    };
+    sim.block_on_node(NODE, async {
+        let shards = Shards::start(&host, options()).await.unwrap();
+        shards.remove_strays(Arc::new([new].into())).await;
+        shards.open(spec(0)).await.unwrap();
+        let append = Append { key: new, batch: batch(b"new") };
+        shards.append(Acks::All, vec![append]).await.remove(0).1.unwrap();
+        shards.stop().await;
+    });
+    sim.crash(NODE);
+    let host = sim.restart(NODE);
+    sim.block_on_node(NODE, async {
+        let shards = Shards::start(&host, options()).await.unwrap();
+        assert_eq!(shards.recovery().partitions, 1);
+        shards.open(spec(1)).await.unwrap();
+        let status = shards.status(new).await.unwrap();
+        assert_eq!((status.high_watermark, status.size_bytes), (Offset(1), batch(b"new").size() as u64));
+        let path = Path::new("/data/flights-0/00000000000000000000.log");
+        let bytes = host.disk.files().read(path, 10_000).unwrap();
+        assert_eq!(bytes.len(), batch(b"new").size());
+    });
+}
+
 /// One of two directories fails while all of the memory is taken by its batches.
 #[test]
 fn a_failed_directory_leaves_the_memory_to_the_others() {
