@@ -6,7 +6,7 @@
 //! * What one client can pin is bounded: requests in flight, bytes of unsent replies, and its share of
 //!   [`RequestMemory`]. At a bound the connection stops reading, and TCP tells the client.
 //! * A large request that stands still while others wait for its memory ends its connection.
-//! * A client that has ended its side gets what is answered within a short time.
+//! * A client that has ended its side, or sent what ends the connection, gets what is answered within a short time.
 //! * A connection that neither sends nor takes a byte for connections.max.idle.ms is closed, half a request or not.
 
 use std::collections::VecDeque;
@@ -29,7 +29,8 @@ const IN_FLIGHT_MAX: usize = 64;
 /// Above this many unsent bytes no further request is started. One reply may be larger.
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
 
-/// How long answers may still take when the client has said that it sends nothing more. It may be gone.
+/// How long answers may still take when the client has said that it sends nothing more (it may be gone), or sent
+/// something that ends the connection.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// How long a large request may stand still while one other waits for the memory that it has; the more wait, the
@@ -176,9 +177,22 @@ impl Connection {
                 Ok(Poll::Ready(())) => {}
                 Ok(Poll::Pending) => return Ok(()),
                 Err(Closed::Io(error)) => return Err(error.into()),
-                Err(closed) => self.closing = Some(closed),
+                Err(closed) => {
+                    self.closing = Some(closed);
+                    self.begin_to_leave();
+                }
             }
         }
+    }
+
+    /// From now on only answers to what was begun are waited for, and not for long.
+    fn begin_to_leave(&mut self) {
+        self.idle = self.broker.host.clock.sleep(LAST_ANSWERS);
+        self.last_active = self.broker.host.now();
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.ended || self.closing.is_some()
     }
 
     /// While replies take all the memory there is for them, a connection with answers to take gets no others.
@@ -242,9 +256,7 @@ impl Connection {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Ok(0)) => {
                 self.ended = true;
-                // Wakes us when they have had their time.
-                self.idle = self.broker.host.clock.sleep(LAST_ANSWERS);
-                self.last_active = self.broker.host.now();
+                self.begin_to_leave();
                 Ok(Poll::Pending)
             }
             Poll::Ready(Ok(_)) => {
@@ -308,7 +320,7 @@ impl Connection {
             let silent = now.since(self.last_active);
             let idle_max = self.idle_max();
             // Who waits for us has all the time it takes, unless it may be gone.
-            let waits_for_us = !self.pending.is_empty() && !self.ended;
+            let waits_for_us = !self.pending.is_empty() && !self.is_leaving();
             if silent >= idle_max && !waits_for_us {
                 return Poll::Ready(Closed::Idle);
             }
@@ -331,6 +343,6 @@ impl Connection {
 
     fn idle_max(&self) -> Duration {
         let idle_max = self.broker.limits.idle_max;
-        if self.ended { idle_max.min(LAST_ANSWERS) } else { idle_max }
+        if self.is_leaving() { idle_max.min(LAST_ANSWERS) } else { idle_max }
     }
 }

@@ -193,6 +193,13 @@ fn a_client_that_is_gone_does_not_leave_its_long_fetch_behind() {
         drop(gone);
         world.sim.sleep(ms(15_000)).await;
         assert_eq!(world.usage().connections, 1);
+        // Nor does one that sends nonsense behind it.
+        let mut wrong = world.connect().await;
+        wrong.send(FETCH, &waiting).await;
+        wrong.send_bytes(&(-1_i32).to_be_bytes()).await;
+        world.sim.sleep(ms(15_000)).await;
+        assert_eq!(world.usage().connections, 1);
+        assert!(wrong.is_hung_up().await);
         // One that ends its side only, and is soon answered, gets its answer.
         let mut half = world.connect().await;
         half.send(FETCH, &waiting).await;
