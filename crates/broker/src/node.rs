@@ -8,13 +8,14 @@
 //! * A clean stop answers what was begun, writes out every tail, and leaves empty journals.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use host::{Host, Place};
+use bytes::Bytes;
+use host::{Files, Host, Op, Place};
 use metadata::Image;
 use metadata::config::{BrokerConfig, Endpoint, StaticConfig};
 use metadata::controller::{self, BrokerStart, Decision, Refusal};
@@ -63,6 +64,11 @@ pub enum StartError {
     Shards(#[from] crate::shard::StartError),
     #[error("{}, which holds the metadata log, cannot be used: {reason}", path.display())]
     MetadataDirectory { path: PathBuf, reason: String },
+    #[error(
+        "{}: missing, although the log directories hold {partitions} partitions, which nobody would know without the \
+         metadata; restore it, or empty the log directories to start as a new node", path.display()
+    )]
+    MetadataMissing { path: PathBuf, partitions: usize },
     #[error("could not register with the cluster: {reason} ({})", code.name())]
     Register { code: ErrorCode, reason: String },
 }
@@ -90,6 +96,7 @@ impl Node {
         let quorum_options =
             quorum::Options { node_id: config.node_id.map(|id| id.0), ..quorum::Options::default() };
         let directory = PathBuf::from(&config.directories.metadata).join(METADATA_DIR);
+        check_metadata_log(&host, &directory, &shards).await?;
         let log = MetadataLog::open(&host, &directory, quorum_options, applier).await?;
         let node_id = NodeId(log.identity().node_id);
 
@@ -216,6 +223,24 @@ fn check_metadata_directory(config: &BrokerConfig, shards: &Shards) -> Result<()
     offline.map_or(Ok(()), |(path, reason)| {
         Err(StartError::MetadataDirectory { path: path.clone(), reason: reason.clone() })
     })
+}
+
+/// A node that has partitions has had a metadata log. With a new one they would be set aside as those of nobody.
+async fn check_metadata_log(host: &Host, directory: &Path, shards: &Shards) -> Result<(), StartError> {
+    let partitions = shards.recovery().partitions;
+    if partitions == 0 {
+        return Ok(());
+    }
+    let path = directory.join("meta.properties");
+    let file = path.clone();
+    let look = move |files: &dyn Files| {
+        files.exists(&file).map(|exists| Bytes::from_static(if exists { b"there" } else { b"" }))
+    };
+    match host.disk.lane("start").run(Op::Call(Box::new(look))).await {
+        Ok(found) if !found.is_empty() => Ok(()),
+        Ok(_) => Err(StartError::MetadataMissing { path, partitions }),
+        Err(error) => Err(StartError::MetadataDirectory { path, reason: error.to_string() }),
+    }
 }
 
 fn log_recovery(shards: &Shards) {

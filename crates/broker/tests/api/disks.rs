@@ -149,6 +149,24 @@ fn without_any_directory_or_the_one_with_the_metadata_there_is_no_start() {
     }
 }
 
+/// A new cluster would set the partitions aside as those of nobody, and what only the journal has would be gone.
+#[test]
+fn partitions_without_their_metadata_are_left_alone() {
+    run(&[("log.dirs", "/a,/b")], async |world| {
+        let topics = spread(&mut world.connect().await, world).await;
+        world.stop().await;
+        world.files().rename(Path::new("/a/metadata"), Path::new("/a/elsewhere")).unwrap();
+        let why = world.start_again().await.unwrap_err();
+        assert!(why.contains("/a/metadata/meta.properties: missing"), "{why}");
+        world.files().rename(Path::new("/a/elsewhere"), Path::new("/a/metadata")).unwrap();
+        world.start_again().await.unwrap();
+        let mut client = world.connect().await;
+        for (topic, _) in &topics {
+            assert_eq!(values(&client.read(topic, 0).await), [topic.name.as_str()]);
+        }
+    });
+}
+
 #[test]
 fn a_directory_that_fails_while_serving_takes_its_partitions_offline_and_no_others() {
     run(&[("log.dirs", "/a,/b")], async |world| {
