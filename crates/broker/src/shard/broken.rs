@@ -2,8 +2,10 @@
 //!
 //! Invariants:
 //! * What the journal holds of such a partition stays there, through checkpoints and clean stops, until a start finds
-//!   the partition whole or its topic is deleted: acknowledged records may be nowhere else.
-//! * A journal that is full because of that takes its directory offline; nobody waits for room that will not come.
+//!   the partition whole or its topic is deleted: acknowledged records may be nowhere else. It is submitted again when the
+//!   journal wants its space back.
+//! * Where an entry itself is damaged nothing is submitted again, or the gap would be forgotten. A journal that is full
+//!   because of that takes its directory offline; nobody waits for room that will not come.
 
 use std::io;
 use std::path::PathBuf;
@@ -27,11 +29,57 @@ pub(super) struct Broken {
     pub(super) why: String,
     /// Where the journal begins to hold entries of it.
     pub(super) oldest_needed: Option<Position>,
+    /// These, in order; `None` if one of them is damaged.
+    entries: Option<Vec<(Position, Body)>>,
+    /// They have been submitted again and are not synced yet; where the first of them was written.
+    again: bool,
+    again_at: Option<Position>,
     /// Asked for until the journal has synced the deletion.
     pub(super) deleting: Option<Vec<Reply<()>>>,
 }
 
+impl Broken {
+    pub(super) fn new(
+        topic: Arc<str>,
+        why: String,
+        oldest_needed: Option<Position>,
+        entries: Option<Vec<(Position, Body)>>,
+    ) -> Self {
+        Self { topic, why, oldest_needed, entries, again: false, again_at: None, deleting: None }
+    }
+
+    /// The journal has written one of the entries again.
+    pub(super) fn wrote_again(&mut self, position: Position) {
+        self.again_at.get_or_insert(position);
+    }
+
+    /// It has synced the last of them.
+    pub(super) fn synced_again(&mut self) {
+        self.again = false;
+        self.oldest_needed = self.again_at.take().or(self.oldest_needed);
+    }
+}
+
 impl Shard {
+    /// Submits what the journal holds of broken partitions up to `free_up_to` once more.
+    pub(super) fn submit_broken_again(&mut self, dir: usize, free_up_to: Position) {
+        let Some(directory) = self.directories.get_mut(dir) else { return };
+        for (key, (_, broken)) in self.broken.iter_mut().filter(|(_, (its, _))| *its == dir) {
+            let held = broken.oldest_needed.is_some_and(|oldest| oldest <= free_up_to);
+            let Some(entries) = broken.entries.as_ref().filter(|_| held && !broken.again) else { continue };
+            if broken.deleting.is_some() {
+                continue;
+            }
+            broken.again = true;
+            broken.again_at = None;
+            let last = entries.len().saturating_sub(1);
+            for (index, (_, body)) in entries.iter().enumerate() {
+                let entry = Entry { key: *key, body: body.clone() };
+                directory.submit(entry, Meaning::BrokenAgain { is_last: index == last });
+            }
+        }
+    }
+
     pub(super) fn check_is_whole(&self, key: &PartitionKey) -> Result<(), Refusal> {
         let broken = self.broken.get(key).map(|(_, broken)| &broken.why);
         match broken.or_else(|| self.lost.get(key)) {

@@ -44,6 +44,10 @@ pub(super) enum Meaning {
     Again {
         end: Option<Offset>,
     },
+    /// An entry of a partition that cannot be served, once more.
+    BrokenAgain {
+        is_last: bool,
+    },
     LogStart {
         offset: Offset,
     },

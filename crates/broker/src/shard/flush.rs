@@ -160,6 +160,8 @@ impl Shard {
         directory.press(free_up_to);
         if full {
             self.fail_if_held(dir, free_up_to);
+        } else {
+            self.submit_broken_again(dir, free_up_to);
         }
         // One that is being deleted writes nothing out; what it holds goes with its deletion.
         let mut pressed: Vec<_> = self

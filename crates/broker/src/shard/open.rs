@@ -110,17 +110,20 @@ fn find(files: &dyn Files, mut opened: Opened, open_files_max: usize) -> Found {
         let (key, topic) = (state.key, state.topic.clone());
         let positions = entries.iter().map(|(position, _)| *position);
         let oldest_needed = positions.chain(damage.as_ref().map(|damage| damage.position)).min();
+        let is_damaged = damage.is_some();
         let recovered = match damage {
             Some(damage) => {
                 let (path, offset) = (damage.path.display(), damage.offset);
                 Err(format!("{path}: damaged at byte {offset}: an entry that was synced cannot be read"))
             }
-            None => recover(files, &open, &opened.path, state, entries).map_err(|error| error.to_string()),
+            None => recover(files, &open, &opened.path, state, entries.iter().cloned())
+                .map_err(|error| error.to_string()),
         };
         if let Err(why) = &recovered {
             tracing::error!(%topic, partition = key.partition, "the partition is offline: {why}");
         }
-        (key, recovered.map_err(|why| Broken { topic, why, oldest_needed, deleting: None }))
+        let entries = if is_damaged { None } else { Some(entries) };
+        (key, recovered.map_err(|why| Broken::new(topic, why, oldest_needed, entries)))
     });
     let partitions = partitions.collect();
     Found { opened, partitions }

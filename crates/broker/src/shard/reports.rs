@@ -23,6 +23,11 @@ impl Shard {
     fn journal_wrote(&mut self, dir: usize, up_to_seq: u64, position: Position) {
         let Some(directory) = self.directories.get_mut(dir) else { return };
         while let Some(entry) = directory.next_written(up_to_seq, position) {
+            if let (Meaning::BrokenAgain { .. }, Some((_, broken))) =
+                (entry.meaning, self.broken.get_mut(&entry.key))
+            {
+                broken.wrote_again(position);
+            }
             let Some(partition) = self.partitions.get_mut(&entry.key) else { continue };
             match entry.meaning {
                 Meaning::Append { end } => {
@@ -49,6 +54,15 @@ impl Shard {
         if entry.meaning == Meaning::Delete && self.broken.contains_key(&key) {
             return self.rename_broken(key);
         }
+        if let (Meaning::BrokenAgain { is_last }, Some((_, broken))) =
+            (entry.meaning, self.broken.get_mut(&key))
+        {
+            if is_last {
+                broken.synced_again();
+                self.release(dir);
+            }
+            return;
+        }
         let Some(partition) = self.partitions.get_mut(&key) else { return };
         match entry.meaning {
             Meaning::Append { end } => {
@@ -61,7 +75,7 @@ impl Shard {
                     self.queue_write(key);
                 }
             }
-            Meaning::Again { end: None } => {}
+            Meaning::Again { end: None } | Meaning::BrokenAgain { .. } => {}
             Meaning::Again { end: Some(end) } => {
                 partition.again = false;
                 if let Some(position) = partition.again_at.take() {

@@ -142,6 +142,13 @@ fn a_clean_stop_leaves_an_empty_journal() {
 /// back did not bring the records back.
 #[test]
 fn the_journal_keeps_what_it_has_of_a_broken_partition() {
+    keeps_what_it_has_of_a_broken_partition(&options(), 1);
+    // Several times around a small ring.
+    let small = ShardsOptions { journal_bytes_max: 1, memory_bytes_max: 8 << 20, ..options() };
+    keeps_what_it_has_of_a_broken_partition(&small, 120);
+}
+
+fn keeps_what_it_has_of_a_broken_partition(options: &ShardsOptions, batches: usize) {
     let sim = Sim::new(4);
     let mut host = sim.node(NODE, NodeOptions::default());
     let (file, aside) = (Path::new("/data/flights-0/00000000000000000000.log"), Path::new("/data/aside"));
@@ -155,19 +162,26 @@ fn the_journal_keeps_what_it_has_of_a_broken_partition() {
             if life == 4 {
                 host.disk.files().rename(aside, file).unwrap();
             }
-            let shards = Shards::start(&host, options()).await.unwrap();
+            let shards = Shards::start(&host, options.clone()).await.unwrap();
             let broken = usize::from(life == 2 || life == 3);
             assert_eq!(shards.recovery().broken, broken, "life {life}");
             for partition in 0..PARTITIONS {
                 let opened = shards.open(spec(partition, life)).await;
                 assert_eq!(opened.is_err(), broken == 1 && partition == 0, "life {life}: {opened:?}");
-                if opened.is_ok() {
+                let count = if opened.is_err() {
+                    0
+                } else if partition == 0 {
+                    1
+                } else {
+                    batches
+                };
+                for _ in 0..count {
                     append(&shards, Acks::All, partition, &large).await.unwrap();
                 }
             }
             if life == 4 {
                 assert_eq!(read_all(&shards, 0).await.len(), 3, "two of before, one of now");
-                assert_eq!(read_all(&shards, 1).await.len(), 5);
+                assert_eq!(read_all(&shards, 1).await.len(), 5 * batches);
             }
             // The first stop leaves a segment, the second nothing, the next two must keep the journal.
             if life != 1 {
