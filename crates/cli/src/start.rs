@@ -36,6 +36,8 @@ impl Start {
         let options = real::Options {
             shards: if config.shards == 0 { real::Options::default().shards } else { config.shards },
             backlog: u32::try_from(config.sockets.listen_backlog).unwrap_or(real::Options::default().backlog),
+            // A connection may fall over its client's bytes; all else stands or falls together.
+            panics: real::Panics::AbortExcept(&["connection"]),
             ..real::Options::default()
         };
         real::run(options, |host| serve(host, statics, config)).context("the machine could not be started")?

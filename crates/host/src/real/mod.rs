@@ -36,12 +36,24 @@ pub struct Options {
     pub backlog: u32,
     /// Raise the soft limit of open files to the hard one.
     pub raise_file_limit: bool,
+    pub panics: Panics,
+}
+
+/// What follows when a task panics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Panics {
+    /// A log line.
+    #[default]
+    Log,
+    /// The process ends at once, as after kill -9: whoever waits for the task would wait for ever. Tasks of these names
+    /// matter to themselves alone.
+    AbortExcept(&'static [&'static str]),
 }
 
 impl Default for Options {
     fn default() -> Self {
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { shards, backlog: 1024, raise_file_limit: true }
+        Self { shards, backlog: 1024, raise_file_limit: true, panics: Panics::default() }
     }
 }
 
@@ -67,7 +79,7 @@ pub fn run<T, F: Future<Output = T>>(options: Options, main: impl FnOnce(Host) -
         disk: Arc::new(disk::OsDisk),
         clock: Arc::new(clock::OsClock::start()),
         rng: Arc::new(rng::OsRng),
-        tasks: Arc::new(threads::Threads::new(control.handle().clone(), shards.handles())),
+        tasks: Arc::new(threads::Threads::new(control.handle().clone(), shards.handles(), options.panics)),
     };
     shards.start(&host)?;
     let _here = here::enter(Some(Here { host: host.clone(), place: Place::Control }));

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 
+use super::Panics;
 use crate::guarded::Guarded;
 use crate::here::{self, Here};
 use crate::{BoxFuture, Host, Place, Spawn, Task};
@@ -20,11 +21,12 @@ pub(super) fn reactor() -> io::Result<Runtime> {
 pub(super) struct Threads {
     control: Handle,
     shards: Vec<Handle>,
+    panics: Panics,
 }
 
 impl Threads {
-    pub(super) fn new(control: Handle, shards: Vec<Handle>) -> Self {
-        Self { control, shards }
+    pub(super) fn new(control: Handle, shards: Vec<Handle>, panics: Panics) -> Self {
+        Self { control, shards, panics }
     }
 
     fn handle(&self, place: Place) -> &Handle {
@@ -43,11 +45,18 @@ impl Spawn for Threads {
 
     fn spawn(&self, place: Place, name: &'static str, task: BoxFuture<'static, ()>) -> Task {
         let (ended, watch_ended) = watch::channel(false);
+        let vital = matches!(self.panics, Panics::AbortExcept(names) if !names.contains(&name));
         let handle = self.handle(place).spawn(async move {
             // Dropped with the future, also on abort: this is how watchers learn of the end.
             let _ended = ended;
             if let Err(panic) = Guarded(task).await {
                 tracing::error!(task = name, panic, "a task panicked");
+                if vital {
+                    tracing::error!(
+                        "the process ends: nothing that was acknowledged is lost, the next start recovers"
+                    );
+                    std::process::abort();
+                }
             }
         });
         let abort = handle.abort_handle();
