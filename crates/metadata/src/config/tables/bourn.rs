@@ -19,7 +19,7 @@ table! {
     "bourn.log.level": String = Some("info"), Any, Low, ReadOnly;
         "What the broker's own log shows: error, warn, info, debug, trace, or module=level,...";
     "bourn.log.format": String = Some("auto"), OneOf(&["auto", "human", "json"]), Low, ReadOnly;
-        "How the broker's own log is written; auto is human on a terminal and json elsewhere.";
+        "How the broker's own log is written; auto is human, with colours on a terminal.";
 }
 
 pub(in crate::config) use topic::TOPIC;
