@@ -9,6 +9,7 @@ use metadata::controller::{Context, Decision};
 use metadata::image::Topic;
 use protocol::{ErrorCode, NodeId};
 use storage::PartitionKey;
+use tokio::sync::watch;
 
 use crate::api::FetchSessions;
 use crate::controller::Controller;
@@ -60,6 +61,8 @@ pub(crate) struct Broker {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) reply_memory: ReplyMemory,
+    /// Nothing new is begun, and nobody waits any longer for what may come.
+    pub(crate) stopping: watch::Sender<bool>,
 }
 
 impl Broker {

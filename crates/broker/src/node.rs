@@ -136,6 +136,7 @@ impl Node {
             shards,
             producer_ids,
             reply_memory,
+            stopping: watch::Sender::new(false),
         });
         broker.shards.settle();
         let serving = serve(&broker, bound);
@@ -181,7 +182,7 @@ impl Node {
 
     /// Stops cleanly: no new requests, answers to those begun, tails written out.
     pub async fn stop(mut self) {
-        self.serving.stop.send_replace(true);
+        self.broker.stopping.send_replace(true);
         let drained = async { while self.serving.alive.recv().await.is_some() {} };
         let patience = u64::try_from(self.broker.config.shutdown_timeout_ms).unwrap_or(0);
         let late = self.broker.host.clock.sleep(Duration::from_millis(patience));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use host::Place;
 use metadata::config::BrokerConfig;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::broker::Broker;
 use crate::listening::Bound;
@@ -14,7 +14,6 @@ use crate::server::{ConnectionLimits, RequestMemory};
 /// The connections of all listeners.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    pub(crate) stop: watch::Sender<bool>,
     /// Yields `None` when the last connection has ended.
     pub(crate) alive: mpsc::Receiver<()>,
     limits: Arc<ConnectionLimits>,
@@ -69,7 +68,6 @@ pub(crate) fn shares(config: &BrokerConfig) -> Shares {
 pub(crate) fn serve(broker: &Arc<Broker>, bound: Vec<Bound>) -> Serving {
     let memory = RequestMemory::new(shares(&broker.config).requests);
     let limits = Arc::new(ConnectionLimits::new(&broker.config.sockets));
-    let (stop, stopped) = watch::channel(false);
     let (alive, ended) = mpsc::channel(1);
     for Bound { name, listener, .. } in bound {
         let acceptor = Acceptor {
@@ -78,10 +76,10 @@ pub(crate) fn serve(broker: &Arc<Broker>, bound: Vec<Bound>) -> Serving {
             listener,
             limits: limits.clone(),
             memory: memory.clone(),
-            stop: stopped.clone(),
+            stop: broker.stopping.subscribe(),
             alive: alive.clone(),
         };
         broker.host.spawn(Place::Control, "acceptor", acceptor.run());
     }
-    Serving { stop, alive: ended, limits, memory }
+    Serving { alive: ended, limits, memory }
 }

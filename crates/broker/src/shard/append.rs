@@ -58,8 +58,7 @@ impl Shard {
             return Err(ErrorCode::NotEnoughReplicas.into());
         }
         if self.directories.get(dir).is_some_and(|directory| directory.full) {
-            let message = Some("the disk is full".to_owned());
-            return Err(Refusal { code: ErrorCode::KafkaStorageError, message });
+            return Err(disk_full());
         }
         let Some(partition) = self.partitions.get_mut(&key) else { return Err(super::stopped()) };
         let outcome = partition.log.append(batch, frame_bytes, now_ms).map_err(refusal)?;
@@ -92,6 +91,10 @@ impl Shard {
         }
         Ok(())
     }
+}
+
+pub(super) fn disk_full() -> Refusal {
+    Refusal { code: ErrorCode::KafkaStorageError, message: Some("the disk is full".to_owned()) }
 }
 
 fn refusal(refusal: AppendRefusal) -> Refusal {

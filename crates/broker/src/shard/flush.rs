@@ -94,6 +94,12 @@ impl Shard {
         }
         // What is in memory and in the journal is safe; the next tick looks whether there is space again.
         self.queue_write(key);
+        let waiting =
+            self.partitions.get_mut(&key).map(|partition| std::mem::take(&mut partition.setting_aside));
+        for reply in waiting.into_iter().flatten() {
+            // The asker may be gone.
+            let _ = reply.send(Err(super::append::disk_full()));
+        }
         if let Some(directory) = self.directories.get_mut(dir)
             && !std::mem::replace(&mut directory.full, true)
         {
@@ -119,6 +125,7 @@ impl Shard {
             if all_written && nothing_left && !partition.log.is_busy() {
                 partition.sync_wanted = false;
                 self.freed(dir, key);
+                self.go_on_setting_aside(key);
             }
             return;
         };
@@ -151,6 +158,7 @@ impl Shard {
         self.delete_segments(key);
         self.rename_deleted(key);
         self.freed(dir, key);
+        self.go_on_setting_aside(key);
     }
 
     /// The journal wants its space up to `free_up_to` back, and takes nothing before if it is `full`.

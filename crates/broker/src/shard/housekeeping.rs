@@ -199,12 +199,7 @@ impl Shard {
     fn is_written_out(&mut self) -> bool {
         let behind = self.written_out.map_or(Bound::Unbounded, Bound::Excluded);
         for (key, partition) in self.partitions.range((behind, Bound::Unbounded)) {
-            let log = &partition.log;
-            let done = partition.deleting.is_none()
-                && log.unwritten_bytes() == 0
-                && !log.needs_sync()
-                && !log.is_busy();
-            if !done {
+            if partition.deleting.is_some() || !partition.is_written_out() {
                 return false;
             }
             self.written_out = Some(*key);

@@ -54,7 +54,7 @@ impl Shard {
         let key = spec.key;
         let (dir_path, log_dir, topic) = (log.dir().to_path_buf(), path, spec.topic.clone());
         let make = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
-            make_directory(files, open, &dir_path, &deleted_dir(&log_dir, &topic, &key), key)
+            make_directory(files, open, &dir_path, &stray_dir(&log_dir, &topic, &key), key)
         };
         self.partitions.insert(key, Partition::new(log, dir));
         let completion = self.completion(move |result| Done::Made { key, result });
@@ -118,17 +118,33 @@ impl Shard {
         all.filter(|key| !known.contains(key)).copied().collect()
     }
 
-    /// Deletes a partition that the metadata does not know, and keeps its files under another name.
+    /// Writes a partition that the metadata does not know out to its files, which get another name then. One that is broken
+    /// stays as it is.
     pub(super) fn drop_stray(&mut self, key: PartitionKey, reply: Reply<()>) {
         if let Some((dir, recovered)) = self.found.remove(&key) {
             self.adopt(dir, recovered, Arc::default());
         }
-        if let Some(partition) =
-            self.partitions.get_mut(&key).filter(|partition| partition.deleting.is_none())
-        {
-            partition.stray = true;
+        match self.partitions.get_mut(&key).filter(|partition| partition.deleting.is_none()) {
+            Some(partition) => {
+                partition.stray = true;
+                partition.setting_aside.push(reply);
+                self.write_and_sync(key);
+                self.go_on_setting_aside(key);
+            }
+            None if self.broken.contains_key(&key) => drop(reply.send(Ok(()))),
+            None => self.delete(key, reply),
         }
-        self.delete(key, reply);
+    }
+
+    /// Deletes a stray in the journal once its files hold everything.
+    pub(super) fn go_on_setting_aside(&mut self, key: PartitionKey) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        if partition.setting_aside.is_empty() || !partition.is_written_out() {
+            return;
+        }
+        for reply in std::mem::take(&mut partition.setting_aside) {
+            self.delete(key, reply);
+        }
     }
 
     pub(super) fn made(&mut self, key: PartitionKey, result: io::Result<()>) {
@@ -255,8 +271,8 @@ impl Shard {
     }
 }
 
-/// Makes the directory of a new partition. One that is there already is what a crash has left of a deleted partition:
-/// the journal knew nothing of it. It gets the last name `aside`.
+/// Makes the directory of a new partition. One that is there already is what a crash has left of a deleted partition, or
+/// of one that could not be read: the journal knows nothing of it, or not enough. It gets the name `aside` and is kept.
 fn make_directory(
     files: &dyn host::Files,
     open: &storage::segment::OpenFiles,

@@ -51,6 +51,8 @@ pub(super) struct Partition {
     pub(super) again_at: Option<Position>,
     /// It is deleted because the metadata does not know it: its files stay, under another name.
     pub(super) stray: bool,
+    /// Asked for until a stray is written out whole.
+    pub(super) setting_aside: Vec<Reply<()>>,
     /// The journal has synced its deletion.
     pub(super) deleted: bool,
     /// Its directory is getting its last name.
@@ -75,6 +77,7 @@ impl Partition {
             again: false,
             again_at: None,
             stray: false,
+            setting_aside: Vec::new(),
             deleted: false,
             renaming: false,
         }
@@ -127,6 +130,11 @@ impl Partition {
         if bytes > 0 {
             self.readers.retain(|reader| !reader.gained(bytes));
         }
+    }
+
+    /// Whether nothing is in memory only, unsynced or under way.
+    pub(super) fn is_written_out(&self) -> bool {
+        self.log.unwritten_bytes() == 0 && !self.log.needs_sync() && !self.log.is_busy()
     }
 
     /// Readers must look again.

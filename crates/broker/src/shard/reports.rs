@@ -170,7 +170,9 @@ impl Shard {
         let why = refusal.message.clone().unwrap_or_default();
         for (key, mut partition) in self.partitions.extract_if(.., |_, partition| partition.dir == dir) {
             partition.refuse_all(&mut self.groups, &refusal);
-            for reply in partition.deleting.take().into_iter().flatten() {
+            for reply in
+                partition.setting_aside.drain(..).chain(partition.deleting.take().into_iter().flatten())
+            {
                 // The asker may be gone.
                 let _ = reply.send(Err(refusal.clone()));
             }

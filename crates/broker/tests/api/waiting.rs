@@ -47,6 +47,22 @@ fn a_waiting_fetch_is_woken_by_an_append() {
     });
 }
 
+/// A stop waited for its whole patience when a reader had time.
+#[test]
+fn a_waiting_fetch_is_answered_when_the_broker_stops() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        client.send(FETCH, &waiting(&topic, &[(0, 0)], 600_000, 1)).await;
+        client.silence(ms(1_000)).await;
+        let began = world.sim.now();
+        world.stop().await;
+        assert!(elapsed_ms(world, began) < 1_000);
+        let answer = client.receive::<FetchRequest>(FETCH).await;
+        assert_eq!((only(&answer).error_code, values(only(&answer)).len()), (0, 0));
+    });
+}
+
 #[test]
 fn min_bytes_are_counted_over_all_partitions() {
     run(&[], async |world| {

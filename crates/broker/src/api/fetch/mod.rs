@@ -172,7 +172,13 @@ async fn read_or_wait(
             // What was read is not kept while nobody gets it.
             drop(std::mem::take(&mut replies));
             waiter.arm(bytes_min - bytes);
-            within(waiter.satisfied(), broker.host.clock.sleep_until(deadline)).await;
+            let mut stopping = broker.stopping.subscribe();
+            let stopped = stopping.wait_for(|stopping| *stopping);
+            let end = async {
+                // Whichever comes first.
+                let _ = within(stopped, broker.host.clock.sleep_until(deadline)).await;
+            };
+            within(waiter.satisfied(), end).await;
             (replies, _) = read_once(call, limit, reads, None).await;
         }
     }

@@ -354,6 +354,15 @@ fn what_is_left_of_a_deleted_topic_stays_away_from_a_new_one_of_its_name() {
     sim.block_on_node(NODE, async {
         let shards = Shards::start(&host, options()).await.unwrap();
         shards.remove_strays(Arc::new([new].into())).await;
+        let files = host.disk.files();
+        let kept = files.read_dir(Path::new("/data")).unwrap();
+        let kept = kept.iter().filter(|entry| entry.name.ends_with("-stray"));
+        let logs = kept.map(|entry| Path::new("/data").join(&entry.name).join("00000000000000000000.log"));
+        let bytes: usize = logs
+            .filter(|log| files.exists(log).unwrap())
+            .map(|log| files.read(&log, 10_000).unwrap().len())
+            .sum();
+        assert_eq!(bytes, batch(&[1; 5000]).size(), "what only the journal had is in the file that is kept");
         shards.open(spec(0)).await.unwrap();
         let append = Append { key: new, batch: batch(b"new") };
         shards.append(Acks::All, vec![append]).await.remove(0).1.unwrap();
