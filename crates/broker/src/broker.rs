@@ -18,6 +18,7 @@ use crate::producer_ids::ProducerIds;
 use crate::server::ReplyMemory;
 use crate::shard::Shards;
 use crate::topic_settings::SettingsSource;
+use crate::wait::within;
 
 /// What one request or connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,9 @@ impl Limits {
     }
 }
 
+/// Clients that give no time mean no harm: a healthy disk is done by then.
+const DECISION_TIME_MIN: Duration = Duration::from_secs(1);
+
 /// Longer than any connection lives.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -66,22 +70,25 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Has the controller take a decision; see [`Controller::decide`].
+    /// Has the controller take a decision (see [`Controller::decide`]), and answers `RequestTimedOut` after `timeout_ms`: while the
+    /// metadata log waits for room on a full disk, whoever asks does not have to.
     pub(crate) async fn decide<T: Send + 'static>(
         self: &Arc<Self>,
+        timeout_ms: i32,
         decide: impl FnOnce(&Context<'_>) -> Decision<T> + Send + 'static,
     ) -> Result<T, ErrorCode> {
         let this = self.clone();
-        self.controller
-            .decide(move |image| {
-                decide(&Context {
-                    image,
-                    config: &this.config,
-                    statics: this.settings.statics(),
-                    node_id: this.node_id,
-                })
+        let decided = self.controller.decide(move |image| {
+            decide(&Context {
+                image,
+                config: &this.config,
+                statics: this.settings.statics(),
+                node_id: this.node_id,
             })
-            .await
+        });
+        let patience = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0)).max(DECISION_TIME_MIN);
+        let late = self.host.clock.sleep(patience);
+        within(decided, late).await.unwrap_or(Err(ErrorCode::RequestTimedOut))
     }
 
     /// The partition's key if this broker leads it; otherwise Kafka's error code.

@@ -79,6 +79,10 @@ impl ControllerTask {
     /// Runs until every handle is gone.
     pub(crate) async fn run(mut self) {
         while let Some(Decision { decide, done }) = self.waiting.recv().await {
+            if done.is_closed() {
+                // Nobody waits for it any more: after a long stall the past is not made up for.
+                continue;
+            }
             let leading = *self.leadership.borrow();
             let outcome = match leading {
                 Some(term) => {

@@ -38,7 +38,7 @@ use crate::server::ReplyMemory;
 use crate::serving::{Serving, Usage, serve, shares};
 use crate::shard::{Shards, ShardsOptions};
 use crate::topic_settings::SettingsSource;
-use crate::wait::within;
+use crate::wait::{until, within};
 
 /// The metadata log's own directory beside the partitions: it has an identity and a lock of its own.
 const METADATA_DIR: &str = "metadata";
@@ -118,7 +118,8 @@ impl Node {
             endpoints: &endpoints,
             log_directories: shards.recovery().directory_ids.clone(),
         };
-        let broker_epoch = registration.carry_out(&host, &log, &controller).await?;
+        let registered = registration.carry_out(&host, &log, &controller);
+        let broker_epoch = until(registered, async { Err(log.without_room().await.into()) }).await?;
         shards.remove_strays(Arc::new(partitions_of(&view.view().image, node_id))).await;
         let (producer_ids, producer_ids_task) = ProducerIds::new(controller.clone(), node_id, broker_epoch);
         host.spawn(Place::Control, "producer ids", producer_ids_task.run());

@@ -46,6 +46,9 @@ impl ProducerIdsTask {
     /// Runs until every handle is gone.
     pub(crate) async fn run(mut self) {
         while let Some(reply) = self.waiting.recv().await {
+            if reply.is_closed() {
+                continue;
+            }
             let id = self.take().await;
             // A client that has gone away does not need its id; it stays unused.
             let _ = reply.send(id);

@@ -52,6 +52,10 @@ pub enum Error {
     #[error("{}: the snapshot cannot be used: {reason}", file.display())]
     BadSnapshot { file: PathBuf, reason: String },
 
+    /// Nothing is damaged: the change waits for room, and a start does not.
+    #[error("the disk of {} is full: {reason}; make room there", dir.display())]
+    Full { dir: PathBuf, reason: String },
+
     #[error("the metadata quorum did not start: {reason}")]
     Start { reason: String },
 }

@@ -1,8 +1,10 @@
 //! [`MetadataLog`]: opening, proposing, watching, stopping.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use host::{Host, Place};
@@ -45,6 +47,7 @@ pub struct MetadataLog {
 struct Inner {
     raft: Node,
     store: LogStore,
+    dir: PathBuf,
     identity: Identity,
     intake: Intake,
     leadership: watch::Receiver<Option<Term>>,
@@ -143,9 +146,17 @@ impl MetadataLog {
         }
     }
 
+    /// Resolves while the disk is full and a change waits for room, with what to tell people. A start that needs the change
+    /// gives up.
+    pub async fn without_room(&self) -> Error {
+        let Inner { store, dir, .. } = &*self.inner;
+        Error::Full { dir: dir.clone(), reason: store.without_room().await }
+    }
+
     /// Stops taking part and writes down how far the log is. What is in flight is answered "stopped".
     pub async fn shutdown(&self) {
         let Inner { raft, store, .. } = &*self.inner;
+        store.give_up();
         if let Err(error) = raft.shutdown().await {
             tracing::warn!(%error, "the metadata quorum did not stop cleanly");
         }
@@ -174,10 +185,33 @@ async fn open(
     let machine = Machine::open(state, checkpoints, newest, options.snapshot_after, Arc::new(wanted))?;
     let Directory { lock, identity, log } = directory;
     let store = log::start(host, log, lock);
+    let (mut open, mut full) = (
+        pin!(lead(host, &store, identity, options, machine, snapshot_wanted, dir)),
+        pin!(store.without_room()),
+    );
+    let outcome = std::future::poll_fn(|cx| match open.as_mut().poll(cx) {
+        Poll::Ready(opened) => Poll::Ready(opened),
+        Poll::Pending => {
+            full.as_mut().poll(cx).map(|reason| Err(Error::Full { dir: dir.to_owned(), reason }))
+        }
+    });
+    outcome.await.inspect_err(|_| store.give_up())
+}
+
+/// Starts openraft on what was opened, and leads if there is nobody else.
+async fn lead(
+    host: &Host,
+    store: &LogStore,
+    identity: Identity,
+    options: Options,
+    machine: Machine,
+    snapshot_wanted: watch::Receiver<u64>,
+    dir: &Path,
+) -> Result<MetadataLog, Error> {
     let config = config(&identity.cluster_id).map_err(start_error)?;
     let raft = Node::new(identity.raft_id, config, Network, store.clone(), machine).await;
     let raft = raft.map_err(start_error)?;
-    let leads = start(&raft, &store, &identity, &options).await?;
+    let leads = start(&raft, store, &identity, &options).await?;
     let leadership = spawn_tasks(host, &raft, snapshot_wanted);
     let (intake, queue) = {
         let (raft, store) = (raft.clone(), store.clone());
@@ -187,7 +221,8 @@ async fn open(
         })
     };
     host.spawn(Place::Control, "metadata-proposals", forward(raft.clone(), queue));
-    let inner = Inner { raft, store, identity, intake, leadership };
+    let (store, dir) = (store.clone(), dir.to_owned());
+    let inner = Inner { raft, store, dir, identity, intake, leadership };
     let log = MetadataLog { inner: Arc::new(inner) };
     if leads {
         log.wait_to_lead().await?;

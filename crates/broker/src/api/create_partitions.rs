@@ -27,7 +27,9 @@ impl Handler for CreatePartitions {
         let validate_only = request.validate_only;
         let decided = call
             .broker
-            .decide(move |context| controller::create_partitions(context, &topics, validate_only, start))
+            .decide(request.timeout_ms, move |context| {
+                controller::create_partitions(context, &topics, validate_only, start)
+            })
             .await;
         let results = match decided {
             Ok(results) => results.into_iter().map(|(name, result)| show(name, result)).collect(),

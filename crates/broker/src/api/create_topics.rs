@@ -14,6 +14,9 @@ use protocol::{ErrorCode, NodeId, Str, TopicId, Uuid};
 use super::{Call, Handler, Protest};
 use crate::random;
 
+/// How long whoever asks for metadata waits for the topics that are made for it.
+const AUTOMATIC_MS: i32 = 2000;
+
 /// Take the broker's default.
 const DEFAULT: i32 = -1;
 
@@ -31,7 +34,7 @@ impl Handler for CreateTopics {
         let names: Vec<Str> = request.topics.iter().map(|topic| topic.name.detached()).collect();
         let topics = request.topics.into_iter().map(|topic| new_topic(&call, topic)).collect();
         let validate_only = request.validate_only;
-        let topics = match create(&call, topics, validate_only).await {
+        let topics = match create(&call, topics, validate_only, request.timeout_ms).await {
             Ok(results) => results.into_iter().map(|result| show(result, validate_only)).collect(),
             Err(code) => names.into_iter().map(|name| failed(name, code, None)).collect(),
         };
@@ -60,7 +63,8 @@ pub(super) async fn automatically(call: &Call, names: &[Str], allowed: bool) -> 
         configs: Vec::new(),
     });
     let wanted: Vec<NewTopic> = wanted.collect();
-    let results = if wanted.is_empty() { Ok(Vec::new()) } else { create(call, wanted, false).await };
+    let results =
+        if wanted.is_empty() { Ok(Vec::new()) } else { create(call, wanted, false, AUTOMATIC_MS).await };
     let mut outcomes = results.unwrap_or_default().into_iter();
     for code in codes.iter_mut().filter(|code| code.is_none()) {
         *code = Some(match outcomes.next().map(|outcome| outcome.result) {
@@ -79,9 +83,13 @@ async fn create(
     call: &Call,
     topics: Vec<NewTopic>,
     validate_only: bool,
+    timeout_ms: i32,
 ) -> Result<Vec<TopicResult>, ErrorCode> {
     let start = random::start(&call.broker.host);
-    call.broker.decide(move |context| controller::create_topics(context, &topics, validate_only, start)).await
+    let broker = &call.broker;
+    broker
+        .decide(timeout_ms, move |context| controller::create_topics(context, &topics, validate_only, start))
+        .await
 }
 
 fn new_topic(call: &Call, topic: CreatableTopic) -> NewTopic {

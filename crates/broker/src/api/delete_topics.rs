@@ -35,7 +35,10 @@ impl Handler for DeleteTopics {
             request.topic_names.iter().map(|name| TopicRef::by_name(name.detached())).collect()
         };
         let asked = topics.clone();
-        let decided = call.broker.decide(move |context| controller::delete_topics(context, &topics)).await;
+        let decided = call
+            .broker
+            .decide(request.timeout_ms, move |context| controller::delete_topics(context, &topics))
+            .await;
         let responses = match decided {
             Ok(deleted) => deleted.into_iter().map(|deleted| show(&call, deleted)).collect(),
             Err(code) => asked.into_iter().map(|topic| failed(topic, code)).collect(),

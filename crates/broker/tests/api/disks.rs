@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use protocol::ErrorCode;
+use host::sim::{OpKind, Rule};
+use protocol::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
+use protocol::messages::init_producer_id_request::InitProducerIdRequest;
 use protocol::messages::list_offsets_request::ListOffsetsPartition;
+use protocol::{ErrorCode, Str};
 
 use crate::support::requests::{
     FETCH, LIST, METADATA, PRODUCE, Topic, batch, fetch, from_offset, only, only_produced, produce, values,
@@ -53,6 +56,67 @@ fn with_a_full_disk_writes_are_refused_and_everything_else_goes_on() {
         let mut client = world.connect().await;
         assert_eq!(values(&client.read(&topic, 0).await), ["a", "b"]);
         assert_eq!(values(&client.read(&new, 0).await), ["c"]);
+    });
+}
+
+/// Somebody else has filled the disk to the last block: then what has to be written down waits, and what has not goes on.
+#[test]
+fn with_no_block_left_topics_are_read_and_deleted_and_changes_wait() {
+    run(&[], async |world| {
+        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(1 << 30));
+        world.restart().await;
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[("retention.ms", "-1")]).await;
+        client.fill(&topic, &["a"]).await;
+        client.create("gone", 1, &[]).await;
+        world.sim.sleep(ms(1_000)).await;
+        let quota = used_bytes(world);
+        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(quota));
+        client.delete("gone").await;
+        assert_eq!(client.describe(METADATA, "gone", false).await.error_code, 3);
+        assert_eq!(values(&client.read(&topic, 0).await), ["a"]);
+        // The room that the metadata log has set aside is used up as well.
+        let no_room = || Rule {
+            error: std::io::ErrorKind::StorageFull,
+            ..Rule::next(OpKind::Write, "/data/metadata/", u64::MAX)
+        };
+        world.sim.disk(SERVER).inject(no_room());
+        let delete = DeleteTopicsRequest {
+            topics: vec![DeleteTopicState { name: Some(Str::from("t")), ..Default::default() }],
+            timeout_ms: 3_000,
+            ..Default::default()
+        };
+        for _ in 0..2 {
+            let answer = client.call(6, &delete).await;
+            let code = ErrorCode::from(answer.responses.first().unwrap().error_code);
+            assert_eq!(code, ErrorCode::RequestTimedOut);
+        }
+        let producer = InitProducerIdRequest {
+            transactional_id: None,
+            producer_id: -1,
+            producer_epoch: -1,
+            ..Default::default()
+        };
+        let code = ErrorCode::from(client.call(4, &producer).await.error_code);
+        assert_eq!(code, ErrorCode::CoordinatorLoadInProgress);
+        let automatic = client.describe(METADATA, "automatic", true).await;
+        assert_eq!(ErrorCode::from(automatic.error_code), ErrorCode::LeaderNotAvailable);
+        assert_eq!(values(&client.read(&topic, 0).await), ["a"]);
+        world.sim.disk(SERVER).clear_rules();
+        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = None);
+        world.sim.sleep(ms(2_000)).await;
+        // It was under way when its client gave up.
+        assert_eq!(client.describe(METADATA, "t", false).await.error_code, 3);
+        let new = client.create("new", 1, &[("retention.ms", "-1")]).await;
+        client.fill(&new, &["b"]).await;
+        world.stop().await;
+        world.sim.disk(SERVER).inject(Rule { skip: 2, ..no_room() });
+        let why = world.start_again().await.unwrap_err();
+        assert!(why.starts_with("the disk of /data/metadata is full: "), "{why}");
+        world.sim.disk(SERVER).clear_rules();
+        world.start_again().await.unwrap();
+        let mut client = world.connect().await;
+        assert_eq!(values(&client.read(&new, 0).await), ["b"]);
     });
 }
 

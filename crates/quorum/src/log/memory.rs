@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 use std::ops::{Bound, RangeBounds};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
+
+use tokio::sync::watch;
 
 use super::recovery::Recovered;
 use super::segment::Segment;
@@ -59,11 +62,14 @@ impl Memory {
     }
 }
 
-/// [`Memory`] behind a lock that is only held for a look, and why the log has failed, if it has.
-#[derive(Debug, Default)]
+/// [`Memory`] behind a lock that is only held for a look, and why the log has failed or waits, if it does.
+#[derive(Debug)]
 pub(crate) struct Shared {
     memory: Mutex<Memory>,
     failure: Mutex<Option<String>>,
+    /// What the disk has said for which the writer waits for room.
+    full: watch::Sender<Option<String>>,
+    given_up: AtomicBool,
 }
 
 impl Shared {
@@ -73,7 +79,8 @@ impl Shared {
             Memory { entries, purged: loaded.durable.purged, vote: loaded.durable.vote, committed: None };
         // The note of what was committed is not synced with the log, and the log may have been cut.
         memory.committed = loaded.progress.committed.min(memory.last());
-        (Self { memory: Mutex::new(memory), failure: Mutex::default() }, segments)
+        let (failure, full) = (Mutex::default(), watch::Sender::default());
+        (Self { memory: Mutex::new(memory), failure, full, given_up: AtomicBool::new(false) }, segments)
     }
 
     pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -87,5 +94,30 @@ impl Shared {
 
     pub(crate) fn failure(&self) -> Option<String> {
         self.failure.lock().expect("nothing panics with this locked").clone()
+    }
+
+    /// Notes that there is no room, or is again; whether that is news.
+    pub(crate) fn set_full(&self, reason: Option<String>) -> bool {
+        self.full.send_if_modified(|full| {
+            let is_news = full.is_some() != reason.is_some();
+            *full = reason;
+            is_news
+        })
+    }
+
+    /// Resolves when a write waits for room.
+    pub(crate) async fn without_room(&self) -> String {
+        let mut full = self.full.subscribe();
+        let reason = full.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
+    }
+
+    /// From now on a write without room fails: the node stops.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 }

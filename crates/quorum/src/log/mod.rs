@@ -10,6 +10,7 @@
 pub(crate) mod frame;
 mod memory;
 mod recovery;
+mod room;
 pub(crate) mod segment;
 mod state_file;
 mod store;

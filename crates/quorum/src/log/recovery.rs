@@ -58,7 +58,8 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, loaded: &Loaded) -> Result<
             file.sync().doing("sync the metadata log")?;
         }
         synced_end = synced_end.max(scan.synced_end);
-        let segment = Segment { base, path, file, len: scan.len, positions: scan.positions };
+        let (len, positions) = (scan.len, scan.positions);
+        let segment = Segment { base, path, file, len, reserved: len, positions };
         recovered.segments.push_back(segment);
         recovered.entries.extend(scan.entries);
     }

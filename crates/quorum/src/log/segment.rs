@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use host::{FileRef, Files, OpenMode};
+use host::{File, FileRef, Files, OpenMode};
 
 use super::frame::{self, Frame, Place};
 use crate::codec::{Malformed, Reader, crc32c};
@@ -13,6 +13,9 @@ use crate::raft::Entry;
 
 /// A file of at least this size gets no more entries.
 pub(crate) const SEGMENT_BYTES: u64 = 4 << 20;
+
+/// On a full disk a file goes on up to this size.
+pub(crate) const SEGMENT_BYTES_MAX: u64 = 32 << 20;
 
 /// What one file may hold: a full one, a round, the largest entry, and room for later versions.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -29,6 +32,8 @@ pub(crate) struct Segment {
     pub(crate) path: PathBuf,
     pub(crate) file: FileRef,
     pub(crate) len: u64,
+    /// Up to here the disk has room for sure.
+    pub(crate) reserved: u64,
     /// Where each entry begins; entry `base + i` at `positions[i]`.
     pub(crate) positions: Vec<u64>,
 }
@@ -54,14 +59,23 @@ impl Segment {
         self.file.write_at(&[rest], start).doing("write the end of the metadata log again")
     }
 
-    /// Makes the file, durable with its name.
-    pub(crate) fn create(files: &dyn Files, dir: &Path, base: u64, raft_id: u64) -> io::Result<Self> {
+    /// Makes the file; [`Self::settle`] makes it durable. Nothing is left of it when that fails.
+    pub(crate) fn begin(files: &dyn Files, dir: &Path, base: u64, raft_id: u64) -> io::Result<Self> {
         let path = Self::path(dir, base);
         let file = files.open(&path, OpenMode::CREATE_NEW)?;
-        file.write_at(&[header(base, raft_id)], 0)?;
+        if let Err(error) = file.write_at(&[header(base, raft_id)], 0) {
+            // What cannot be removed is a torn header to the next start.
+            drop(files.remove_file(&path));
+            return Err(error);
+        }
+        let len = HEADER_BYTES;
+        Ok(Self { base, path, file, len, reserved: len, positions: Vec::new() })
+    }
+
+    /// Makes a new file durable with its name.
+    pub(crate) fn settle(files: &dyn Files, dir: &Path, file: &dyn File) -> io::Result<()> {
         file.sync()?;
-        files.sync_dir(dir)?;
-        Ok(Self { base, path, file, len: HEADER_BYTES, positions: Vec::new() })
+        files.sync_dir(dir)
     }
 }
 

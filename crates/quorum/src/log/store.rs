@@ -31,6 +31,16 @@ impl LogStore {
         self.shared.failure()
     }
 
+    /// See [`Shared::without_room`].
+    pub(crate) async fn without_room(&self) -> String {
+        self.shared.without_room().await
+    }
+
+    /// See [`Shared::give_up`].
+    pub(crate) fn give_up(&self) {
+        self.shared.give_up();
+    }
+
     /// Whether nothing was ever logged, voted or purged here.
     pub(crate) fn is_pristine(&self) -> bool {
         let memory = self.shared.memory();

@@ -4,6 +4,7 @@
 //! * One operation after the other, in the order of the commands. Appends that wait while a round is being synced
 //!   share the next sync.
 //! * After the first failed operation every command fails: nothing is written or synced again.
+//! * A write for which the disk has no room has not failed: it waits, and the commands behind it (see [`room`]).
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,12 +13,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use host::disk::Lock;
-use host::{FileRef, Files, Host, LaneRef, Op, Place};
+use host::{Clock, FileRef, Files, Host, LaneRef, Op, Place};
 use openraft::storage::IOFlushed;
 use tokio::sync::{mpsc, oneshot};
 
 use super::frame;
 use super::memory::Shared;
+use super::room;
 use super::segment::{self, Segment};
 use super::state_file::{BlockWrite, Durable, Loaded, Progress, StateFile};
 use super::store::payload_bytes;
@@ -52,16 +54,17 @@ pub(crate) enum Command {
 }
 
 pub(crate) struct Writer {
-    lane: LaneRef,
-    dir: PathBuf,
+    pub(super) lane: LaneRef,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) dir: PathBuf,
     state_file: StateFile,
     durable: Durable,
     progress: Progress,
     /// Whether `progress` differs from what was written last.
     progress_is_new: bool,
-    segments: VecDeque<Segment>,
-    shared: Arc<Shared>,
-    failed: bool,
+    pub(super) segments: VecDeque<Segment>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) failed: bool,
     /// Nobody else may open the directory while this writes to it.
     _lock: Box<dyn Lock>,
 }
@@ -84,6 +87,7 @@ impl Writer {
         let lane = host.disk.lane("metadata-log");
         let writer = Self {
             lane,
+            clock: Arc::clone(&host.clock),
             dir,
             state_file,
             durable,
@@ -107,6 +111,7 @@ impl Writer {
                     Ok(command) => Some(command),
                     Err(_) => {
                         self.note_progress().await;
+                        self.set_room_aside().await;
                         commands.recv().await
                     }
                 },
@@ -202,8 +207,8 @@ impl Writer {
             }
             let (offset, len) = (segment.len, buffer.len() as u64);
             segment.len += len;
-            let write = Op::Write { file: Arc::clone(&segment.file), offset, pieces: vec![buffer.freeze()] };
-            self.lane.run(write).await?;
+            let file = Arc::clone(&segment.file);
+            self.write(file, offset, buffer.freeze()).await?;
             entries = entries.get(written..).unwrap_or_default();
         }
         self.sync_log().await
@@ -219,11 +224,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Starts a new file with entry `base`.
+    /// Starts a new file with entry `base`. While the disk is full the one before goes on, which has room set aside.
     async fn roll(&mut self, base: u64) -> io::Result<()> {
         self.sync_log().await?;
-        let (dir, raft_id) = (self.dir.clone(), self.state_file.raft_id);
-        let segment = self.call(move |files| Segment::create(files, &dir, base, raft_id)).await?;
+        let segment = loop {
+            let (dir, raft_id) = (self.dir.clone(), self.state_file.raft_id);
+            match self.call(move |files| Segment::begin(files, &dir, base, raft_id)).await {
+                Err(error) if room::is_full(&error) => {
+                    if self.segments.back().is_some_and(|last| last.len < segment::SEGMENT_BYTES_MAX) {
+                        return Ok(());
+                    }
+                    self.wait_for_room(error).await?;
+                }
+                begun => break begun?,
+            }
+        };
+        let (dir, file) = (self.dir.clone(), Arc::clone(&segment.file));
+        self.call(move |files| Segment::settle(files, &dir, &*file)).await?;
         self.segments.push_back(segment);
         Ok(())
     }
@@ -245,6 +262,7 @@ impl Writer {
             let len = *last.positions.get(kept)?;
             last.positions.truncate(kept);
             last.len = len;
+            last.reserved = len;
             Some((Arc::clone(&last.file), len))
         });
         let dir = self.dir.clone();
@@ -286,8 +304,8 @@ impl Writer {
     /// Replaces the vote and the purged log id on disk.
     async fn save(&mut self, durable: Durable) -> io::Result<()> {
         self.check()?;
-        let block = self.state_file.next_durable(&durable);
-        self.write_block(block).await?;
+        let BlockWrite { offset, bytes } = self.state_file.next_durable(&durable);
+        self.write(self.state(), offset, bytes).await?;
         self.lane.run(Op::Sync { file: self.state() }).await?;
         self.durable = durable;
         Ok(())
@@ -298,15 +316,18 @@ impl Writer {
         if self.failed || !self.progress_is_new {
             return;
         }
-        let result = self.write_progress().await;
+        let result = match self.write_progress().await {
+            Err(error) if room::is_full(&error) => Ok(()),
+            result => result,
+        };
         // The failure is kept and told with the next command.
         drop(self.note_failure(result));
     }
 
     async fn write_progress(&mut self) -> io::Result<()> {
         self.progress_is_new = false;
-        let block = self.state_file.next_progress(&self.progress);
-        self.write_block(block).await
+        let BlockWrite { offset, bytes } = self.state_file.next_progress(&self.progress);
+        self.lane.run(Op::Write { file: self.state(), offset, pieces: vec![bytes] }).await.map(drop)
     }
 
     async fn sync_progress(&mut self) -> io::Result<()> {
@@ -316,17 +337,12 @@ impl Writer {
         Ok(())
     }
 
-    async fn write_block(&mut self, block: BlockWrite) -> io::Result<()> {
-        let BlockWrite { offset, bytes } = block;
-        self.lane.run(Op::Write { file: self.state(), offset, pieces: vec![bytes] }).await.map(drop)
-    }
-
     fn state(&self) -> FileRef {
         Arc::clone(&self.state_file.file)
     }
 
     /// Runs blocking calls on the lane.
-    async fn call<T: Send + 'static>(
+    pub(super) async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&dyn Files) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {

@@ -23,6 +23,13 @@ fn segment_path() -> PathBuf {
     Segment::path(dir(), 0)
 }
 
+/// A new log file, durable.
+fn create(files: &dyn Files, base: u64) -> Segment {
+    let segment = Segment::begin(files, dir(), base, RAFT_ID).unwrap();
+    Segment::settle(files, dir(), &*segment.file).unwrap();
+    segment
+}
+
 /// Entries of all kinds; the payload of number `i` is `i * 7` bytes.
 fn entries(count: u64) -> Vec<Entry> {
     let member = Member { node_id: 3, ..Member::default() };
@@ -54,7 +61,7 @@ impl Fixture {
         let files = disk.files();
         files.create_dir_all(dir()).unwrap();
         StateFile::create(&*files, dir(), RAFT_ID).unwrap();
-        let segment = Segment::create(&*files, dir(), 0, RAFT_ID).unwrap();
+        let segment = create(&*files, 0);
         let mut out = BytesMut::new();
         let mut ends = Vec::new();
         for entry in entries {
@@ -216,7 +223,7 @@ fn a_frame_elsewhere_is_no_frame() {
 #[test]
 fn a_hole_between_files_is_refused() {
     let fixture = Fixture::new(&entries(12), |index| index);
-    Segment::create(&*fixture.files(), dir(), 13, RAFT_ID).unwrap();
+    create(&*fixture.files(), 13);
     let Err(Error::Corrupt { file, reason, .. }) = fixture.read() else { panic!("nobody noticed") };
     assert_eq!(file, Segment::path(dir(), 13));
     assert!(reason.contains("entry 12 is missing"), "{reason}");

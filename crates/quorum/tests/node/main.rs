@@ -5,6 +5,7 @@
 
 mod crashes;
 mod failures;
+mod full_disk;
 mod identity;
 mod restart;
 mod snapshots;
