@@ -18,6 +18,7 @@ mod controller;
 mod listening;
 mod metadata_view;
 mod node;
+mod ownership;
 mod producer_ids;
 mod publisher;
 mod random;
@@ -29,4 +30,5 @@ mod wait;
 
 pub(crate) use broker::Broker;
 pub use node::{Node, StartError};
+pub use ownership::OwnershipError;
 pub use serving::Usage;

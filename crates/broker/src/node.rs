@@ -1,7 +1,8 @@
 //! [`Node`]: the parts of a broker, started in order and stopped in reverse.
 //!
 //! Invariants:
-//! * Listeners are bound first, so that a taken port is found before anything is written, and accept last, when the
+//! * Listeners are bound first, so that a taken port is found before anything is written, and so is a log directory of
+//!   another node or cluster; listeners accept last, when the
 //!   broker leads what it leads.
 //! * A start ends the earlier leaderships of this broker: its registration gives every partition that it leads a new
 //!   leader epoch before the first append.
@@ -31,6 +32,7 @@ use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
 use crate::listening::bind;
 use crate::metadata_view::MetadataView;
+use crate::ownership::{self, OwnershipError};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
 use crate::random;
@@ -61,6 +63,8 @@ pub enum StartError {
     #[error(transparent)]
     Metadata(#[from] quorum::Error),
     #[error(transparent)]
+    Ownership(#[from] Box<OwnershipError>),
+    #[error(transparent)]
     Shards(#[from] crate::shard::StartError),
     #[error("{}, which holds the metadata log, cannot be used: {reason}", path.display())]
     MetadataDirectory { path: PathBuf, reason: String },
@@ -89,7 +93,12 @@ impl Node {
     pub async fn start(host: Host, statics: StaticConfig, config: BrokerConfig) -> Result<Self, StartError> {
         let bound = bind(&host, &config).await?;
         let endpoints: Vec<Endpoint> = bound.iter().map(|bound| bound.advertised.clone()).collect();
-        let shards = Shards::start(&host, shards_options(&config)).await?;
+        let files = host.disk.files();
+        let directory = PathBuf::from(&config.directories.metadata).join(METADATA_DIR);
+        let options = shards_options(&config);
+        let log_dirs = options.log_dirs.clone();
+        ownership::check(&*files, &directory, &log_dirs)?;
+        let shards = Shards::start(&host, options).await?;
         log_recovery(&shards);
         check_metadata_directory(&config, &shards)?;
         let (applier, outlets) = Applier::new();
@@ -99,6 +108,9 @@ impl Node {
         check_metadata_log(&host, &directory, &shards).await?;
         let log = MetadataLog::open(&host, &directory, quorum_options, applier).await?;
         let node_id = NodeId(log.identity().node_id);
+        let offline = &shards.recovery().offline;
+        let usable = |dir: &&PathBuf| !offline.iter().any(|(path, _)| path == *dir);
+        ownership::claim(&*files, log.identity(), log_dirs.iter().filter(usable));
 
         let view = Arc::new(MetadataView::default());
         let settings = SettingsSource::new(Arc::new(statics), node_id);

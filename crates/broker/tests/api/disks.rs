@@ -219,11 +219,22 @@ fn partitions_without_their_metadata_are_left_alone() {
     run(&[("log.dirs", "/a,/b")], async |world| {
         let topics = spread(&mut world.connect().await, world).await;
         world.stop().await;
+        // As directories were before they said whose they are.
+        let claimed = ["/a", "/b"].map(|dir| {
+            let path = Path::new(dir).join("meta.properties");
+            let text = String::from_utf8(world.files().read(&path, 4096).unwrap()).unwrap();
+            let nobodys = text.lines().filter(|line| !line.contains("cluster.id")).collect::<Vec<_>>();
+            world.files().replace(&path, nobodys.join("\n").as_bytes()).unwrap();
+            (path, text)
+        });
         world.files().rename(Path::new("/a/metadata"), Path::new("/a/elsewhere")).unwrap();
         let why = world.start_again().await.unwrap_err();
         assert!(why.contains("/a/metadata/meta.properties: missing"), "{why}");
         world.files().rename(Path::new("/a/elsewhere"), Path::new("/a/metadata")).unwrap();
         world.start_again().await.unwrap();
+        for (path, text) in claimed {
+            assert_eq!(world.files().read(&path, 4096).unwrap().len(), text.len());
+        }
         let mut client = world.connect().await;
         for (topic, _) in &topics {
             assert_eq!(values(&client.read(topic, 0).await), [topic.name.as_str()]);

@@ -73,6 +73,7 @@ mod listeners;
 mod memory;
 mod metadata;
 mod offsets;
+mod ownership;
 mod produce;
 mod producers;
 mod real;

@@ -27,7 +27,7 @@ impl Meta {
     }
 
     /// `None` if there is no such file.
-    pub(super) fn read(files: &dyn Files, directory: &Path) -> Result<Option<Self>, Error> {
+    pub fn read(files: &dyn Files, directory: &Path) -> Result<Option<Self>, Error> {
         let path = directory.join(META);
         if !files.exists(&path).map_err(Error::io(&path, "look for it"))? {
             return Ok(None);
