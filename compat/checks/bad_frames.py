@@ -25,6 +25,12 @@ def _():
 
 @case("length-largest-allowed-then-silence", SILENT)
 def _():
+    return raw(struct.pack(">ihh", 104857600, 0, 9) + b"x" * 40)  # Produce
+
+
+# Bourn keeps no memory for what it will not take.
+@case("length-largest-allowed-of-an-unknown-api", kafka=[SILENT], bourn=[CLOSED])
+def _():
     return raw(struct.pack(">i", 104857600) + b"x" * 40)
 
 
