@@ -39,6 +39,15 @@ pub(crate) enum Answer {
     Nothing,
 }
 
+impl Answer {
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Answer::Reply(frame, _) => frame.len(),
+            Answer::Nothing => 0,
+        }
+    }
+}
+
 /// Why a request is answered by closing the connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Protest {

@@ -5,6 +5,7 @@
 //! * A request that ends the connection does so when those before it have been answered.
 //! * What one client can pin is bounded: requests in flight, bytes of unsent replies, and its share of
 //!   [`RequestMemory`]. At a bound the connection stops reading, and TCP tells the client.
+//! * Answers that need not wait leave at most [`AT_ONCE_BYTES`] a turn, so that no client takes the thread for itself.
 //! * A large request that stands still while others wait for its memory ends its connection.
 //! * A client that has ended its side, or sent what ends the connection, gets what is answered within a short time.
 //! * A connection that neither sends nor takes a byte for connections.max.idle.ms is closed, half a request or not.
@@ -28,6 +29,11 @@ use crate::api::{self, Answer, Client, Protest};
 const IN_FLIGHT_MAX: usize = 64;
 /// Above this many unsent bytes no further request is started. One reply may be larger.
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of answers that a turn gives without waiting; then others have theirs. One answer may be larger.
+const AT_ONCE_BYTES: usize = 128 * 1024;
+/// What the smallest answer counts, since a request takes its time, too.
+const ANSWER_BYTES_MIN: usize = AT_ONCE_BYTES / 8;
 
 /// How long answers may still take when the client has said that it sends nothing more (it may be gone), or sent
 /// something that ends the connection.
@@ -86,6 +92,8 @@ pub(crate) struct Connection {
     waiting_to_receive: Option<BoxFuture<'static, Option<Grant>>>,
     pending: VecDeque<Pending>,
     outbox: Outbox,
+    /// Bytes of answers that this turn may still give without waiting.
+    at_once_bytes: usize,
     stop: BoxFuture<'static, ()>,
     stopping: bool,
     ended: bool,
@@ -118,6 +126,7 @@ impl Connection {
             waiting_to_receive: None,
             pending: VecDeque::new(),
             outbox: Outbox::default(),
+            at_once_bytes: AT_ONCE_BYTES,
             stop,
             stopping: false,
             ended: false,
@@ -160,6 +169,7 @@ impl Connection {
 
     /// Moves everything that can move: answers to the outbox, the outbox to the network, the network to requests.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        self.at_once_bytes = AT_ONCE_BYTES;
         loop {
             self.collect_answers(cx);
             let unsent = self.outbox.bytes();
@@ -171,6 +181,11 @@ impl Connection {
                 return Ok(());
             }
             if self.pending.len() >= self.in_flight_max() || self.stopping || self.closing.is_some() {
+                return Ok(());
+            }
+            if self.at_once_bytes == 0 {
+                // More may be there; it comes after those who wait for the thread.
+                cx.waker().wake_by_ref();
                 return Ok(());
             }
             match self.start_next(cx) {
@@ -307,7 +322,12 @@ impl Connection {
         let Some(share) = self.share.take() else { return Ok(()) };
         let mut future = api::start(&self.broker, &self.client, &frame)?;
         let answer = match future.as_mut().poll(cx) {
-            Poll::Ready(answer) => PendingAnswer::Ready(answer?),
+            Poll::Ready(answer) => {
+                let answer = answer?;
+                let bytes = answer.bytes().max(ANSWER_BYTES_MIN);
+                self.at_once_bytes = self.at_once_bytes.saturating_sub(bytes);
+                PendingAnswer::Ready(answer)
+            }
             Poll::Pending => PendingAnswer::Later(future),
         };
         self.pending.push_back(Pending { answer, _share: share });

@@ -1,6 +1,7 @@
 //! Connections: how many, for how long, and what one of them can do to the others.
 
 use bytes::Bytes;
+use host::sim::Options;
 use protocol::ErrorCode;
 use protocol::messages::fetch_request::FetchRequest;
 use protocol::messages::metadata_request::MetadataRequest;
@@ -9,7 +10,7 @@ use protocol::messages::produce_request::ProduceRequest;
 use crate::support::requests::{
     FETCH, METADATA, PRODUCE, batch, fetch, from_offset, only, only_produced, produce, values,
 };
-use crate::support::{Client, World, ms, run};
+use crate::support::{Client, World, ms, run, run_in};
 
 fn nothing() -> MetadataRequest {
     MetadataRequest { topics: Some(Vec::new()), ..Default::default() }
@@ -267,6 +268,33 @@ fn what_a_slow_reader_asked_for_comes_whole_and_in_order() {
             let answer = client.receive::<FetchRequest>(FETCH).await;
             assert_eq!(values(only(&answer)), [large.as_str(), &large, &large]);
         }
+    });
+}
+
+#[test]
+fn pipelined_requests_of_one_client_leave_others_their_turns() {
+    // Both requests arrive at the same moment, and whole.
+    let options = Options { in_turns: true, latency: ms(1)..=ms(1), short_io_ppm: 0, ..Options::new(7) };
+    run_in(options, &[], async |world| {
+        let (mut many, mut one) = (world.connect().await, world.connect().await);
+        let requests: Vec<Bytes> = (0..64).map(|_| many.encode(METADATA, &nothing())).collect();
+        world.sim.trace().set_verbose(true);
+        many.send_bytes(&requests.concat()).await;
+        one.send(METADATA, &nothing()).await;
+        for _ in 0..64 {
+            many.receive::<MetadataRequest>(METADATA).await;
+        }
+        one.receive::<MetadataRequest>(METADATA).await;
+        world.sim.trace().set_verbose(false);
+        let lines = world.sim.trace().lines();
+        let turn = |line: &String| {
+            Some(line.split_once("turn of Task(")?.1.split_once(" connection)")?.0.to_owned())
+        };
+        let turns: Vec<String> = lines.iter().filter_map(turn).collect();
+        let first = turns.first().unwrap();
+        let of_other = turns.iter().position(|task| task != first).unwrap();
+        let left = turns[of_other..].iter().filter(|task| *task == first).count();
+        assert!(of_other <= 2 && left >= 6, "turns of tasks {turns:?}");
     });
 }
 
