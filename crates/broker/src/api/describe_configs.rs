@@ -1,5 +1,6 @@
 //! DescribeConfigs (32): the values of topics and brokers, with where each comes from (KIP-133, KIP-226, KIP-569).
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use metadata::config::{Described, describe_broker, describe_broker_defaults, describe_topic};
@@ -55,10 +56,9 @@ impl Handler for DescribeConfigs {
 }
 
 fn describe(call: &Call, view: &View, resource: &DescribeConfigsResource) -> Result<Vec<Described>, Refused> {
-    let keys = resource.configuration_keys.as_ref();
+    let keys: HashSet<&str> = resource.configuration_keys.iter().flatten().map(Str::as_str).collect();
     // Null and, as older clients send it, an empty list both mean everything.
-    let wanted =
-        |name: &str| keys.is_none_or(|keys| keys.is_empty() || keys.iter().any(|key| key.as_str() == name));
+    let wanted = |name: &str| keys.is_empty() || keys.contains(name);
     let name = &resource.resource_name;
     let settings = &call.broker.settings;
     match ResourceKind::from_id(resource.resource_type) {

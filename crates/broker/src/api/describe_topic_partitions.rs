@@ -33,24 +33,23 @@ impl Handler for DescribeTopicPartitions {
             None => (Str::default(), 0),
         };
         // All topics if none is named; in the order of names either way, since the cursor is one.
-        let names: BTreeSet<Str> = if request.topics.is_empty() {
-            view.image.topics_from(&first_topic).map(|topic| topic.name().clone()).collect()
-        } else {
-            let named = request.topics.into_iter().map(|topic| topic.name);
-            named.filter(|name| *name >= first_topic).collect()
-        };
+        let all = request.topics.is_empty().then(|| view.image.topics_from(&first_topic));
+        let all = all.into_iter().flatten().map(|topic| (topic.name(), Some(topic)));
+        let named = request.topics.into_iter().map(|topic| topic.name);
+        let named: BTreeSet<Str> = named.filter(|name| *name >= first_topic).collect();
+        let named = named.iter().map(|name| (name, view.image.topic(name)));
         let limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
         let mut left = limit.clamp(1, call.broker.config.limits.describe_partitions_max);
         let mut topics = Vec::new();
         let mut next_cursor = None;
-        for name in names {
-            let first = if name == first_topic { first_partition } else { 0 };
-            let Some(topic) = view.image.topic(&name) else {
-                topics.push(unknown(name));
+        for (name, topic) in all.chain(named) {
+            let first = if *name == first_topic { first_partition } else { 0 };
+            let Some(topic) = topic else {
+                topics.push(unknown(name.clone()));
                 continue;
             };
             if left == 0 {
-                next_cursor = Some(cursor(name, 0));
+                next_cursor = Some(cursor(name.clone(), 0));
                 break;
             }
             let page = page(&view, topic, first, left);
@@ -58,7 +57,7 @@ impl Handler for DescribeTopicPartitions {
             let next = page.last().map_or(first, |partition| partition.partition_index.saturating_add(1));
             topics.push(described(topic, page));
             if next < topic.partition_count() {
-                next_cursor = Some(cursor(name, next));
+                next_cursor = Some(cursor(name.clone(), next));
                 break;
             }
         }

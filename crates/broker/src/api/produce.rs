@@ -3,6 +3,7 @@
 //! Versions 0 to 2 are advertised though nobody may use them: older librdkafka otherwise believes that the broker
 //! cannot take compressed batches (KAFKA-18659).
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use protocol::messages::produce_response::{
 };
 use protocol::records::{self, Rules, Scratch};
 use protocol::{ErrorCode, Str};
+use storage::PartitionKey;
 
 use super::{Call, Handler, Protest};
 use crate::metadata_view::View;
@@ -129,11 +131,26 @@ struct Sorted {
     places: Vec<Place>,
     refused: Vec<(Place, Fault)>,
     scratch: Scratch,
+    /// The partitions of `appends` once they are many.
+    seen: HashSet<PartitionKey>,
 }
 
 impl Sorted {
+    /// So many are looked through faster than hashed.
+    const FEW: usize = 16;
+
+    fn is_new(&mut self, key: PartitionKey) -> bool {
+        if self.appends.len() < Self::FEW {
+            return self.appends.iter().all(|other| other.key != key);
+        }
+        if self.seen.is_empty() {
+            self.seen.extend(self.appends.iter().map(|append| append.key));
+        }
+        self.seen.insert(key)
+    }
+
     fn add(&mut self, place: Place, append: Append) {
-        if self.appends.iter().any(|other| other.key == append.key) {
+        if !self.is_new(append.key) {
             // Kafka keeps one of the two and does not say which.
             let message = Some("the request names this partition twice".to_owned());
             self.refused

@@ -347,6 +347,22 @@ fn a_partition_named_twice_gets_one_batch() {
 }
 
 #[test]
+fn of_many_partitions_each_gets_one_batch_too() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 40, &[]).await;
+        let twice: Vec<(i32, Bytes)> =
+            (0..40).chain(0..40).map(|partition| (partition, batch(&["x"]))).collect();
+        let answer = client.call(PRODUCE, &produce(PRODUCE, -1, &topic, &twice)).await;
+        let parts = &answer.responses[0].partition_responses;
+        let codes: Vec<_> = parts.iter().map(|part| (part.index, ErrorCode::from(part.error_code))).collect();
+        let first = (0..40).map(|partition| (partition, ErrorCode::None));
+        let second = (0..40).map(|partition| (partition, ErrorCode::InvalidRequest));
+        assert_eq!(codes, first.chain(second).collect::<Vec<_>>());
+    });
+}
+
+#[test]
 fn internal_topics_are_flagged_and_not_for_clients_to_write_to() {
     run(&[], async |world| {
         let mut client = world.connect().await;

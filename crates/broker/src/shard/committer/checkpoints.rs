@@ -1,6 +1,7 @@
 //! When a checkpoint is made, and of what: a part from every shard, written when the entries they speak of are
 //! synced.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use host::{Files, Instant, Op};
 use storage::checkpoint::{Record, Section, Written};
 use storage::journal::{CheckpointPart, Known, Mark, Report, RingFile};
-use storage::{PartitionState, Position};
+use storage::{PartitionKey, Position};
 
 use super::{Committer, FULL_DISK_PAUSE, Message, completion, is_full_disk, is_over};
 
@@ -118,10 +119,9 @@ impl Checkpoints {
 
 /// The later part of a shard counts where both speak of a partition.
 fn merge(earlier: &mut CheckpointPart, later: CheckpointPart) {
-    let replaced = |state: &PartitionState| {
-        later.removed.contains(&state.key) || later.changed.iter().any(|newer| newer.key == state.key)
-    };
-    earlier.changed.retain(|state| !replaced(state));
+    let newer = later.changed.iter().map(|state| state.key);
+    let replaced: HashSet<PartitionKey> = newer.chain(later.removed.iter().copied()).collect();
+    earlier.changed.retain(|state| !replaced.contains(&state.key));
     earlier.changed.extend(later.changed);
     earlier.removed.extend(later.removed);
     earlier.up_to_seq = later.up_to_seq;
