@@ -73,3 +73,32 @@ fn a_full_ring_asks_for_everything_with_less_than_half_in_use() {
     opened.journal.release(&mark);
     assert!(!opened.journal.is_full() && opened.journal.next_write(Instant(9)).is_some());
 }
+
+/// A batch of 50 MB had the log say that the journal was full, with one block of it in use.
+#[test]
+fn an_entry_larger_than_every_file_makes_the_ring_grow_beyond_its_maximum() {
+    let disk = SimDisk::new(1);
+    let mut opened = open(&disk);
+    commit(&mut opened, 1, 100);
+    assert_eq!((opened.journal.ring_bytes(), opened.journal.next_growth()), (2 * FILE_BYTES, None));
+    submit(&mut opened, 2, 3_000_000);
+    assert!(opened.journal.is_full() && opened.journal.needs_larger_file());
+    let (id, bytes) = opened.journal.next_growth().expect("nothing else brings it on");
+    assert!((3_000_000..3_100_000).contains(&bytes));
+    let journal = Path::new("/data").join(directory::JOURNAL);
+    opened.journal.grown(directory::add_ring_file(disk.files().as_ref(), &journal, id, bytes).unwrap());
+    assert!(!opened.journal.is_full() && !opened.journal.needs_larger_file());
+    assert!(opened.journal.next_write(Instant(9)).is_some());
+    assert_eq!(opened.journal.ring_bytes(), 2 * FILE_BYTES + bytes);
+}
+
+#[test]
+fn a_full_ring_needs_no_larger_file() {
+    let disk = SimDisk::new(1);
+    let mut opened = open(&disk);
+    for seq in 1..=4 {
+        commit(&mut opened, seq, 400_000);
+    }
+    submit(&mut opened, 5, 800_000);
+    assert!(opened.journal.is_full() && !opened.journal.needs_larger_file());
+}

@@ -134,11 +134,6 @@ impl Journal {
         self.pending_bytes
     }
 
-    /// The largest entry that this journal can ever take.
-    pub fn entry_bytes_max(&self) -> u64 {
-        self.options.bytes_max / 4
-    }
-
     pub fn failed(&self) -> Option<&Failed> {
         self.failed.as_ref()
     }

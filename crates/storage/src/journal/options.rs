@@ -4,7 +4,8 @@ use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `bourn.journal.max.bytes`: what all files of the ring may take together.
+    /// `bourn.journal.max.bytes`: what all files of the ring may take together, unless an entry is larger
+    /// than each of them.
     pub bytes_max: u64,
     /// The first file, and the smallest.
     pub file_bytes_min: u64,

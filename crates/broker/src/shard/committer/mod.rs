@@ -83,8 +83,8 @@ struct Committer {
     background: Background,
     /// The earliest of the times that something waits for, and the timer that is set for it or earlier.
     timer: Option<(Instant, Sleep)>,
-    /// No round fits into the ring: said once.
-    full: bool,
+    /// Why no round fits into the ring: said once.
+    stall: Option<Stall>,
     failed: bool,
     ended: bool,
 }
@@ -115,7 +115,7 @@ pub(super) fn start(
         writes: host.disk.lane("journal writes"),
         syncs: host.disk.lane("journal syncs"),
         timer: None,
-        full: false,
+        stall: None,
         failed: false,
         ended: false,
         host: host.clone(),
@@ -268,17 +268,24 @@ impl Committer {
     }
 
     fn note_full(&mut self) {
-        let full = self.journal.is_full() && self.journal.ring_bytes() > 0;
-        if full == self.full {
+        let stall = Stall::of(&self.journal);
+        if stall == self.stall {
             return;
         }
-        self.full = full;
+        let before = std::mem::replace(&mut self.stall, stall);
         let (used, total) = (self.journal.used_bytes(), self.journal.ring_bytes());
         let path = self.path.display();
-        if full {
-            tracing::warn!(dir = %path, used, total, "the journal is full: appends wait for segments to be synced");
-        } else {
-            tracing::info!(dir = %path, used, total, "the journal has room again");
+        match (before, stall) {
+            (_, Some(Stall::Full)) => {
+                tracing::warn!(dir = %path, used, total, "the journal is full: appends wait for segments to be synced");
+            }
+            (_, Some(Stall::LargeEntry)) => {
+                tracing::info!(dir = %path, used, total, "a batch is larger than each file of the journal, which grows for it");
+            }
+            (Some(Stall::Full), None) => {
+                tracing::info!(dir = %path, used, total, "the journal has room again");
+            }
+            (_, None) => {}
         }
     }
 
@@ -291,6 +298,27 @@ impl Committer {
         self.to_self = None;
         self.report_all(&Report::Failed { dir: self.dir, error: error.clone() });
         self.ended |= self.checkpoints.all_stopped();
+    }
+}
+
+/// Why no round can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stall {
+    /// What is in the ring is still needed.
+    Full,
+    /// The next entry fits into none of its files.
+    LargeEntry,
+}
+
+impl Stall {
+    fn of(journal: &Journal) -> Option<Self> {
+        match journal.is_full() {
+            // It has no files yet.
+            true if journal.ring_bytes() == 0 => None,
+            true if journal.needs_larger_file() => Some(Self::LargeEntry),
+            true => Some(Self::Full),
+            false => None,
+        }
     }
 }
 

@@ -11,6 +11,11 @@ impl Journal {
         !self.pending.is_empty() && self.room().is_none()
     }
 
+    /// The next entry fits into no file of the ring, however empty: only a larger file brings the journal on.
+    pub fn needs_larger_file(&self) -> bool {
+        !self.pending.is_empty() && self.ring.largest_file_bytes() < self.bytes_of_first()
+    }
+
     /// The largest round that may be written now. A part of the ring is kept for entries that something waits for
     /// which frees space: it could never free a ring that is full to the brim.
     pub(super) fn room(&self) -> Option<u64> {
@@ -52,8 +57,7 @@ impl Journal {
     /// A file that the ring should get, as id and length; then comes [`Self::grown`] or [`Self::not_grown`].
     pub fn next_growth(&mut self) -> Option<(u32, u64)> {
         let total = self.ring.total_bytes();
-        let needed = whole_blocks(self.bytes_of_first());
-        let too_small = !self.pending.is_empty() && self.ring.largest_file_bytes() < needed;
+        let too_small = self.needs_larger_file();
         let crowded = self.ring.free_bytes() * 4 < total || total < 2 * self.options.file_bytes_min;
         // Beyond the maximum only if nothing else can bring the journal on.
         let needed_now = too_small || (self.is_awaited() && self.is_full());
@@ -61,7 +65,7 @@ impl Journal {
             return None;
         }
         let usual = whole_blocks(total / 4).clamp(self.options.file_bytes_min, self.options.file_bytes_max);
-        let bytes = if too_small { usual.max(needed) } else { usual };
+        let bytes = if too_small { usual.max(self.bytes_of_first()) } else { usual };
         if total + bytes > self.options.bytes_max.max(2 * self.options.file_bytes_min) && !needed_now {
             return None;
         }
