@@ -2,23 +2,54 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-/// The reader of the log may go away (`bourn start 2>&1 | head`), or its disk may be full: lines are lost then, and
-/// nothing else. A panic of the logger once ended shards and kept a stop from being clean.
-#[test]
-fn goes_on_and_stops_cleanly_when_nobody_reads_its_log() {
-    let directory = tempfile::tempdir().unwrap();
+fn start(directory: &Path, sets: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bourn"));
-    command.args(["start", "--set", "listeners=PLAINTEXT://127.0.0.1:0", "--data-dir"]).arg(directory.path());
-    let mut process =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(process.stderr.take());
+    command.args(["start", "--set", "listeners=PLAINTEXT://127.0.0.1:0", "--data-dir"]).arg(directory);
+    for set in sets {
+        command.args(["--set", set]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until it is ready and ends it; it does so cleanly.
+fn stop(process: &mut Child) {
     let mut ready = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
     let terminate = Command::new("kill").arg(process.id().to_string()).status().unwrap();
     assert!(terminate.success());
     let status = process.wait().unwrap();
     assert!(status.success(), "{ready:?}, then {status}");
+}
+
+/// The reader of the log may go away (`bourn start 2>&1 | head`), or its disk may be full: lines are lost then, and
+/// nothing else. A panic of the logger once ended shards and kept a stop from being clean.
+#[test]
+fn goes_on_and_stops_cleanly_when_nobody_reads_its_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = start(directory.path(), &[]);
+    drop(process.stderr.take());
+    stop(&mut process);
+}
+
+#[test]
+fn the_log_is_text_unless_json_is_asked_for() {
+    for (sets, json) in
+        [(&[][..], false), (&["bourn.log.format=human"], false), (&["bourn.log.format=json"], true)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let mut process = start(directory.path(), sets);
+        let mut stderr = process.stderr.take().unwrap();
+        stop(&mut process);
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).unwrap();
+        assert!(log.contains("SIGTERM: stopping") && !log.contains('\u{1b}'), "{log}");
+        for line in log.lines() {
+            let parsed = serde_json::from_str::<serde_json::Value>(line);
+            assert_eq!(parsed.is_ok_and(|line| line["level"].is_string()), json, "{line}");
+        }
+    }
 }

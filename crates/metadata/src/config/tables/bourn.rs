@@ -9,7 +9,7 @@ table! {
     "bourn.memory.max.bytes": Long = Some("268435456"), AtLeast(16_777_216), High, ReadOnly;
         "Memory for requests, for the newest records and for what clients make the broker hold.";
     "bourn.journal.max.bytes": Long = Some("1073741824"), AtLeast(16_777_216), Medium, ReadOnly;
-        "Size that the journal of a data directory may grow to.";
+        "Size that the journal of a data directory may grow to. A batch that is larger than each of its files makes it grow beyond that, and it does not shrink.";
     "bourn.disk.reserve.bytes": Long = Some("268435456"), AtLeast(0), Medium, ReadOnly;
         "Free space of a disk below which writes to its data directories are refused.";
     "bourn.shards": Int = Some("0"), AtLeast(0), Low, ReadOnly;
@@ -18,8 +18,8 @@ table! {
         "How long a stop waits for requests in work.";
     "bourn.log.level": String = Some("info"), Any, Low, ReadOnly;
         "What the broker's own log shows: error, warn, info, debug, trace, or module=level,...";
-    "bourn.log.format": String = Some("auto"), OneOf(&["auto", "human", "json"]), Low, ReadOnly;
-        "How the broker's own log is written; auto is human, with colours on a terminal.";
+    "bourn.log.format": String = Some("human"), OneOf(&["human", "json"]), Low, ReadOnly;
+        "How the broker's own log is written to standard error: as text for people, with colours on a terminal, or as one JSON object a line.";
 }
 
 pub(in crate::config) use topic::TOPIC;
