@@ -8,9 +8,9 @@ use protocol::Uuid;
 /// Why the metadata log cannot be opened. Nothing on disk was changed because of it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The text of the source names the file.
-    #[error("cannot {doing}: {source}")]
-    Io { doing: &'static str, source: io::Error },
+    /// The text of the cause names the file; it is no `source`, or chains would say it twice.
+    #[error("cannot {doing}: {cause}")]
+    Io { doing: &'static str, cause: io::Error },
 
     #[error(
         "{}: damaged at byte {position}: {reason}; restore this directory, or replace the node, as its data \
@@ -19,7 +19,7 @@ pub enum Error {
     )]
     Corrupt { file: PathBuf, position: u64, reason: String },
 
-    #[error("{}: {reason}", file.display())]
+    #[error("{}: {reason}; restore it from a copy", file.display())]
     BadProperties { file: PathBuf, reason: String },
 
     #[error("{}: another process uses this directory", dir.display())]
@@ -49,7 +49,7 @@ pub enum Error {
     ClusterIdNeeded,
 
     /// The state machine could not read its own snapshot.
-    #[error("{}: the snapshot cannot be used: {reason}", file.display())]
+    #[error("{}: the snapshot cannot be used: {reason}; restore it from a copy", file.display())]
     BadSnapshot { file: PathBuf, reason: String },
 
     /// Nothing is damaged: the change waits for room, and a start does not.
@@ -109,6 +109,6 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for io::Result<T> {
     fn doing(self, doing: &'static str) -> Result<T, Error> {
-        self.map_err(|source| Error::Io { doing, source })
+        self.map_err(|cause| Error::Io { doing, cause })
     }
 }

@@ -203,6 +203,10 @@ fn missing_and_damaged_files_are_named() {
     let cases: Vec<(&str, Harm)> = vec![
         ("/data/checkpoint: missing", Box::new(remove(CHECKPOINT))),
         ("/data/meta.properties: missing", Box::new(remove("/data/meta.properties"))),
+        (
+            "/data/journal: missing, although the log directory has been in use; restore it from a copy",
+            Box::new(|disk| disk.files().remove_dir_all(Path::new("/data/journal")).unwrap()),
+        ),
         ("00000000.ring: missing", Box::new(remove(RING))),
         ("00000000.ring: damaged", Box::new(truncate(RING))),
         ("/data/checkpoint: damaged", Box::new(truncate(CHECKPOINT))),
@@ -305,7 +309,10 @@ fn a_failure_at_any_step_names_a_file_and_costs_nothing() {
                 let disk = make(6);
                 disk.inject(Rule { op, path: String::new(), skip, times: 1, error: kind });
                 if let Err(error) = open(&disk) {
-                    assert!(error.to_string().contains("/data"), "{error}");
+                    let text = error.to_string();
+                    assert!(text.contains("/data"), "{text}");
+                    assert_eq!(text.matches("injected by a rule").count(), 1, "{text}");
+                    assert!(std::error::Error::source(&error).is_none(), "a chain would say it twice");
                     failures += 1;
                 }
                 disk.clear_rules();

@@ -56,7 +56,7 @@ impl Shards {
                 // Whose it is must be sorted out before anything is written.
                 Err(error @ StartError::Storage(Error::Locked { .. })) => return Err(error),
                 Err(error) => {
-                    tracing::error!(dir = %path.display(), "the log directory is offline: {error}");
+                    tracing::error!(dir = %path.display(), "the log directory is offline, the others are not touched by that: {error}");
                     recovery.offline.push((path.clone(), error.to_string()));
                     first_error.get_or_insert(error);
                     continue;

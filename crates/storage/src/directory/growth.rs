@@ -61,6 +61,8 @@ impl Growth {
     /// Gives the space back.
     pub fn abandon(self, files: &dyn Files) -> Result<(), Error> {
         drop(self.file);
-        files.remove_file(&self.unfinished).map_err(Error::io(&self.unfinished, "remove"))
+        files
+            .remove_file(&self.unfinished)
+            .map_err(Error::io(&self.unfinished, "remove an unfinished journal file"))
     }
 }

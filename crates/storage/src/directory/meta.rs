@@ -29,10 +29,11 @@ impl Meta {
     /// `None` if there is no such file.
     pub fn read(files: &dyn Files, directory: &Path) -> Result<Option<Self>, Error> {
         let path = directory.join(META);
-        if !files.exists(&path).map_err(Error::io(&path, "look for it"))? {
+        if !files.exists(&path).map_err(Error::io(&path, "tell whose the log directory is"))? {
             return Ok(None);
         }
-        let bytes = files.read(&path, FILE_BYTES_MAX).map_err(Error::io(&path, "read"))?;
+        let bytes =
+            files.read(&path, FILE_BYTES_MAX).map_err(Error::io(&path, "tell whose the log directory is"))?;
         Self::parse(&path, &bytes).map(Some)
     }
 
@@ -76,7 +77,7 @@ impl Meta {
         for (key, value) in &self.others {
             text.push_str(&format!("{key}={value}\n"));
         }
-        files.replace(&path, text.as_bytes()).map_err(Error::io(&path, "write"))
+        files.replace(&path, text.as_bytes()).map_err(Error::io(&path, "note whose the log directory is"))
     }
 }
 

@@ -95,7 +95,14 @@ fn ring_id(name: &str) -> Option<u32> {
 /// Opens the ring files in `dir` and removes what an unfinished growth has left.
 fn find_files(files: &dyn Files, dir: &Path, id: Uuid) -> Result<Vec<Reader>, Error> {
     let mut all = Vec::new();
-    for entry in files.read_dir(dir).map_err(Error::io(dir, "list the journal"))? {
+    let listed = files.read_dir(dir).map_err(|cause| match cause.kind() {
+        std::io::ErrorKind::NotFound => {
+            let because = "the log directory has been in use";
+            Error::Missing { path: dir.to_path_buf(), because }
+        }
+        _ => Error::io(dir, "list the journal")(cause),
+    });
+    for entry in listed? {
         let path = dir.join(&entry.name);
         let Some(file_id) = ring_id(&entry.name) else {
             if entry.name.ends_with(UNFINISHED) {
@@ -103,9 +110,10 @@ fn find_files(files: &dyn Files, dir: &Path, id: Uuid) -> Result<Vec<Reader>, Er
             }
             continue;
         };
-        let file = files.open(&path, OpenMode::WRITE.direct()).map_err(Error::io(&path, "open"))?;
-        let reader = files.open(&path, OpenMode::READ).map_err(Error::io(&path, "open"))?;
-        let len = reader.len().map_err(Error::io(&path, "measure"))?;
+        let file =
+            files.open(&path, OpenMode::WRITE.direct()).map_err(Error::io(&path, "open the journal"))?;
+        let reader = files.open(&path, OpenMode::READ).map_err(Error::io(&path, "open the journal"))?;
+        let len = reader.len().map_err(Error::io(&path, "open the journal"))?;
         // A file that was cut short from outside is used up to its last whole block.
         let bytes = len - len % BLOCK_BYTES as u64;
         let found = Found { path, file: RingFile { id: file_id, file, bytes }, reader, first: None };
@@ -236,7 +244,7 @@ impl Replay {
         self.write_unproven_again()?;
         for (index, _) in &self.live {
             let found = &self.readers.get(*index).expect("a live file was found").found;
-            found.file.file.sync().map_err(Error::io(&found.path, "sync"))?;
+            found.file.file.sync().map_err(Error::io(&found.path, "recover the journal"))?;
             found.reader.forget(0, found.file.bytes);
         }
         let firsts = self.readers.iter().filter_map(|reader| Some(reader.found.first?.incarnation));
@@ -253,7 +261,11 @@ impl Replay {
             let mut block = AlignedBuf::with_capacity(round.len());
             block.extend_from_slice(round);
             let found = &self.reader(index).found;
-            found.file.file.write_at(&[block.freeze()], offset).map_err(Error::io(&found.path, "write"))?;
+            found
+                .file
+                .file
+                .write_at(&[block.freeze()], offset)
+                .map_err(Error::io(&found.path, "recover the journal"))?;
         }
         Ok(())
     }

@@ -232,7 +232,7 @@ impl Replay {
 fn segment_bases(files: &dyn Files, dir: &Path) -> Result<Vec<Offset>, Error> {
     let entries = match files.read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(Error::io(dir, "list its segments"))?,
+        entries => entries.map_err(Error::io(dir, "list a partition's segments"))?,
     };
     let logs = entries.iter().filter_map(|entry| parse_segment_file(&entry.name));
     let mut bases: Vec<_> = logs.filter(|(_, kind)| *kind == FileKind::Log).map(|(base, _)| base).collect();
@@ -256,22 +256,22 @@ fn cut_back(
     if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Err(Error::Missing { path, because: "the checkpoint says that it holds records" });
     }
-    let log = opened.map_err(Error::io(&path, "recover"))?;
-    let len = log.len().map_err(Error::io(&path, "recover"))?;
+    let log = opened.map_err(Error::io(&path, "recover a segment"))?;
+    let len = log.len().map_err(Error::io(&path, "recover a segment"))?;
     let bytes = u64::from(synced.bytes);
     if len < bytes {
         let what = format!("{bytes} bytes were synced, {len} are there");
         return Err(Error::Damaged { path, offset: len, what });
     }
     if len > bytes {
-        log.set_len(bytes).map_err(Error::io(&path, "cut back"))?;
+        log.set_len(bytes).map_err(Error::io(&path, "cut a segment back"))?;
     }
     let trimmed = trim_indexes(files, open, dir, &synced, bytes);
     if let Err(error) = trimmed {
         tracing::warn!("{}: rebuilding the indexes of segment {}: {error}", dir.display(), synced.base);
         let config = LogConfig::default();
         let found = scan(&*log, synced.base, bytes, Offset(i64::MAX), &config, |_, _| ())
-            .map_err(Error::io(&path, "read"))?;
+            .map_err(Error::io(&path, "read a segment"))?;
         if let Some(error) = found.damage {
             let offset = u64::from(found.state.bytes);
             return Err(Error::Damaged { path, offset, what: error.to_string() });
@@ -281,7 +281,7 @@ fn cut_back(
         {
             let path = segment_file(dir, synced.base, kind);
             open.forget(&path);
-            files.replace(&path, bytes).map_err(Error::io(&path, "rebuild"))?;
+            files.replace(&path, bytes).map_err(Error::io(&path, "rebuild an index"))?;
         }
         synced = SegmentState { created_ms: synced.created_ms, ..found.state };
     }
@@ -347,10 +347,10 @@ fn tidy(
     if bases.is_empty() {
         return Ok(());
     }
-    for entry in files.read_dir(dir).map_err(Error::io(dir, "list its files"))? {
+    for entry in files.read_dir(dir).map_err(Error::io(dir, "list a partition's files"))? {
         let path = dir.join(&entry.name);
         if entry.name.ends_with(DELETED_SUFFIX) {
-            files.remove_file(&path).map_err(Error::io(&path, "remove"))?;
+            files.remove_file(&path).map_err(Error::io(&path, "remove a leftover file"))?;
         }
     }
     Ok(())

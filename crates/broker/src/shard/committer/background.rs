@@ -139,10 +139,10 @@ fn begin(
     reserve: u64,
 ) -> Result<Grown, storage::Error> {
     let space = files.space(journal);
-    let space = space.map_err(|source| storage::Error::Io {
+    let space = space.map_err(|cause| storage::Error::Io {
         path: journal.to_path_buf(),
         doing: "measure free space",
-        source,
+        cause,
     })?;
     // The first files are needed whatever the disk looks like.
     if id > 1 && space.available_bytes < reserve.saturating_add(bytes) {
@@ -155,7 +155,7 @@ fn step(files: &dyn Files, mut growth: Growth) -> Result<Grown, storage::Error> 
     match growth.step() {
         Ok(true) => Ok(Grown::Partly(growth)),
         Ok(false) => growth.finish(files).map(Grown::Whole),
-        Err(storage::Error::Io { source, .. }) if is_full_disk(&source) => {
+        Err(storage::Error::Io { cause, .. }) if is_full_disk(&cause) => {
             growth.abandon(files)?;
             Ok(Grown::NoSpace)
         }
@@ -165,7 +165,7 @@ fn step(files: &dyn Files, mut growth: Growth) -> Result<Grown, storage::Error> 
 
 fn failed(error: storage::Error) -> Grown {
     match error {
-        storage::Error::Io { source, .. } if is_full_disk(&source) => Grown::NoSpace,
+        storage::Error::Io { cause, .. } if is_full_disk(&cause) => Grown::NoSpace,
         error => Grown::Failed(io::Error::other(error)),
     }
 }
