@@ -1,5 +1,6 @@
 //! Metadata (3): brokers, topics and who leads them; may create topics on the way.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -73,7 +74,12 @@ async fn named(
 ) -> Vec<MetadataResponseTopic> {
     let mut answers = Vec::with_capacity(topics.len());
     let mut missing = Vec::new();
+    let mut seen = HashSet::with_capacity(topics.len());
     for asked in topics {
+        // One answer a topic, as in Kafka: a short request could ask for a large topic a million times.
+        if !seen.insert((asked.name.clone(), asked.topic_id)) {
+            continue;
+        }
         let topic_id = TopicId(asked.topic_id);
         let by_id = !asked.topic_id.is_zero();
         let answer = match (&asked.name, by_id) {

@@ -277,3 +277,19 @@ fn names_that_are_missing_and_ids_that_come_too_early_are_refused() {
         }
     });
 }
+
+#[test]
+fn a_topic_named_many_times_is_told_once() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 2, &[]).await;
+        let named = |name: &str| MetadataRequestTopic { name: Some(name.into()), ..Default::default() };
+        let by_id = MetadataRequestTopic { topic_id: topic.id, ..Default::default() };
+        let asked = vec![[named("t"), named("missing"), by_id]; 1000].concat();
+        let request = MetadataRequest { topics: Some(asked), ..Default::default() };
+        let told = client.call(METADATA, &request).await.topics;
+        let names: Vec<_> =
+            told.iter().map(|topic| (topic.name.as_deref(), topic.partitions.len())).collect();
+        assert_eq!(names, [(Some("t"), 2), (Some("missing"), 0), (Some("t"), 2)]);
+    });
+}
