@@ -1,8 +1,9 @@
 //! Measures a start after `kill -9`:
-//! `cargo run --release -p bourn-broker --example recovery -- DIR [MB] [PARTITIONS]`.
+//! `cargo run --release -p bourn-broker --example recovery -- DIR [MB] [PARTITIONS] [JOURNAL_MIB]`.
 //!
 //! A child process writes MB megabytes (10,000) in batches of 16 KiB to PARTITIONS partitions (1,000), acks=all, and is
-//! killed while it writes. Then this process opens the directory and says how long that took and what was found.
+//! killed while it writes. The journal has JOURNAL_MIB at most (1,024). Then this process opens the directory, three times,
+//! and says how long that took and what was found.
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
@@ -29,13 +30,19 @@ fn main() {
     let dir = PathBuf::from(argument(0, "."));
     let (megabytes, partitions) =
         (argument(1, "10000").parse().unwrap(), argument(2, "1000").parse().unwrap());
-    let options = ShardsOptions { log_dirs: vec![dir.join("recovery")], ..ShardsOptions::default() };
-    if argument(3, "") == "fill" {
+    let journal_mib: u64 = argument(3, "1024").parse().unwrap();
+    let options = ShardsOptions {
+        log_dirs: vec![dir.join("recovery")],
+        journal_bytes_max: journal_mib << 20,
+        ..ShardsOptions::default()
+    };
+    if argument(4, "") == "fill" {
         real::run(real::Options::default(), |host| fill(host, options, megabytes, partitions)).unwrap();
         return;
     }
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([&argument(0, "."), &megabytes.to_string(), &partitions.to_string(), "fill"])
+        .args([&argument(0, "."), &megabytes.to_string(), &partitions.to_string()])
+        .args([&journal_mib.to_string(), "fill"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
