@@ -2,7 +2,7 @@
 //! `cargo run --release -p bourn-broker --example recovery -- DIR [MB] [PARTITIONS] [JOURNAL_MIB]`.
 //!
 //! A child process writes MB megabytes (10,000) in batches of 16 KiB to PARTITIONS partitions (1,000), acks=all, and is
-//! killed while it writes. The journal has JOURNAL_MIB at most (1,024). Then this process opens the directory, three times,
+//! killed while it writes. The journal has JOURNAL_MIB at most (256). Then this process opens the directory, three times,
 //! and says how long that took and what was found.
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
@@ -30,7 +30,7 @@ fn main() {
     let dir = PathBuf::from(argument(0, "."));
     let (megabytes, partitions) =
         (argument(1, "10000").parse().unwrap(), argument(2, "1000").parse().unwrap());
-    let journal_mib: u64 = argument(3, "1024").parse().unwrap();
+    let journal_mib: u64 = argument(3, "256").parse().unwrap();
     let options = ShardsOptions {
         log_dirs: vec![dir.join("recovery")],
         journal_bytes_max: journal_mib << 20,

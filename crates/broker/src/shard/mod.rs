@@ -76,7 +76,7 @@ impl Default for ShardsOptions {
     fn default() -> Self {
         Self {
             log_dirs: vec![PathBuf::from("./bourn-data")],
-            journal_bytes_max: 1 << 30,
+            journal_bytes_max: 256 << 20,
             memory_bytes_max: 256 << 20,
             producer_id_expiration_ms: 24 * 60 * 60 * 1000,
             retention_check_interval: Duration::from_secs(300),

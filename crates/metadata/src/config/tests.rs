@@ -24,7 +24,7 @@ fn nothing_has_to_be_set() {
     assert_eq!(config.advertised_listeners, config.listeners);
     assert_eq!(config.directories.log, ["./bourn-data"]);
     assert_eq!(config.directories.metadata, "./bourn-data");
-    assert_eq!(config.directories.journal_max_bytes, 1 << 30);
+    assert_eq!(config.directories.journal_max_bytes, 256 << 20);
     assert_eq!((config.num_partitions, config.default_replication_factor), (1, 1));
     assert_eq!(config.limits.request_max_bytes, 100 << 20);
     assert_eq!(config.limits.queued_max_request_bytes, None);

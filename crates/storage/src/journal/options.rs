@@ -22,7 +22,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            bytes_max: 1 << 30,
+            bytes_max: 256 << 20,
             file_bytes_min: 4 << 20,
             file_bytes_max: 32 << 20,
             round_bytes: 1 << 20,

@@ -8,7 +8,7 @@ table! {
         "What acknowledged means: synced to disk on every in-sync replica, or buffered as in Kafka. For topics that do not say.";
     "bourn.memory.max.bytes": Long = Some("268435456"), AtLeast(16_777_216), High, ReadOnly;
         "Memory for requests, for the newest records and for what clients make the broker hold.";
-    "bourn.journal.max.bytes": Long = Some("1073741824"), AtLeast(16_777_216), Medium, ReadOnly;
+    "bourn.journal.max.bytes": Long = Some("268435456"), AtLeast(16_777_216), Medium, ReadOnly;
         "Size that the journal of a data directory may grow to. A batch that is larger than each of its files makes it grow beyond that, and it does not shrink.";
     "bourn.disk.reserve.bytes": Long = Some("268435456"), AtLeast(0), Medium, ReadOnly;
         "Free space of a disk below which writes to its data directories are refused.";
