@@ -30,11 +30,11 @@
 //! | INVALID_REQUIRED_ACKS | `produce::acks_are_minus_1_or_0_or_1` |
 //! | one bad partition fails no other | `produce::one_bad_partition_does_not_fail_the_others` |
 //! | LogAppendTime; max timestamp of compressed batches | `produce::log_append_time_rewrites_timestamps_and_is_told`, `produce::the_largest_timestamp_comes_from_the_records_compressed_or_not` |
-//! | record errors; null keys on compacted topics (KIP-467) | `produce::record_errors_name_the_records_of_a_compacted_topic_without_a_key` |
-//! | one batch a partition; no control batches | `produce::a_partition_takes_exactly_one_batch`, `produce::control_batches_of_clients_are_refused` |
+//! | record errors; null keys on compacted topics (KIP-467) | `batches::record_errors_name_the_records_of_a_compacted_topic_without_a_key` |
+//! | one batch a partition; no control batches | `batches::a_partition_takes_exactly_one_batch`, `batches::control_batches_of_clients_are_refused` |
 //! | NOT_ENOUGH_REPLICAS before the append | `produce::too_few_replicas_are_told_before_the_append` |
 //! | a failed acks=0 write closes | `produce::a_failed_write_with_acks_0_closes_the_connection` |
-//! | sizes: MESSAGE_TOO_LARGE first, RECORD_LIST_TOO_LARGE | `produce::a_batch_above_max_message_bytes_is_too_large_before_anything_else_is_looked_at` |
+//! | sizes: MESSAGE_TOO_LARGE first, RECORD_LIST_TOO_LARGE | `batches::a_batch_above_max_message_bytes_is_too_large_before_anything_else_is_looked_at` |
 //! | sequences wrap; any after expiry (KIP-360); duplicates wait | `producers::sequences_wrap_at_the_largest_int32`, `producers::a_producer_that_is_not_known_begins_with_any_sequence`, `producers::a_duplicate_waits_for_the_same_high_watermark_as_its_original` |
 //! | internal topics | `produce::internal_topics_are_flagged_and_not_for_clients_to_write_to` |
 //!
@@ -64,6 +64,7 @@
 //! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: groups, transactions, DeleteRecords, IncrementalAlterConfigs, quotas.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod batches;
 mod connections;
 mod disks;
 mod fetch;
@@ -88,6 +89,7 @@ mod waiting;
 #[test]
 fn the_table_above_names_tests_that_exist() {
     let sources = [
+        ("batches", include_str!("batches.rs")),
         ("connections", include_str!("connections.rs")),
         ("disks", include_str!("disks.rs")),
         ("fetch", include_str!("fetch.rs")),

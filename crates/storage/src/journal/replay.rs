@@ -12,24 +12,26 @@
 //!
 //! Does not know: what entries mean.
 
+mod evidence;
+mod files;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use host::disk::{AlignedBuf, BLOCK_BYTES};
-use host::{Files, OpenMode};
+use host::Files;
+use host::disk::AlignedBuf;
 use protocol::Uuid;
 use protocol::ids::Offset;
 
+pub use files::ring_path;
+use files::{check_size, find_files};
+
+use super::Entry;
 use super::format::{EntryDamage, RoundHeader};
 use super::machine::first_entry;
 use super::reader::{Found, ReadRound, Reader};
 use super::ring::{Live, Mark, Ring};
-use super::{Entry, RingFile};
 use crate::{Error, PartitionKey, Position};
-
-const SUFFIX: &str = ".ring";
-/// Of a file that is being zero-filled.
-const UNFINISHED: &str = ".new";
 
 /// What a checkpoint knows of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,71 +83,6 @@ pub(crate) struct Replayed {
     pub(crate) bytes: u64,
     pub(crate) damages: Vec<Damage>,
     pub(crate) cut: Option<Cut>,
-}
-
-/// The path of the ring file `id` in `dir`.
-pub fn ring_path(dir: &Path, id: u32) -> PathBuf {
-    dir.join(format!("{id:08}{SUFFIX}"))
-}
-
-fn ring_id(name: &str) -> Option<u32> {
-    name.strip_suffix(SUFFIX)?.parse().ok()
-}
-
-/// Opens the ring files in `dir` and removes what an unfinished growth has left.
-fn find_files(files: &dyn Files, dir: &Path, id: Uuid) -> Result<Vec<Reader>, Error> {
-    let mut all = Vec::new();
-    let listed = files.read_dir(dir).map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::NotFound => {
-            let because = "the log directory has been in use";
-            Error::Missing { path: dir.to_path_buf(), because }
-        }
-        _ => Error::io(dir, "list the journal")(cause),
-    });
-    for entry in listed? {
-        let path = dir.join(&entry.name);
-        let Some(file_id) = ring_id(&entry.name) else {
-            if entry.name.ends_with(UNFINISHED) {
-                files.remove_file(&path).map_err(Error::io(&path, "remove an unfinished journal file"))?;
-            }
-            continue;
-        };
-        let file =
-            files.open(&path, OpenMode::WRITE.direct()).map_err(Error::io(&path, "open the journal"))?;
-        let reader = files.open(&path, OpenMode::READ).map_err(Error::io(&path, "open the journal"))?;
-        let len = reader.len().map_err(Error::io(&path, "open the journal"))?;
-        // A file that was cut short from outside is used up to its last whole block.
-        let bytes = len - len % BLOCK_BYTES as u64;
-        let found = Found { path, file: RingFile { id: file_id, file, bytes }, reader, first: None };
-        all.push(Reader::new(id, found)?);
-    }
-    Ok(all)
-}
-
-/// Files have the numbers from 0 on and none is ever removed.
-fn check_size(dir: &Path, readers: &[Reader], size: RingSize) -> Result<(), Error> {
-    let mut lengths = Vec::new();
-    for id in 0..size.files {
-        let Some(reader) = readers.iter().find(|reader| reader.found.file.id == id) else {
-            let because = "the checkpoint counts it among the journal's files";
-            return Err(Error::Missing { path: ring_path(dir, id), because });
-        };
-        lengths.push(reader.found.file.bytes);
-    }
-    let bytes: u64 = lengths.iter().sum();
-    if bytes < size.bytes {
-        // A file is never smaller than the one before.
-        let cut =
-            lengths.windows(2).position(|two| two.first() > two.last()).map_or(lengths.len(), |at| at + 2);
-        let path = ring_path(dir, u32::try_from(cut.saturating_sub(1)).unwrap_or(u32::MAX));
-        let what = format!("it was cut short: {} bytes of the journal are missing", size.bytes - bytes);
-        return Err(Error::Damaged {
-            path,
-            offset: lengths.get(cut.saturating_sub(1)).copied().unwrap_or(0),
-            what,
-        });
-    }
-    Ok(())
 }
 
 /// Where the next round is expected.
@@ -319,75 +256,6 @@ impl Replay {
         let firsts = firsts.filter_map(|(index, reader)| Some((index, 0, reader.found.first?)));
         candidates.extend(firsts.filter(|(_, _, header)| fits(header, position)));
         Ok(candidates.into_iter().max_by_key(|(_, _, header)| header.incarnation))
-    }
-
-    /// The index of a file that shows that round `number`, which is damaged or missing at this place, was synced
-    /// once; that of no file if the checkpoint says so.
-    fn was_synced(&mut self, number: u64, at: Option<(usize, u64)>) -> Result<Option<usize>, Error> {
-        let wanted = self.later_than(number);
-        let proves = |header: &RoundHeader| wanted(header) && header.synced >= number;
-        let first = |reader: &Reader| reader.found.first.as_ref().is_some_and(proves);
-        if let Some(index) = self.readers.iter().position(first) {
-            return Ok(Some(index));
-        }
-        let window_bytes = self.window_bytes;
-        for (index, from) in self.behind(at, wanted) {
-            if self.reader(index).search(from, window_bytes, proves)?.is_some() {
-                return Ok(Some(index));
-            }
-        }
-        Ok((number <= self.known.synced_round).then_some(usize::MAX))
-    }
-
-    fn later_than(&self, number: u64) -> impl Fn(&RoundHeader) -> bool + Copy + use<> {
-        let next = self.next;
-        move |header| {
-            header.number > number && header.start.0 > next.position && header.incarnation >= next.incarnation
-        }
-    }
-
-    /// Where rounds behind a damaged one, that `later` tells, may be: in the rest of its file, or in the file that came
-    /// next. That begins with a later round, if this one is whole. If not, its beginning may be anything: it was an unused
-    /// file, or of those used before the oldest one that was large enough.
-    fn behind(&self, at: Option<(usize, u64)>, later: impl Fn(&RoundHeader) -> bool) -> Vec<(usize, u64)> {
-        let rest = at.map(|(index, offset)| (index, offset.saturating_add(BLOCK_BYTES as u64)));
-        let mut places = rest.into_iter().collect::<Vec<_>>();
-        let others = self.readers.iter().enumerate().map(|(index, reader)| (index, &reader.found));
-        let others = others.filter(|(other, _)| self.live.iter().all(|(live, _)| live != other));
-        let (mut used, mut largest) = (Vec::new(), 0);
-        for (index, found) in others {
-            match found.first {
-                Some(first) if !later(&first) => used.push((first.start, found.file.bytes, index)),
-                _ => places.push((index, 0)),
-            }
-        }
-        used.sort_unstable();
-        for (_, bytes, index) in used {
-            if bytes > largest {
-                largest = bytes;
-                places.push((index, 0));
-            }
-        }
-        places
-    }
-
-    /// There is no intact round where the next one is expected: the end, a torn tail, or damage.
-    fn end_of_chain(&mut self) -> Result<Option<Cut>, Error> {
-        let next = self.next;
-        if let Some(proof) = self.was_synced(next.round, next.at)? {
-            let (index, offset) = next.at.unwrap_or((proof, 0));
-            let path = self.readers.get(index).map_or_else(|| self.path.clone(), |at| at.found.path.clone());
-            let what = format!("round {} was synced and is not there", next.round);
-            return Err(Error::Damaged { path, offset, what });
-        }
-        let Some((index, offset)) = next.at else { return Ok(None) };
-        let begun = |header: &RoundHeader| header.number == next.round && header.start.0 == next.position;
-        let torn = self.reader(index).looks_like(offset)?.is_some_and(|header| begun(&header));
-        let later = self.later_than(next.round);
-        let window_bytes = self.window_bytes;
-        let cut = torn || self.reader(index).search(offset, window_bytes, later)?.is_some();
-        let path = self.reader(index).found.path.clone();
-        Ok(cut.then_some(Cut { path, offset, round: next.round }))
     }
 
     fn hand_over(

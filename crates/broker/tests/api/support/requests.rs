@@ -1,6 +1,6 @@
 //! Short ways to say what tests say often.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use protocol::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
 use protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
@@ -11,7 +11,9 @@ use protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic
 use protocol::messages::metadata_response::MetadataResponseTopic;
 use protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse};
-use protocol::records::{BatchBuilder, BatchOptions, Batches, Limits, NewRecord, Record, Records, Scratch};
+use protocol::records::{
+    BatchBuilder, BatchHeader, BatchOptions, Batches, Limits, NewRecord, Record, Records, Scratch, crc32c,
+};
 use protocol::{ErrorCode, ProducerEpoch, ProducerId, RecordSet, Str, Uuid};
 
 use super::Client;
@@ -226,4 +228,15 @@ impl Client {
         let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
         self.call(version, &request).await.topics.remove(0).partitions.remove(0)
     }
+}
+
+/// Changes a batch and makes its CRC right again.
+pub(crate) fn edited(batch: &Bytes, edit: impl FnOnce(&mut BatchHeader)) -> Bytes {
+    let mut header = BatchHeader::parse(batch).unwrap();
+    edit(&mut header);
+    let mut bytes = BytesMut::from(header.to_bytes().as_slice());
+    bytes.extend_from_slice(&batch[bytes.len()..]);
+    let crc = crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    bytes.freeze()
 }

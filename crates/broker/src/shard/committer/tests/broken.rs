@@ -1,0 +1,138 @@
+//! Partitions that cannot be served, or that nobody asks for.
+
+use super::*;
+
+/// What only the journal had of a partition with a missing file went with the next checkpoint, so that bringing the file
+/// back did not bring the records back.
+#[test]
+fn the_journal_keeps_what_it_has_of_a_broken_partition() {
+    keeps_what_it_has_of_a_broken_partition(&options(), 1);
+    // Several times around a small ring.
+    let small = ShardsOptions { journal_bytes_max: 1, memory_bytes_max: 8 << 20, ..options() };
+    keeps_what_it_has_of_a_broken_partition(&small, 120);
+}
+
+fn keeps_what_it_has_of_a_broken_partition(options: &ShardsOptions, batches: usize) {
+    let sim = Sim::new(4);
+    let mut host = sim.node(NODE, NodeOptions::default());
+    let (file, aside) = (Path::new("/data/flights-0/00000000000000000000.log"), Path::new("/data/aside"));
+    let large = vec![1; 60_000];
+    for life in 0..5 {
+        sim.block_on_node(NODE, async {
+            if life == 2 {
+                host.disk.files().rename(file, aside).unwrap();
+                host.disk.files().sync_dir(Path::new("/data/flights-0")).unwrap();
+            }
+            if life == 4 {
+                host.disk.files().rename(aside, file).unwrap();
+            }
+            let shards = Shards::start(&host, options.clone()).await.unwrap();
+            let broken = usize::from(life == 2 || life == 3);
+            assert_eq!(shards.recovery().broken, broken, "life {life}");
+            for partition in 0..PARTITIONS {
+                let opened = shards.open(spec(partition, life)).await;
+                assert_eq!(opened.is_err(), broken == 1 && partition == 0, "life {life}: {opened:?}");
+                let count = if opened.is_err() {
+                    0
+                } else if partition == 0 {
+                    1
+                } else {
+                    batches
+                };
+                for _ in 0..count {
+                    append(&shards, Acks::All, partition, &large).await.unwrap();
+                }
+            }
+            if life == 4 {
+                assert_eq!(read_all(&shards, 0).await.len(), 3, "two of before, one of now");
+                assert_eq!(read_all(&shards, 1).await.len(), 5 * batches);
+            }
+            // The first stop leaves a segment, the second nothing, the next two must keep the journal.
+            if life != 1 {
+                shards.stop().await;
+            }
+        });
+        sim.crash(NODE);
+        host = sim.restart(NODE);
+    }
+}
+
+#[test]
+fn a_broken_partition_can_be_deleted_and_holds_nothing_then() {
+    let sim = Sim::new(4);
+    let mut host = sim.node(NODE, NodeOptions::default());
+    for life in 0..4 {
+        sim.block_on_node(NODE, async {
+            let directory = Path::new("/data/flights-0");
+            if life == 2 {
+                host.disk.files().remove_file(&directory.join("00000000000000000000.log")).unwrap();
+            }
+            let shards = Shards::start(&host, options()).await.unwrap();
+            let recovery = shards.recovery();
+            assert_eq!((recovery.broken, recovery.clean), (usize::from(life == 2), life != 2), "life {life}");
+            if life == 2 {
+                shards.delete(key(0)).await.unwrap();
+                host.clock.sleep(Duration::from_secs(100)).await;
+                assert!(!host.disk.files().exists(directory).unwrap());
+            }
+            shards.open(spec(0, life)).await.unwrap();
+            append(&shards, Acks::All, 0, &[1; 500]).await.unwrap();
+            assert_eq!(read_all(&shards, 0).await.len(), [1, 2, 1, 2][usize::try_from(life).unwrap()]);
+            if life != 1 {
+                shards.stop().await;
+            }
+        });
+        sim.crash(NODE);
+        host = sim.restart(NODE);
+    }
+}
+
+/// A crash between the deletion of a topic in the metadata and in the journal leaves partitions that nobody asks for.
+/// When a topic of that name was made again, what they still had to write went to its files.
+#[test]
+fn what_is_left_of_a_deleted_topic_stays_away_from_a_new_one_of_its_name() {
+    let sim = Sim::new(1);
+    let host = sim.node(NODE, NodeOptions::default());
+    sim.block_on_node(NODE, async {
+        let shards = start(&host, 0).await;
+        append(&shards, Acks::All, 0, &[1; 5000]).await.unwrap();
+    });
+    sim.crash(NODE);
+    let host = sim.restart(NODE);
+    let new = PartitionKey { topic_id: TopicId(Uuid::from_bytes([9; 16])), partition: 0 };
+    let spec = |leader_epoch| PartitionSpec {
+        key: new,
+        topic: Arc::from("flights"),
+        leader_epoch: LeaderEpoch(leader_epoch),
+        config: Arc::new(LogConfig::default()),
+    };
+    sim.block_on_node(NODE, async {
+        let shards = Shards::start(&host, options()).await.unwrap();
+        shards.remove_strays(Arc::new([new].into())).await;
+        let files = host.disk.files();
+        let kept = files.read_dir(Path::new("/data")).unwrap();
+        let kept = kept.iter().filter(|entry| entry.name.ends_with("-stray"));
+        let logs = kept.map(|entry| Path::new("/data").join(&entry.name).join("00000000000000000000.log"));
+        let bytes: usize = logs
+            .filter(|log| files.exists(log).unwrap())
+            .map(|log| files.read(&log, 10_000).unwrap().len())
+            .sum();
+        assert_eq!(bytes, batch(&[1; 5000]).size(), "what only the journal had is in the file that is kept");
+        shards.open(spec(0)).await.unwrap();
+        let append = Append { key: new, batch: batch(b"new") };
+        shards.append(Acks::All, vec![append]).await.remove(0).1.unwrap();
+        shards.stop().await;
+    });
+    sim.crash(NODE);
+    let host = sim.restart(NODE);
+    sim.block_on_node(NODE, async {
+        let shards = Shards::start(&host, options()).await.unwrap();
+        assert_eq!(shards.recovery().partitions, 1);
+        shards.open(spec(1)).await.unwrap();
+        let status = shards.status(new).await.unwrap();
+        assert_eq!((status.high_watermark, status.size_bytes), (Offset(1), batch(b"new").size() as u64));
+        let path = Path::new("/data/flights-0/00000000000000000000.log");
+        let bytes = host.disk.files().read(path, 10_000).unwrap();
+        assert_eq!(bytes.len(), batch(b"new").size());
+    });
+}
