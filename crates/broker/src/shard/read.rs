@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use protocol::ids::{LeaderEpoch, Offset};
+use protocol::ids::LeaderEpoch;
 use protocol::wire::Extern;
 use protocol::{ErrorCode, RecordSet};
 use storage::PartitionKey;
-use storage::log::{ColdRegion, ReadPlan};
+use storage::log::{ColdRegion, ReadLimits, ReadPlan};
 use tokio::sync::oneshot;
 
 use super::api::{EpochEnd, Read, ReadBatch, ReadReply};
@@ -146,11 +146,7 @@ fn plan(
             return Err(Box::new(ReadReply { diverging, ..empty(partition, read.key) }));
         }
     }
-    let limit: Offset = partition.log.high_watermark();
-    let log = &partition.log;
-    let plan = match read.from_file {
-        true => log.read_from_file(read.offset, limit, bytes_max, at_least_one),
-        false => log.read(read.offset, limit, bytes_max, at_least_one),
-    };
-    plan.map_err(|_| refused(ErrorCode::OffsetOutOfRange))
+    let end = partition.log.high_watermark();
+    let limits = ReadLimits { end, bytes_max, at_least_one, from_file: read.from_file };
+    partition.log.read(read.offset, limits).map_err(|_| refused(ErrorCode::OffsetOutOfRange))
 }

@@ -38,7 +38,7 @@ use protocol::ids::{LeaderEpoch, Offset};
 pub use append::{AppendRefusal, Outcome};
 pub use cold::{ColdRead, ColdRegion, TimeSearch};
 pub use offsets::{Found, Search};
-pub use read::{OutOfRange, ReadPlan};
+pub use read::{OutOfRange, ReadLimits, ReadPlan};
 pub use recover::{Recovered, recover};
 pub use retention::{DeletedFiles, SegmentDelete, expired_segments};
 pub use roll::{Limits, RollReason, roll_reason};

@@ -5,6 +5,19 @@ use protocol::ids::Offset;
 
 use super::{ColdRead, Log};
 
+/// How far a read goes.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// Batches end at or below it: the high watermark for consumers, the log end for followers.
+    pub end: Offset,
+    pub bytes_max: usize,
+    /// The first batch is read whatever its size (KIP-74).
+    pub at_least_one: bool,
+    /// Out of the file where the batches are written to it, though they may be in memory, too: for readers who must not
+    /// keep memory.
+    pub from_file: bool,
+}
+
 /// How a read is answered.
 #[derive(Debug)]
 pub enum ReadPlan {
@@ -24,39 +37,10 @@ pub struct OutOfRange {
 }
 
 impl Log {
-    /// Whole batches from the one that holds `offset` on, which end at or below `limit`: the high watermark for
-    /// consumers, the log end for followers. At most `bytes_max` bytes; the first batch whatever its size if
-    /// `at_least_one` (KIP-74). Never reaches from a file into memory or into another file: the next read does.
-    pub fn read(
-        &self,
-        offset: Offset,
-        limit: Offset,
-        bytes_max: usize,
-        at_least_one: bool,
-    ) -> Result<ReadPlan, OutOfRange> {
-        self.plan_read(offset, limit, bytes_max, at_least_one, false)
-    }
-
-    /// As [`Log::read`], but out of the file if the batches are written to it, though they may be in memory, too:
-    /// for readers who must not keep memory.
-    pub fn read_from_file(
-        &self,
-        offset: Offset,
-        limit: Offset,
-        bytes_max: usize,
-        at_least_one: bool,
-    ) -> Result<ReadPlan, OutOfRange> {
-        self.plan_read(offset, limit, bytes_max, at_least_one, true)
-    }
-
-    fn plan_read(
-        &self,
-        offset: Offset,
-        limit: Offset,
-        bytes_max: usize,
-        at_least_one: bool,
-        from_file: bool,
-    ) -> Result<ReadPlan, OutOfRange> {
+    /// Whole batches from the one that holds `offset` on. Never reaches from a file into memory or into another file: the
+    /// next read does.
+    pub fn read(&self, offset: Offset, limits: ReadLimits) -> Result<ReadPlan, OutOfRange> {
+        let ReadLimits { end: limit, bytes_max, at_least_one, from_file } = limits;
         let (start, end) = (self.log_start(), self.log_end());
         if offset < start || offset > end {
             return Err(OutOfRange { offset, start, end });

@@ -26,7 +26,7 @@ use protocol::records::{BatchBuilder, BatchOptions, NewRecord, ValidBatch, head}
 use storage::checkpoint::{Record, Section};
 use storage::directory::{self, Opened};
 use storage::journal::{Body, Entry, Options};
-use storage::log::{Outcome, ReadPlan, recover};
+use storage::log::{Outcome, ReadLimits, ReadPlan, recover};
 use storage::segment::OpenFiles;
 use storage::{Log, LogConfig, PartitionKey, Position};
 

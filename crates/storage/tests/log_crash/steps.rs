@@ -214,7 +214,8 @@ impl World {
     }
 
     pub(super) fn read(&self, log: &Log, offset: i64, limit: Offset, bytes: usize) -> Bytes {
-        match log.read(Offset(offset), limit, bytes, true).unwrap() {
+        let limits = ReadLimits { end: limit, bytes_max: bytes, at_least_one: true, from_file: false };
+        match log.read(Offset(offset), limits).unwrap() {
             ReadPlan::Now(records) => records.to_bytes().unwrap(),
             ReadPlan::Cold(cold) => {
                 let region = cold.run(&*self.files, &self.open).unwrap();

@@ -31,6 +31,10 @@ struct Bench {
     now_ms: i64,
 }
 
+fn up_to(end: Offset, bytes_max: usize, at_least_one: bool) -> ReadLimits {
+    ReadLimits { end, bytes_max, at_least_one, from_file: false }
+}
+
 fn key() -> PartitionKey {
     PartitionKey { topic_id: TopicId(protocol::Uuid::ONE), partition: 3 }
 }
@@ -114,7 +118,7 @@ impl Bench {
 
     fn read_bytes(&self, offset: i64, bytes_max: usize, at_least_one: bool) -> Bytes {
         let limit = self.log.high_watermark();
-        match self.log.read(Offset(offset), limit, bytes_max, at_least_one).expect("it is in range") {
+        match self.log.read(Offset(offset), up_to(limit, bytes_max, at_least_one)).expect("it is in range") {
             ReadPlan::Now(records) => records.to_bytes().expect("it is in memory"),
             ReadPlan::Cold(cold) => {
                 let region = cold.run(&*self.files, &self.open).expect("the disk works");
