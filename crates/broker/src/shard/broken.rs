@@ -4,8 +4,8 @@
 //! * What the journal holds of such a partition stays there, through checkpoints and clean stops, until a start finds
 //!   the partition whole or its topic is deleted: acknowledged records may be nowhere else. It is submitted again when the
 //!   journal wants its space back.
-//! * Where an entry itself is damaged nothing is submitted again, or the gap would be forgotten. A journal that is full
-//!   because of that takes its directory offline; nobody waits for room that will not come.
+//! * Where an entry itself is damaged nothing is submitted again, or the gap would be forgotten. A journal that cannot
+//!   go on because of that takes its directory offline; nobody waits for room that will not come.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ use storage::{LogConfig, PartitionKey, Position};
 use super::api::Refusal;
 use super::directory::{Lane, Meaning};
 use super::housekeeping::Removal;
+use super::lifecycle::rename_away;
 use super::message::{Done, Reply};
 use super::shard::Shard;
 
@@ -30,7 +31,7 @@ pub(super) struct Broken {
     /// Where the journal begins to hold entries of it.
     pub(super) oldest_needed: Option<Position>,
     /// These, in order; `None` if one of them is damaged.
-    entries: Option<Vec<(Position, Body)>>,
+    entries: Option<Vec<Body>>,
     /// They have been submitted again and are not synced yet; where the first of them was written.
     again: bool,
     again_at: Option<Position>,
@@ -43,7 +44,7 @@ impl Broken {
         topic: Arc<str>,
         why: String,
         oldest_needed: Option<Position>,
-        entries: Option<Vec<(Position, Body)>>,
+        entries: Option<Vec<Body>>,
     ) -> Self {
         Self { topic, why, oldest_needed, entries, again: false, again_at: None, deleting: None }
     }
@@ -73,7 +74,7 @@ impl Shard {
             broken.again = true;
             broken.again_at = None;
             let last = entries.len().saturating_sub(1);
-            for (index, (_, body)) in entries.iter().enumerate() {
+            for (index, body) in entries.iter().enumerate() {
                 let entry = Entry { key: *key, body: body.clone() };
                 directory.submit(entry, Meaning::BrokenAgain { is_last: index == last });
             }
@@ -89,23 +90,23 @@ impl Shard {
     }
 
     /// The oldest position of a directory's journal that a broken partition needs.
-    pub(super) fn held_by_broken(&self, dir: usize) -> Option<(Position, &Broken)> {
-        let here = self.broken.values().filter(|(its, _)| *its == dir).map(|(_, broken)| broken);
-        let held = here.filter_map(|broken| Some((broken.oldest_needed?, broken)));
-        held.min_by_key(|(position, _)| *position)
+    pub(super) fn oldest_broken(&self, dir: usize) -> Option<Position> {
+        let here = self.broken.values().filter(|(its, _)| *its == dir);
+        here.filter_map(|(_, broken)| broken.oldest_needed).min()
     }
 
-    /// The journal is full and wants everything up to `free_up_to` out of it.
-    pub(super) fn fail_if_held(&mut self, dir: usize, free_up_to: Position) {
-        let Some((position, broken)) = self.held_by_broken(dir) else { return };
-        // A deletion gets through a full journal.
-        if position > free_up_to || broken.deleting.is_some() {
-            return;
-        }
+    /// The journal is full and cannot go on before everything up to `blocked_up_to` is released.
+    pub(super) fn fail_if_held(&mut self, dir: usize, blocked_up_to: Position) {
+        // What is submitted again, and a deletion, get through a full journal.
+        let stays = |broken: &&Broken| {
+            let held = broken.oldest_needed.is_some_and(|oldest| oldest <= blocked_up_to);
+            held && broken.entries.is_none() && broken.deleting.is_none()
+        };
+        let mut here = self.broken.values().filter(|(its, _)| *its == dir).map(|(_, broken)| broken);
+        let Some(Broken { topic, why, .. }) = here.find(stays) else { return };
         let error = format!(
-            "the journal is full and may not drop the records of topic {}, a partition of which is offline: {}; bring its \
-             files back, or delete the topic right after the next start",
-            broken.topic, broken.why
+            "the journal is full and may not drop the records of topic {topic}, a partition of which is offline: {why}; \
+             delete the topic right after the next start, or bring a copy of the directory back"
         );
         self.fail(dir, Arc::from(error));
     }
@@ -130,15 +131,8 @@ impl Shard {
         let from = partition_dir(root, &broken.topic, key.partition);
         let to = deleted_dir(root, &broken.topic, &key);
         let completion = self.completion(move |result| Done::BrokenDeleted { dir, result });
-        let rename = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
-            open.forget_dir(&from);
-            match files.rename(&from, &to) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(to),
-            }
-        };
         if let Some(directory) = self.directories.get(dir) {
-            directory.call(Lane::Writes, rename, completion);
+            directory.call(Lane::Writes, rename_away(from, to), completion);
         }
         for reply in broken.deleting.into_iter().flatten() {
             // The asker may be gone.

@@ -131,7 +131,8 @@ impl Directory {
         self.seq += 1;
         let (seq, key) = (self.seq, entry.key);
         self.submitted.push_back(Submitted { seq, key, meaning, position: Position::default() });
-        (self.parts.committer)(ToCommitter::Submit(Submit { shard: self.shard, seq, entry }));
+        let awaited = !matches!(meaning, Meaning::Append { .. } | Meaning::Again { .. });
+        (self.parts.committer)(ToCommitter::Submit(Submit { shard: self.shard, seq, entry, awaited }));
     }
 
     /// The next entry up to number `up_to_seq` that is now written, at `position`.

@@ -162,14 +162,13 @@ impl Shard {
     }
 
     /// The journal wants its space up to `free_up_to` back, and takes nothing before if it is `full`.
-    pub(super) fn press(&mut self, dir: usize, free_up_to: Position, full: bool) {
+    pub(super) fn press(&mut self, dir: usize, free_up_to: Position, full: Option<Position>) {
         self.adopt_strays();
         let Some(directory) = self.directories.get_mut(dir) else { return };
         directory.press(free_up_to);
-        if full {
-            self.fail_if_held(dir, free_up_to);
-        } else {
-            self.submit_broken_again(dir, free_up_to);
+        self.submit_broken_again(dir, free_up_to);
+        if let Some(blocked_up_to) = full {
+            self.fail_if_held(dir, blocked_up_to);
         }
         // One that is being deleted writes nothing out; what it holds goes with its deletion.
         let mut pressed: Vec<_> = self
@@ -185,7 +184,7 @@ impl Shard {
         }
         for (_, key) in pressed {
             // What is submitted to a full journal waits for the room that it was to make.
-            if full || !self.submit_again(dir, key) {
+            if full.is_some() || !self.submit_again(dir, key) {
                 self.write_and_sync(key);
             }
         }

@@ -106,9 +106,7 @@ impl Shard {
         while let Some((key, (dir, recovered))) = self.found.pop_first() {
             let (topic, partition) = (recovered.state().topic.clone(), key.partition);
             tracing::info!(%topic, partition, id = %key.topic_id, "a partition on disk that metadata has not asked for");
-            // What its topic wants is not known; nothing of it is deleted.
-            let kept = LogConfig { retention_ms: None, retention_bytes: None, ..LogConfig::default() };
-            self.adopt(dir, recovered, Arc::new(kept));
+            self.adopt(dir, recovered, config_of_stray());
         }
     }
 
@@ -122,7 +120,7 @@ impl Shard {
     /// stays as it is.
     pub(super) fn drop_stray(&mut self, key: PartitionKey, reply: Reply<()>) {
         if let Some((dir, recovered)) = self.found.remove(&key) {
-            self.adopt(dir, recovered, Arc::default());
+            self.adopt(dir, recovered, config_of_stray());
         }
         match self.partitions.get_mut(&key).filter(|partition| partition.deleting.is_none()) {
             Some(partition) => {
@@ -227,14 +225,7 @@ impl Shard {
         let name = if partition.stray { stray_dir } else { deleted_dir };
         let to = name(&directory.parts.path, &topic, &key);
         let completion = self.completion(move |result| Done::PartitionDeleted { key, delay_ms, result });
-        let rename = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
-            open.forget_dir(&from);
-            match files.rename(&from, &to) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(to),
-            }
-        };
-        directory.call(Lane::Writes, rename, completion);
+        directory.call(Lane::Writes, rename_away(from, to), completion);
     }
 
     pub(super) fn partition_deleted(
@@ -267,6 +258,25 @@ impl Shard {
         }
         for reply in partition.deleting.take().into_iter().flatten() {
             drop(reply.send(Ok(())));
+        }
+    }
+}
+
+/// What the topic wants is not known, so nothing is deleted.
+fn config_of_stray() -> Arc<LogConfig> {
+    Arc::new(LogConfig { retention_ms: None, retention_bytes: None, ..LogConfig::default() })
+}
+
+/// Renames a partition's directory, if it is there, and answers its new name.
+pub(super) fn rename_away(
+    from: PathBuf,
+    to: PathBuf,
+) -> impl FnOnce(&dyn host::Files, &storage::segment::OpenFiles) -> io::Result<PathBuf> + Send + 'static {
+    move |files, open| {
+        open.forget_dir(&from);
+        match files.rename(&from, &to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(to),
         }
     }
 }

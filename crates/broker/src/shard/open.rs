@@ -122,8 +122,9 @@ fn find(files: &dyn Files, mut opened: Opened, open_files_max: usize) -> Found {
         if let Err(why) = &recovered {
             tracing::error!(%topic, partition = key.partition, "the partition is offline: {why}");
         }
-        let entries = if is_damaged { None } else { Some(entries) };
-        (key, recovered.map_err(|why| Broken::new(topic, why, oldest_needed, entries)))
+        let bodies = || entries.into_iter().map(|(_, body)| body).collect();
+        let again = |why| Broken::new(topic, why, oldest_needed, (!is_damaged).then(bodies));
+        (key, recovered.map_err(again))
     });
     let partitions = partitions.collect();
     Found { opened, partitions }

@@ -105,24 +105,24 @@ impl Shard {
         }
     }
 
-    /// What this shard needs of a directory's journal.
-    fn oldest_needed(&self, dir: usize) -> Option<Position> {
+    /// What the served partitions of this shard need of a directory's journal.
+    fn oldest_served(&self, dir: usize) -> Option<Position> {
         let here = self.partitions.values().filter(|partition| partition.dir == dir && !partition.deleted);
         let on_its_way = self.directories.get(dir).and_then(Directory::oldest_on_its_way);
-        let held = self.held_by_broken(dir).map(|(position, _)| position);
-        here.filter_map(|partition| partition.log.oldest_needed()).chain(on_its_way).chain(held).min()
+        here.filter_map(|partition| partition.log.oldest_needed()).chain(on_its_way).min()
     }
 
     /// Tells the committer what is no longer needed, if that is more than before; while it presses, only when all
-    /// that it asked for is free. Looks at all partitions.
+    /// that can be written out is. Looks at all partitions.
     pub(super) fn release(&mut self, dir: usize) {
         if !self.found.is_empty() {
             return;
         }
-        let oldest_needed = self.oldest_needed(dir);
+        let served = self.oldest_served(dir);
+        let oldest_needed = served.into_iter().chain(self.oldest_broken(dir)).min();
         let (shard, Some(directory)) = (self.index, self.directories.get_mut(dir)) else { return };
         if let Some(pressure) = directory.pressure {
-            if oldest_needed.is_some_and(|oldest| oldest <= pressure) {
+            if served.is_some_and(|oldest| oldest <= pressure) {
                 return;
             }
             directory.pressure = None;
@@ -137,7 +137,7 @@ impl Shard {
     pub(super) fn send_checkpoint(&mut self, dir: usize) {
         // A state that is not told would be lost, and what it holds with it.
         self.adopt_strays();
-        let oldest_needed = self.oldest_needed(dir);
+        let oldest_needed = self.oldest_served(dir).into_iter().chain(self.oldest_broken(dir)).min();
         let here = self
             .partitions
             .values_mut()

@@ -49,11 +49,6 @@ impl Entry {
 }
 
 impl Body {
-    /// Not a batch: rare, small, and others may wait for it.
-    pub fn is_change(&self) -> bool {
-        !matches!(self, Self::Append { .. })
-    }
-
     pub fn payload_bytes(&self) -> usize {
         match self {
             Self::Append { batch, .. } => batch.len(),

@@ -14,6 +14,7 @@ use super::format::{HEADER_BYTES, RoundHeader, encode_round};
 use super::options::Options;
 use super::progress::{Failed, Progress, set_last};
 use super::replay::Known;
+use super::report::Submit;
 use super::ring::{Mark, Ring, RingFile};
 use super::spacing::Spacing;
 use super::{ENTRY_HEAD_BYTES, Entry};
@@ -26,13 +27,6 @@ pub struct Write {
     pub offset: u64,
     pub bytes: Bytes,
     pub round: u64,
-}
-
-#[derive(Debug)]
-struct Pending {
-    shard: usize,
-    seq: u64,
-    entry: Entry,
 }
 
 #[derive(Debug)]
@@ -51,10 +45,10 @@ pub struct Journal {
     ring: Ring,
     pool: AlignedPool,
     spacing: Spacing,
-    pending: VecDeque<Pending>,
+    pending: VecDeque<Submit>,
     pending_bytes: u64,
-    /// How many of `pending` are no batches.
-    pending_changes: usize,
+    /// How many of `pending` something waits for that frees space.
+    pending_awaited: usize,
     next_round: u64,
     writing: Option<Round>,
     /// Written and not yet synced, oldest first.
@@ -100,7 +94,7 @@ impl Journal {
             ring: start.ring,
             pending: VecDeque::new(),
             pending_bytes: 0,
-            pending_changes: 0,
+            pending_awaited: 0,
             next_round: start.next_round,
             writing: None,
             written: VecDeque::new(),
@@ -122,11 +116,16 @@ impl Journal {
 
     /// Takes an entry for one of the next rounds. Entries of a shard come in the order of their numbers.
     pub fn submit(&mut self, shard: usize, seq: u64, entry: Entry) {
+        self.take(Submit { shard, seq, entry, awaited: false });
+    }
+
+    /// As [`Self::submit`].
+    pub fn take(&mut self, submit: Submit) {
         self.spacing.arrived();
         self.submitted += 1;
-        self.pending_bytes += entry.journal_bytes() as u64;
-        self.pending_changes += usize::from(entry.body.is_change());
-        self.pending.push_back(Pending { shard, seq, entry });
+        self.pending_bytes += submit.entry.journal_bytes() as u64;
+        self.pending_awaited += usize::from(submit.awaited);
+        self.pending.push_back(submit);
     }
 
     /// Bytes submitted and not yet handed out to be written.
@@ -166,7 +165,7 @@ impl Journal {
         let taken = self.pending.drain(..count).collect::<Vec<_>>();
         let bytes = encode_round(&self.pool, self.id, &header, taken.iter().map(|pending| &pending.entry));
         self.pending_bytes -= payload_bytes + (count * ENTRY_HEAD_BYTES) as u64;
-        self.pending_changes -= taken.iter().filter(|pending| pending.entry.body.is_change()).count();
+        self.pending_awaited -= taken.iter().filter(|pending| pending.awaited).count();
         self.note_positions(slot.start, &taken);
         let position = Position(slot.start.0 + bytes.len() as u64);
         let round = Round {
@@ -183,7 +182,7 @@ impl Journal {
         Some(write)
     }
 
-    fn note_positions(&mut self, start: Position, taken: &[Pending]) {
+    fn note_positions(&mut self, start: Position, taken: &[Submit]) {
         let mut position = first_entry(start);
         for pending in taken {
             position.0 += pending.entry.journal_bytes() as u64;
@@ -365,7 +364,7 @@ pub(super) fn first_entry(start: Position) -> Position {
     Position(start.0 + HEADER_BYTES as u64)
 }
 
-fn last_numbers(taken: &[Pending]) -> Vec<(usize, u64)> {
+fn last_numbers(taken: &[Submit]) -> Vec<(usize, u64)> {
     let mut shards = Vec::new();
     for pending in taken {
         set_last(&mut shards, pending.shard, pending.seq);

@@ -28,6 +28,8 @@ pub struct Submit {
     /// The shard's own counter for this directory: it begins at 1 and grows by one with each entry.
     pub seq: u64,
     pub entry: Entry,
+    /// Space may become free once it is synced, so it may use the journal's last reserve.
+    pub awaited: bool,
 }
 
 /// The shard has synced segments: it needs nothing of the journal before the entry that ends at `oldest_needed`,
@@ -61,9 +63,10 @@ pub enum Report {
     /// The shard's entries up to this number are on disk.
     Synced { dir: usize, up_to_seq: u64 },
     /// The ring fills up: write out and sync what is held by entries at or below this position, or submit small
-    /// stragglers again, then say [`Released`]. If it is `full`, nothing can be submitted: write out and sync all.
+    /// stragglers again, then say [`Released`]. If it is `full`, nothing can be submitted: write out and sync all;
+    /// nobody can go on before everything up to the position there is released.
     /// What the shard has not been told is written ends behind this position.
-    RingPressure { dir: usize, free_up_to: Position, full: bool },
+    RingPressure { dir: usize, free_up_to: Position, full: Option<Position> },
     /// Send a [`CheckpointPart`].
     CheckpointWanted { dir: usize },
     /// Nothing will be written or synced any more; entries not reported synced may be lost. Final.

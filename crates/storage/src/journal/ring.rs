@@ -110,6 +110,12 @@ impl Ring {
         self.rest_bytes() + self.free.iter().map(|file| file.bytes).sum::<u64>()
     }
 
+    /// Where the oldest file ends of those that cannot be written over; the one being written does not count.
+    pub(super) fn oldest_end(&self) -> Position {
+        let oldest = self.live.front().filter(|_| self.live.len() > 1);
+        Position(oldest.map_or(0, Live::end))
+    }
+
     /// A file that is to be added counts as well.
     pub(crate) fn size_with(&self, next: Option<&RingFile>) -> RingSize {
         let files = self.live.len() + self.free.len() + usize::from(next.is_some());

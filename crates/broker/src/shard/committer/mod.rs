@@ -208,7 +208,7 @@ impl Committer {
         match message {
             ToCommitter::Submit(submit) => {
                 if !self.failed {
-                    self.journal.submit(submit.shard, submit.seq, submit.entry);
+                    self.journal.take(submit);
                 }
             }
             ToCommitter::Released(released) => {
@@ -242,7 +242,7 @@ impl Committer {
         }
         self.note_full();
         if let Some(free_up_to) = self.journal.pressure() {
-            let full = self.journal.is_full();
+            let full = self.journal.blocked_up_to();
             self.report_all(&Report::RingPressure { dir: self.dir, free_up_to, full });
         }
         self.checkpoint(now);

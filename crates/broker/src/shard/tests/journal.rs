@@ -18,7 +18,7 @@ fn the_journal_gets_its_space_back() {
             let fake = bench.committer.state.lock().unwrap();
             (fake.entries, Position(fake.position))
         };
-        bench.committer.report(&Report::RingPressure { dir: 0, free_up_to: head, full: false });
+        bench.committer.report(&Report::RingPressure { dir: 0, free_up_to: head, full: None });
         bench.sleep(Duration::from_secs(1)).await;
         let fake = bench.committer.state.lock().unwrap();
         assert_eq!(fake.entries, before + 3, "stragglers are submitted again");
@@ -40,7 +40,7 @@ fn what_is_asked_for_before_the_journal_has_synced_it_is_written_out_then() {
         let waiting: Vec<_> = (0..4).map(|partition| bench.append(Acks::All, partition, batch())).collect();
         bench.sleep(Duration::from_millis(10)).await;
         let head = bench.committer.write();
-        bench.committer.report(&Report::RingPressure { dir: 0, free_up_to: head, full: true });
+        bench.committer.report(&Report::RingPressure { dir: 0, free_up_to: head, full: Some(Position(0)) });
         bench.sleep(Duration::from_secs(3)).await;
         bench.committer.state.lock().unwrap().released.clear();
         bench.committer.let_go();
@@ -69,7 +69,11 @@ fn a_shard_without_a_part_in_the_last_round_gives_space_back_too() {
         let waiting: Vec<_> = (0..6).map(|partition| bench.append(Acks::All, partition, batch())).collect();
         bench.sleep(Duration::from_millis(10)).await;
         bench.committer.state.lock().unwrap().released.clear();
-        bench.committer.report(&Report::RingPressure { dir: 0, free_up_to: written, full: true });
+        bench.committer.report(&Report::RingPressure {
+            dir: 0,
+            free_up_to: written,
+            full: Some(Position(0)),
+        });
         bench.sleep(Duration::from_secs(1)).await;
         let released = std::mem::take(&mut bench.committer.state.lock().unwrap().released);
         let shards = bench.host.tasks.shards();

@@ -26,10 +26,14 @@ impl Journal {
         self.ring.room(self.bytes_of_first())
     }
 
-    /// A checkpoint waits for entries, or a deletion or truncation does: until it is synced its partition writes
-    /// nothing out.
+    /// A checkpoint waits for entries, or somebody else does who holds space until then.
     fn is_awaited(&self) -> bool {
-        !self.watched.is_empty() || self.pending_changes > 0
+        !self.watched.is_empty() || self.pending_awaited > 0
+    }
+
+    /// If the journal is full: up to where everything has to be released before a file of the ring is free.
+    pub fn blocked_up_to(&self) -> Option<Position> {
+        self.is_full().then(|| self.ring.oldest_end())
     }
 
     /// What shards should free now: told when more than half of the ring is in use, and again as it fills up. When no

@@ -136,3 +136,79 @@ fn what_is_left_of_a_deleted_topic_stays_away_from_a_new_one_of_its_name() {
         assert_eq!(bytes.len(), batch(b"new").size());
     });
 }
+
+/// A full journal took its directory offline at once, since what it kept of the partition could not go.
+#[test]
+fn a_broken_partition_does_not_stand_in_the_way_of_a_full_journal() {
+    let sim = Sim::new(4);
+    let mut host = sim.node(NODE, NodeOptions::default());
+    let (file, aside) = (Path::new("/data/flights-0/00000000000000000000.log"), Path::new("/data/aside"));
+    let large = vec![1; 60_000];
+    let small = ShardsOptions { journal_bytes_max: 1, memory_bytes_max: 8 << 20, ..options() };
+    for life in 0..4 {
+        sim.block_on_node(NODE, async {
+            if life == 2 {
+                host.disk.files().rename(file, aside).unwrap();
+            }
+            if life == 3 {
+                host.disk.files().rename(aside, file).unwrap();
+            }
+            let shards = Shards::start(&host, small.clone()).await.unwrap();
+            assert_eq!(shards.recovery().broken, usize::from(life == 2), "life {life}");
+            for partition in 0..PARTITIONS {
+                assert_eq!(shards.open(spec(partition, life)).await.is_err(), life == 2 && partition == 0);
+            }
+            if life == 2 {
+                let burst: Vec<_> =
+                    (0..1500).map(|n| append(&shards, Acks::All, 1 + n % (PARTITIONS - 1), &large)).collect();
+                for append in burst {
+                    append.await.unwrap();
+                }
+            } else {
+                append(&shards, Acks::All, 0, &large).await.unwrap();
+            }
+            if life == 3 {
+                assert_eq!(read_all(&shards, 0).await.len(), 3);
+            }
+            // The second life leaves a record in the journal alone.
+            if life != 1 {
+                shards.stop().await;
+            }
+        });
+        sim.crash(NODE);
+        host = sim.restart(NODE);
+    }
+}
+
+/// A damaged entry cannot be submitted again, or the gap that it leaves would be forgotten.
+#[test]
+fn a_damaged_entry_is_kept_and_takes_a_full_journal_offline() {
+    let sim = Sim::new(4);
+    let host = sim.node(NODE, NodeOptions::default());
+    sim.block_on_node(NODE, async {
+        let shards = start(&host, 0).await;
+        append(&shards, Acks::All, 0, b"the one that is damaged").await.unwrap();
+        append(&shards, Acks::All, 1, b"proves that it was synced").await.unwrap();
+    });
+    sim.crash(NODE);
+    let host = sim.restart(NODE);
+    let ring = storage::journal::ring_path(Path::new("/data/journal"), 0);
+    let bytes = host.disk.files().read(&ring, 8 << 20).unwrap();
+    let at = bytes.windows(7).position(|found| found == b"damaged").unwrap();
+    sim.disk(NODE).flip_bit(&ring, at as u64, 3).unwrap();
+    sim.block_on_node(NODE, async {
+        let small = ShardsOptions { journal_bytes_max: 1, memory_bytes_max: 8 << 20, ..options() };
+        let shards = Shards::start(&host, small).await.unwrap();
+        assert_eq!(shards.recovery().broken, 1);
+        for partition in 1..PARTITIONS {
+            shards.open(spec(partition, 1)).await.unwrap();
+        }
+        let large = vec![1; 60_000];
+        let burst: Vec<_> = (0..700).map(|_| append(&shards, Acks::All, 1, &large)).collect();
+        let mut refused = 0;
+        for append in burst {
+            refused += usize::from(append.await == Err(ErrorCode::KafkaStorageError));
+        }
+        assert!(refused > 0 && shards.failed().await.contains("may not drop the records of topic flights"));
+    });
+}
