@@ -50,7 +50,13 @@ impl Handler for DescribeConfigs {
                 },
             }
         };
-        let results = request.resources.into_iter().map(result).collect();
+        let mut seen = HashSet::with_capacity(request.resources.len());
+        // One answer a question: a short request could ask for all configs of a topic a hundred thousand times.
+        let mut is_new = |resource: &DescribeConfigsResource| {
+            let keys = resource.configuration_keys.clone();
+            seen.insert((resource.resource_type, resource.resource_name.clone(), keys))
+        };
+        let results = request.resources.into_iter().filter(|resource| is_new(resource)).map(result).collect();
         Ok(Some(DescribeConfigsResponse { results, ..Default::default() }))
     }
 }

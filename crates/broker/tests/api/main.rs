@@ -48,7 +48,7 @@
 //! | the controller is a live broker | `metadata::every_version_describes_topics_and_brokers` |
 //! | ListOffsets -1 to -6, leader epochs, isolation | `offsets::latest_earliest_and_times_in_every_version`, `offsets::special_times_need_their_version` |
 //! | OffsetForLeaderEpoch at its edges | `offsets::the_end_of_an_epoch_at_its_edges` |
-//! | configs: source, synonyms, type, read-only, secrets, documentation | `topics::configs_tell_their_sources_synonyms_and_types`, `topics::configs_of_a_broker_hide_what_is_secret`, `topics::documentation_and_synonyms_are_told_on_request` |
+//! | configs: source, synonyms, type, read-only, secrets, documentation | `configs::configs_tell_their_sources_synonyms_and_types`, `configs::configs_of_a_broker_hide_what_is_secret`, `configs::documentation_and_synonyms_are_told_on_request` |
 //! | validate_only; configs from CreateTopics 5 | `topics::validate_only_creates_nothing`, `topics::every_version_creates_and_newer_ones_tell_what` |
 //!
 //! | rule: connections | test |
@@ -65,6 +65,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod batches;
+mod configs;
 mod connections;
 mod disks;
 mod fetch;
@@ -90,6 +91,7 @@ mod waiting;
 fn the_table_above_names_tests_that_exist() {
     let sources = [
         ("batches", include_str!("batches.rs")),
+        ("configs", include_str!("configs.rs")),
         ("connections", include_str!("connections.rs")),
         ("disks", include_str!("disks.rs")),
         ("fetch", include_str!("fetch.rs")),

@@ -1,4 +1,4 @@
-//! CreateTopics, DeleteTopics, CreatePartitions, DescribeConfigs.
+//! CreateTopics, DeleteTopics, CreatePartitions.
 
 use protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
@@ -8,8 +8,6 @@ use protocol::messages::create_topics_request::{
 };
 use protocol::messages::create_topics_response::CreatableTopicResult;
 use protocol::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
-use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
-use protocol::messages::describe_configs_response::DescribeConfigsResult;
 use protocol::{ErrorCode, Str, Uuid};
 
 use crate::support::requests::{CREATE, METADATA, batch, new_topic, produce};
@@ -251,110 +249,6 @@ fn partitions_are_added_and_never_taken_away() {
         assert_eq!(client.describe(METADATA, "t", false).await.partitions.len(), 4);
         let answer = client.call(13, &produce(13, -1, &topic, &[(3, batch(&["a"]))])).await;
         assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
-    });
-}
-
-async fn describe(
-    client: &mut Client,
-    version: i16,
-    (resource_type, name): (i8, &str),
-    keys: Option<&[&str]>,
-) -> DescribeConfigsResult {
-    let resource = DescribeConfigsResource {
-        resource_type,
-        resource_name: Str::from(name),
-        configuration_keys: keys.map(|keys| keys.iter().map(|key| Str::from(*key)).collect()),
-    };
-    let request = DescribeConfigsRequest {
-        resources: vec![resource],
-        include_synonyms: true,
-        include_documentation: version >= 3,
-    };
-    client.call(version, &request).await.results.remove(0)
-}
-
-#[test]
-fn configs_tell_their_sources_synonyms_and_types() {
-    run(&[("log.retention.ms", "5000"), ("log.segment.bytes", "2097152")], async |world| {
-        let mut client = world.connect().await;
-        client.create("t", 1, &[("retention.ms", "77")]).await;
-        for version in 1..=4 {
-            let keys = ["retention.ms", "segment.bytes", "cleanup.policy", "no.such.config"];
-            let result = describe(&mut client, version, (2, "t"), Some(&keys)).await;
-            assert_eq!((result.error_code, result.configs.len()), (0, 3));
-            let find = |name: &str| result.configs.iter().find(|config| config.name == name).unwrap();
-            let source = |name| (find(name).value.as_deref(), find(name).config_source);
-            // Of the topic, of this broker's file, of the code.
-            assert_eq!(source("retention.ms"), (Some("77"), 1));
-            assert_eq!(source("segment.bytes"), (Some("2097152"), 4));
-            assert_eq!(source("cleanup.policy"), (Some("delete"), 5));
-            let synonyms: Vec<_> = find("retention.ms")
-                .synonyms
-                .iter()
-                .map(|synonym| (synonym.name.as_str(), synonym.value.as_deref(), synonym.source))
-                .collect();
-            assert_eq!(
-                synonyms[..2],
-                [("retention.ms", Some("77"), 1), ("log.retention.ms", Some("5000"), 4)]
-            );
-            assert!(result.configs.iter().all(|config| !config.read_only && !config.is_sensitive));
-            if version >= 3 {
-                assert_eq!((find("retention.ms").config_type, find("cleanup.policy").config_type), (5, 7));
-                assert!(find("retention.ms").documentation.as_ref().is_some_and(|text| !text.is_empty()));
-            }
-        }
-        let everything = describe(&mut client, 4, (2, "t"), None).await;
-        assert!(everything.configs.len() > 25);
-        let none = describe(&mut client, 4, (2, "nobody"), None).await;
-        assert_eq!(ErrorCode::from(none.error_code), ErrorCode::UnknownTopicOrPartition);
-        let none = describe(&mut client, 4, (2, ".."), None).await;
-        assert_eq!(ErrorCode::from(none.error_code), ErrorCode::InvalidTopic);
-        let none = describe(&mut client, 4, (99, "t"), None).await;
-        assert_eq!(ErrorCode::from(none.error_code), ErrorCode::InvalidRequest);
-    });
-}
-
-#[test]
-fn configs_of_a_broker_hide_what_is_secret() {
-    run(&[("ssl.key.password", "hush")], async |world| {
-        let mut client = world.connect().await;
-        client.create("t", 1, &[]).await;
-        let me = client.describe(METADATA, "t", false).await.partitions[0].leader_id.to_string();
-        let result = describe(&mut client, 4, (4, &me), None).await;
-        assert_eq!(result.error_code, 0);
-        let secret = result.configs.iter().find(|config| config.name == "ssl.key.password").unwrap();
-        assert_eq!((secret.is_sensitive, &secret.value), (true, &None));
-        assert!(secret.synonyms.iter().all(|synonym| synonym.value.is_none()));
-        let listeners = result.configs.iter().find(|config| config.name == "log.dirs").unwrap();
-        assert_eq!((listeners.read_only, listeners.value.as_deref()), (true, Some("/data")));
-        let other = describe(&mut client, 4, (4, "12345"), None).await;
-        assert_eq!(ErrorCode::from(other.error_code), ErrorCode::InvalidRequest);
-    });
-}
-
-#[test]
-fn documentation_and_synonyms_are_told_on_request() {
-    run(&[], async |world| {
-        let mut client = world.connect().await;
-        client.create("t", 1, &[]).await;
-        for version in 1..=4 {
-            for (include_synonyms, include_documentation) in [(false, false), (true, version >= 3)] {
-                let request = DescribeConfigsRequest {
-                    resources: vec![DescribeConfigsResource {
-                        resource_type: 2,
-                        resource_name: Str::from("t"),
-                        configuration_keys: Some(vec![Str::from("segment.bytes")]),
-                    }],
-                    include_synonyms,
-                    include_documentation,
-                };
-                let result = client.call(version, &request).await.results.remove(0);
-                let config = &result.configs[0];
-                assert_eq!(config.synonyms.is_empty(), !include_synonyms);
-                let told = config.documentation.as_ref().is_some_and(|text| !text.is_empty());
-                assert_eq!(told, include_documentation);
-            }
-        }
     });
 }
 
