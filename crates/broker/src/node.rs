@@ -95,7 +95,7 @@ impl Node {
         let endpoints: Vec<Endpoint> = bound.iter().map(|bound| bound.advertised.clone()).collect();
         let files = host.disk.files();
         let directory = PathBuf::from(&config.directories.metadata).join(METADATA_DIR);
-        let options = shards_options(&config);
+        let options = shards_options(&config, host.disk.open_files_max());
         let log_dirs = options.log_dirs.clone();
         ownership::check(&*files, &directory, &log_dirs)?;
         let shards = Shards::start(&host, options).await?;
@@ -217,7 +217,11 @@ fn partitions_of(image: &Image, node_id: NodeId) -> BTreeSet<PartitionKey> {
     keys
 }
 
-fn shards_options(config: &BrokerConfig) -> ShardsOptions {
+/// Segment files that are kept open: of what the process may open, the rest is for connections. More would cost kernel
+/// memory and save little.
+const SEGMENT_FILES_MAX: usize = 8192;
+
+fn shards_options(config: &BrokerConfig, open_files_max: usize) -> ShardsOptions {
     let ms = |ms: i64| u64::try_from(ms).unwrap_or(0);
     ShardsOptions {
         log_dirs: config.directories.log.iter().map(PathBuf::from).collect(),
@@ -226,7 +230,7 @@ fn shards_options(config: &BrokerConfig) -> ShardsOptions {
         producer_id_expiration_ms: ms(config.producer_id_expiration_ms),
         retention_check_interval: Duration::from_millis(ms(config.retention_check_interval_ms)),
         disk_reserve_bytes: config.directories.reserve_bytes,
-        ..ShardsOptions::default()
+        open_files_max: (open_files_max / 4).min(SEGMENT_FILES_MAX),
     }
 }
 

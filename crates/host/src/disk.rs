@@ -246,6 +246,9 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// The blocking calls, for lanes, for start, and for tests.
     fn files(&self) -> Arc<dyn Files>;
 
+    /// How many files and connections the process may have open at once.
+    fn open_files_max(&self) -> usize;
+
     /// A new lane with a driver of its own; the driver ends when the last reference is dropped and the queue is empty.
     fn lane(&self, name: &'static str) -> LaneRef;
 }

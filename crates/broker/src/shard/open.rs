@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use host::{Files, Host, LaneRef, Op, Place};
+use host::{Files, Host, Op, Place};
 use storage::directory::{self, Opened, RecoveredPartition};
 use storage::journal::Options as JournalOptions;
 use storage::log::{Recovered, recover};
@@ -18,10 +18,15 @@ use super::start::{Mailboxes, RecoveryReport, StartDirectory, StartError, launch
 use super::{Shards, ShardsOptions};
 use crate::random;
 
+/// Threads that recover the partitions of a directory.
+const RECOVERY_LANES: usize = 4;
+/// Of each of them. A partition's files are needed one after the other, and not again.
+const RECOVERY_OPEN_FILES: usize = 16;
+
 /// A directory and its partitions, or why they cannot be served.
 struct Found {
     opened: Opened,
-    partitions: Vec<(PartitionKey, Result<Recovered, Broken>)>,
+    partitions: Partitions,
 }
 
 impl Shards {
@@ -32,26 +37,17 @@ impl Shards {
             return Err(StartError::NoDirectories);
         }
         let began = host.now();
-        let opening: Vec<_> = options.log_dirs.iter().map(|_| host.disk.lane("recovery")).collect();
-        let opening: Vec<_> = options
-            .log_dirs
-            .iter()
-            .zip(&opening)
-            .map(|(path, lane)| {
-                let journal = JournalOptions { bytes_max: options.journal_bytes_max, ..Default::default() };
-                let (path, id, open_files_max) = (path.clone(), random::uuid(host), options.open_files_max);
-                run(lane, move |files| {
-                    let opened = directory::open(files, &path, journal, id)?;
-                    Ok(find(files, opened, open_files_max))
-                })
-            })
-            .collect();
+        let opening: Vec<_> = options.log_dirs.iter().map(|path| open(host, &options, path)).collect();
+        let mut recovering = Vec::new();
+        for opened in opening {
+            recovering.push(opened.await.map(|opened| Recovering::begin(host, opened)));
+        }
         let mailboxes = Mailboxes::new(host.tasks.shards());
         let mut directories = Vec::new();
         let mut recovery = RecoveryReport { clean: true, ..RecoveryReport::default() };
         let mut first_error = None;
-        for (path, opened) in options.log_dirs.iter().zip(opening) {
-            let found = match opened.await {
+        for (path, recovering) in options.log_dirs.iter().zip(recovering) {
+            let found = match async { recovering?.found().await }.await {
                 Ok(found) => found,
                 // Whose it is must be sorted out before anything is written.
                 Err(error @ StartError::Storage(Error::Locked { .. })) => return Err(error),
@@ -102,32 +98,84 @@ fn start_directory(
     StartDirectory { path, committer, task: Some(task), found: found.partitions }
 }
 
-fn find(files: &dyn Files, mut opened: Opened, open_files_max: usize) -> Found {
-    let open = OpenFiles::new(open_files_max);
-    remove_deleted(files, &opened.path);
-    let partitions = std::mem::take(&mut opened.partitions).into_iter().map(|partition| {
-        let RecoveredPartition { state, entries, damage, .. } = partition;
-        let (key, topic) = (state.key, state.topic.clone());
-        let positions = entries.iter().map(|(position, _)| *position);
-        let oldest_needed = positions.chain(damage.as_ref().map(|damage| damage.position)).min();
-        let is_damaged = damage.is_some();
-        let recovered = match damage {
-            Some(damage) => {
-                let (path, offset) = (damage.path.display(), damage.offset);
-                Err(format!("{path}: damaged at byte {offset}: an entry that was synced cannot be read"))
-            }
-            None => recover(files, &open, &opened.path, state, entries.iter().cloned())
-                .map_err(|error| error.to_string()),
-        };
-        if let Err(why) = &recovered {
-            tracing::error!(%topic, partition = key.partition, "the partition is offline: {why}");
+fn open(
+    host: &Host,
+    options: &ShardsOptions,
+    path: &Path,
+) -> impl Future<Output = Result<Opened, StartError>> + Send + use<> {
+    let journal = JournalOptions { bytes_max: options.journal_bytes_max, ..Default::default() };
+    let (path, id) = (path.to_owned(), random::uuid(host));
+    run(host, move |files| {
+        let opened = directory::open(files, &path, journal, id)?;
+        remove_deleted(files, &opened.path);
+        Ok(opened)
+    })
+}
+
+/// A directory whose partitions are being recovered, several at once: most of it is many small system calls, and
+/// waiting for the disk.
+struct Recovering<F> {
+    opened: Opened,
+    parts: Vec<F>,
+}
+
+type Partitions = Vec<(PartitionKey, Result<Recovered, Broken>)>;
+
+impl Recovering<()> {
+    fn begin(
+        host: &Host,
+        mut opened: Opened,
+    ) -> Recovering<impl Future<Output = Result<Partitions, StartError>> + Send + use<>> {
+        let mut left = std::mem::take(&mut opened.partitions);
+        let share = left.len().div_ceil(RECOVERY_LANES);
+        let mut parts = Vec::new();
+        while !left.is_empty() {
+            let part = left.split_off(left.len().saturating_sub(share));
+            let (path, open) = (opened.path.clone(), OpenFiles::new(RECOVERY_OPEN_FILES));
+            parts.push(run(host, move |files| {
+                Ok(part.into_iter().map(|partition| recover_one(files, &open, &path, partition)).collect())
+            }));
         }
-        let bodies = || entries.into_iter().map(|(_, body)| body).collect();
-        let again = |why| Broken::new(topic, why, oldest_needed, (!is_damaged).then(bodies));
-        (key, recovered.map_err(again))
-    });
-    let partitions = partitions.collect();
-    Found { opened, partitions }
+        Recovering { opened, parts }
+    }
+}
+
+impl<F: Future<Output = Result<Partitions, StartError>>> Recovering<F> {
+    async fn found(self) -> Result<Found, StartError> {
+        let mut partitions = Vec::new();
+        for part in self.parts {
+            partitions.extend(part.await?);
+        }
+        Ok(Found { opened: self.opened, partitions })
+    }
+}
+
+fn recover_one(
+    files: &dyn Files,
+    open: &OpenFiles,
+    log_dir: &Path,
+    partition: RecoveredPartition,
+) -> (PartitionKey, Result<Recovered, Broken>) {
+    let RecoveredPartition { state, entries, damage, .. } = partition;
+    let (key, topic) = (state.key, state.topic.clone());
+    let positions = entries.iter().map(|(position, _)| *position);
+    let oldest_needed = positions.chain(damage.as_ref().map(|damage| damage.position)).min();
+    let is_damaged = damage.is_some();
+    let recovered = match damage {
+        Some(damage) => {
+            let (path, offset) = (damage.path.display(), damage.offset);
+            Err(format!("{path}: damaged at byte {offset}: an entry that was synced cannot be read"))
+        }
+        None => {
+            recover(files, open, log_dir, state, entries.iter().cloned()).map_err(|error| error.to_string())
+        }
+    };
+    if let Err(why) = &recovered {
+        tracing::error!(%topic, partition = key.partition, "the partition is offline: {why}");
+    }
+    let bodies = || entries.into_iter().map(|(_, body)| body).collect();
+    let again = |why| Broken::new(topic, why, oldest_needed, (!is_damaged).then(bodies));
+    (key, recovered.map_err(again))
 }
 
 /// Removes what was on its way out when the process ended.
@@ -165,13 +213,13 @@ fn note(found: &Found, recovery: &mut RecoveryReport) {
     }
 }
 
-/// Runs blocking work in a lane, from now on.
-fn run<T: Send + 'static>(
-    lane: &LaneRef,
-    work: impl FnOnce(&dyn Files) -> Result<T, Error> + Send + 'static,
-) -> impl Future<Output = Result<T, StartError>> + Send {
+/// Runs blocking work in a lane of its own, from now on.
+fn run<T: Send + 'static, W: FnOnce(&dyn Files) -> Result<T, Error> + Send + 'static>(
+    host: &Host,
+    work: W,
+) -> impl Future<Output = Result<T, StartError>> + Send + use<T, W> {
     let (send, receive) = tokio::sync::oneshot::channel();
-    let ran = lane.run(Op::Call(Box::new(move |files| {
+    let ran = host.disk.lane("recovery").run(Op::Call(Box::new(move |files| {
         // Nobody waits for it if the start was given up.
         let _ = send.send(work(files));
         Ok(bytes::Bytes::new())

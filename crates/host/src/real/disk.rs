@@ -20,6 +20,11 @@ impl Disk for OsDisk {
         Arc::new(OsFiles)
     }
 
+    fn open_files_max(&self) -> usize {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
     fn lane(&self, name: &'static str) -> LaneRef {
         Arc::new(ThreadLane::start(name))
     }
@@ -69,7 +74,10 @@ impl Files for OsFiles {
                 let entry = entry?;
                 // A name that is not UTF-8 is not one of ours; it is listed, and cannot be opened by this text.
                 let name = entry.file_name().to_string_lossy().into_owned();
-                entries.push(DirEntry { name, is_dir: entry.path().is_dir() });
+                // The directory tells the type; only a link has to be followed.
+                let file_type = entry.file_type()?;
+                let is_dir = file_type.is_dir() || (file_type.is_symlink() && entry.path().is_dir());
+                entries.push(DirEntry { name, is_dir });
             }
             entries.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(entries)

@@ -38,6 +38,11 @@ impl Disk for NodeDisk {
         Arc::clone(&self.files)
     }
 
+    fn open_files_max(&self) -> usize {
+        // The usual soft limit: few enough that a run meets it.
+        1024
+    }
+
     fn lane(&self, name: &'static str) -> LaneRef {
         let inner = Arc::new(LaneInner {
             name,

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use host::Files;
+use host::disk::DirEntry;
+use host::{File, Files};
 use protocol::ids::{LeaderEpoch, Offset};
 use protocol::records::{HEAD_LEN, LOG_OVERHEAD, ValidBatch, head};
 
@@ -24,7 +25,7 @@ use crate::epochs::Epochs;
 use crate::error::Error;
 use crate::journal::Body;
 use crate::producers::Producers;
-use crate::segment::index::{last_offset_entry, last_time_entry, offset_entries_grow, time_entries_grow};
+use crate::segment::index::{check_offset_entries, check_time_entries};
 use crate::segment::names::{DELETED_SUFFIX, FileKind, parse_segment_file, partition_dir, segment_file};
 use crate::segment::scan::{Headers, scan};
 use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
@@ -99,7 +100,8 @@ pub fn recover(
         replay.entry(position, body);
     }
     state.log_start = replay.log_start;
-    let bases = segment_bases(files, &dir)?;
+    let names = names_in(files, &dir)?;
+    let bases = segment_bases(&names);
     let is_gone = state.synced.bytes > 0 && !bases.contains(&state.synced.base);
     if is_gone && (state.synced.end..=replay.log_start).contains(&replay.synced_end) {
         // Retention has come this far since the checkpoint; the journal has what is left.
@@ -126,7 +128,7 @@ pub fn recover(
     };
     state.cut = None;
     state.sealed.retain(|segment| segment.end > state.log_start && segment.base < state.synced.base);
-    tidy(files, open, &dir, &state, &bases)?;
+    tidy(files, open, &dir, &state, &names)?;
     let batches = replay.batches(&dir, state.synced.end)?;
     let mut recovered = Recovered { dir, state, batches };
     let end = recovered.log_end();
@@ -228,16 +230,18 @@ impl Replay {
     }
 }
 
-/// The segments that have a `.log` file. None, if there is no directory.
-fn segment_bases(files: &dyn Files, dir: &Path) -> Result<Vec<Offset>, Error> {
-    let entries = match files.read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(Error::io(dir, "list a partition's segments"))?,
-    };
-    let logs = entries.iter().filter_map(|entry| parse_segment_file(&entry.name));
-    let mut bases: Vec<_> = logs.filter(|(_, kind)| *kind == FileKind::Log).map(|(base, _)| base).collect();
-    bases.sort_unstable();
-    Ok(bases)
+/// None, if there is no directory.
+fn names_in(files: &dyn Files, dir: &Path) -> Result<Vec<DirEntry>, Error> {
+    match files.read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => names.map_err(Error::io(dir, "list a partition's files")),
+    }
+}
+
+/// The segments that have a `.log` file, sorted, as the names are.
+fn segment_bases(names: &[DirEntry]) -> Vec<Offset> {
+    let segments = names.iter().filter_map(|entry| parse_segment_file(&entry.name));
+    segments.filter(|(_, kind)| *kind == FileKind::Log).map(|(base, _)| base).collect()
 }
 
 /// Cuts the files of the last segment back to its synced state. Bytes behind it were not promised to anyone, or are
@@ -257,14 +261,11 @@ fn cut_back(
         return Err(Error::Missing { path, because: "the checkpoint says that it holds records" });
     }
     let log = opened.map_err(Error::io(&path, "recover a segment"))?;
-    let len = log.len().map_err(Error::io(&path, "recover a segment"))?;
     let bytes = u64::from(synced.bytes);
+    let len = cut_to(&*log, bytes).map_err(Error::io(&path, "cut a segment back"))?;
     if len < bytes {
         let what = format!("{bytes} bytes were synced, {len} are there");
         return Err(Error::Damaged { path, offset: len, what });
-    }
-    if len > bytes {
-        log.set_len(bytes).map_err(Error::io(&path, "cut a segment back"))?;
     }
     let trimmed = trim_indexes(files, open, dir, &synced, bytes);
     if let Err(error) = trimmed {
@@ -299,30 +300,31 @@ fn trim_indexes(
     let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let base = synced.base;
     let index = open.get(files, &segment_file(dir, base, FileKind::Index))?;
-    let index_bytes = u64::from(synced.offset_entries) * u64::from(OFFSET_ENTRY_BYTES);
     let times = open.get(files, &segment_file(dir, base, FileKind::TimeIndex))?;
-    let time_bytes = u64::from(synced.time_entries) * u64::from(TIME_ENTRY_BYTES);
-    if index.len()? < index_bytes || times.len()? < time_bytes {
-        return Err(bad("entries are missing"));
-    }
-    index.set_len(index_bytes)?;
-    times.set_len(time_bytes)?;
+    cut_to(&*index, u64::from(synced.offset_entries) * u64::from(OFFSET_ENTRY_BYTES))?;
+    cut_to(&*times, u64::from(synced.time_entries) * u64::from(TIME_ENTRY_BYTES))?;
     // Indexes of an open segment are not synced.
-    if !offset_entries_grow(&*index, base)? || !time_entries_grow(&*times, base)? {
-        return Err(bad("entries in the middle are missing"));
-    }
-    if let Some(last) = last_offset_entry(&*index, base, |_| true)? {
+    if let Some(last) = check_offset_entries(&*index, base, synced.offset_entries)? {
         let log = open.get(files, &segment_file(dir, base, FileKind::Log))?;
         let header = Headers::new(&*log, u64::from(last.position), bytes).advance()?;
         if header.is_none_or(|(_, header)| header.last_offset() != last.last_offset) {
             return Err(bad("the last entry of the index names another batch"));
         }
     }
-    let last_time = last_time_entry(&*times, base, |_| true)?;
+    let last_time = check_time_entries(&*times, base, synced.time_entries)?;
     if last_time.map_or(-1, |entry| entry.timestamp_ms) != synced.last_time_entry_ms {
         return Err(bad("the last entry of the time index is not the one that was written"));
     }
     Ok(())
+}
+
+/// Cuts a file back if it is longer; answers how long it was.
+fn cut_to(file: &dyn File, bytes: u64) -> io::Result<u64> {
+    let len = file.len()?;
+    if len > bytes {
+        file.set_len(bytes)?;
+    }
+    Ok(len)
 }
 
 /// Compares the segments that are there with those that should be, and removes what was on its way out.
@@ -331,8 +333,9 @@ fn tidy(
     open: &OpenFiles,
     dir: &Path,
     state: &PartitionState,
-    bases: &[Offset],
+    names: &[DirEntry],
 ) -> Result<(), Error> {
+    let bases = segment_bases(names);
     for segment in &state.sealed {
         if !bases.contains(&segment.base) {
             let path = segment_file(dir, segment.base, FileKind::Log);
@@ -344,14 +347,9 @@ fn tidy(
         tracing::info!("{}: removing segment {base}, which is not part of the log", dir.display());
         remove_segment(files, open, dir, *base).map_err(Error::io(dir, "remove a segment"))?;
     }
-    if bases.is_empty() {
-        return Ok(());
-    }
-    for entry in files.read_dir(dir).map_err(Error::io(dir, "list a partition's files"))? {
+    for entry in names.iter().filter(|entry| entry.name.ends_with(DELETED_SUFFIX)) {
         let path = dir.join(&entry.name);
-        if entry.name.ends_with(DELETED_SUFFIX) {
-            files.remove_file(&path).map_err(Error::io(&path, "remove a leftover file"))?;
-        }
+        files.remove_file(&path).map_err(Error::io(&path, "remove a leftover file"))?;
     }
     Ok(())
 }

@@ -67,41 +67,55 @@ fn time_entry(base: Offset, bytes: &mut &[u8]) -> Option<TimeEntry> {
     Some(TimeEntry { timestamp_ms, offset: absolute(base, bytes.try_get_i32().ok()?) })
 }
 
-/// Whether all entries of `.index` grow: a crash may have lost some in the middle that were never synced.
-pub fn offset_entries_grow(file: &dyn File, base: Offset) -> io::Result<bool> {
-    let read =
-        |bytes: &mut &[u8]| offset_entry(base, bytes).map(|entry| (entry.last_offset.0, entry.position));
-    entries_grow(file, OFFSET_ENTRY_BYTES, read, |before, next| before.0 < next.0 && before.1 < next.1)
+/// The last of the first `entries` entries of `.index`, if all of them are there and grow: a crash may have lost some
+/// in the middle that were never synced.
+pub fn check_offset_entries(file: &dyn File, base: Offset, entries: u32) -> io::Result<Option<OffsetEntry>> {
+    check_entries(
+        file,
+        (entries, OFFSET_ENTRY_BYTES),
+        |bytes| offset_entry(base, bytes),
+        |before, next| before.last_offset < next.last_offset && before.position < next.position,
+    )
 }
 
 /// The same for `.timeindex`.
-pub fn time_entries_grow(file: &dyn File, base: Offset) -> io::Result<bool> {
-    let read = |bytes: &mut &[u8]| time_entry(base, bytes).map(|entry| (entry.timestamp_ms, entry.offset.0));
-    entries_grow(file, TIME_ENTRY_BYTES, read, |before, next| before.0 < next.0 && before.1 < next.1)
+pub fn check_time_entries(file: &dyn File, base: Offset, entries: u32) -> io::Result<Option<TimeEntry>> {
+    check_entries(
+        file,
+        (entries, TIME_ENTRY_BYTES),
+        |bytes| time_entry(base, bytes),
+        |before, next| before.timestamp_ms < next.timestamp_ms && before.offset < next.offset,
+    )
 }
 
-fn entries_grow<T>(
+fn check_entries<T>(
     file: &dyn File,
-    entry_bytes: u32,
+    (entries, entry_bytes): (u32, u32),
     read: impl Fn(&mut &[u8]) -> Option<T>,
     grows: impl Fn(&T, &T) -> bool,
-) -> io::Result<bool> {
-    let mut chunk = vec![0; entry_bytes as usize * 4096];
-    let (mut at, mut before) = (0, None::<T>);
-    loop {
-        let got = file.read_at(&mut chunk, at)?;
-        for mut bytes in chunk.get(..got).unwrap_or_default().chunks_exact(entry_bytes as usize) {
-            let Some(next) = read(&mut bytes) else { return Ok(false) };
-            if before.as_ref().is_some_and(|before| !grows(before, &next)) {
-                return Ok(false);
+) -> io::Result<Option<T>> {
+    const ENTRIES_A_READ: u32 = 4096;
+    let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let mut chunk = vec![0; (entry_bytes * entries.min(ENTRIES_A_READ)) as usize];
+    let (mut at, mut left, mut last) = (0, entries, None::<T>);
+    while left > 0 {
+        let count = left.min(ENTRIES_A_READ);
+        let wanted = (entry_bytes * count) as usize;
+        let bytes = chunk.get_mut(..wanted).unwrap_or_default();
+        if file.read_at(bytes, at)? < wanted {
+            return Err(bad("entries are missing"));
+        }
+        for mut bytes in bytes.chunks_exact(entry_bytes as usize) {
+            let next = read(&mut bytes).ok_or_else(|| bad("an entry is cut off"))?;
+            if last.as_ref().is_some_and(|before| !grows(before, &next)) {
+                return Err(bad("entries in the middle are missing"));
             }
-            before = Some(next);
+            last = Some(next);
         }
-        if got < chunk.len() {
-            return Ok(true);
-        }
-        at += got as u64;
+        at += wanted as u64;
+        left -= count;
     }
+    Ok(last)
 }
 
 /// The last entry of `.timeindex` that `wanted` accepts; it accepts a front part of them.

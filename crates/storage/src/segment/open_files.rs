@@ -6,8 +6,9 @@
 //!
 //! Only lanes and starts use it, so its lock is not on the way of a record.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,9 +22,41 @@ pub struct OpenFiles {
 
 #[derive(Debug, Default)]
 struct State {
-    open: HashMap<PathBuf, (FileRef, u64)>,
+    open: BTreeMap<PathBuf, (FileRef, u64)>,
+    /// The same files by their last use.
+    by_use: BTreeMap<u64, PathBuf>,
     /// Counts uses, as a clock.
     uses: u64,
+}
+
+impl State {
+    fn tick(&mut self) -> u64 {
+        self.uses += 1;
+        self.uses
+    }
+
+    fn used(&mut self, path: &Path) -> Option<FileRef> {
+        let now = self.tick();
+        let (file, used) = self.open.get_mut(path)?;
+        let before = std::mem::replace(used, now);
+        if let Some(path) = self.by_use.remove(&before) {
+            self.by_use.insert(now, path);
+        }
+        Some(file.clone())
+    }
+
+    fn keep(&mut self, path: &Path, file: FileRef) {
+        self.forget(path);
+        let now = self.tick();
+        self.open.insert(path.to_path_buf(), (file, now));
+        self.by_use.insert(now, path.to_path_buf());
+    }
+
+    fn forget(&mut self, path: &Path) {
+        if let Some((_, used)) = self.open.remove(path) {
+            self.by_use.remove(&used);
+        }
+    }
 }
 
 impl OpenFiles {
@@ -44,30 +77,33 @@ impl OpenFiles {
 
     /// The next use opens `path` anew.
     pub fn forget(&self, path: &Path) {
-        self.lock().open.remove(path);
+        self.lock().forget(path);
     }
 
     /// The next use of anything in `dir` opens it anew.
     pub fn forget_dir(&self, dir: &Path) {
-        self.lock().open.retain(|path, _| !path.starts_with(dir));
+        let mut state = self.lock();
+        // What is in a directory sorts right behind it.
+        let behind = state.open.range::<Path, _>((Bound::Excluded(dir), Bound::Unbounded));
+        let inside: Vec<_> =
+            behind.map(|(path, _)| path).take_while(|path| path.starts_with(dir)).cloned().collect();
+        for path in inside {
+            state.forget(&path);
+        }
     }
 
     fn get_or(&self, path: &Path, open: impl FnOnce() -> io::Result<FileRef>) -> io::Result<FileRef> {
-        let mut state = self.lock();
-        state.uses += 1;
-        let now = state.uses;
-        if let Some((file, used)) = state.open.get_mut(path) {
-            *used = now;
-            return Ok(file.clone());
+        if let Some(file) = self.lock().used(path) {
+            return Ok(file);
         }
-        drop(state);
         let file = open()?;
         let mut state = self.lock();
         // Somebody may have been faster; then both work, and one is closed when it is no longer used.
-        state.open.insert(path.to_path_buf(), (file.clone(), now));
-        if state.open.len() > self.files_max {
-            let oldest = state.open.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
-            oldest.and_then(|path| state.open.remove(&path));
+        state.keep(path, file.clone());
+        if state.open.len() > self.files_max
+            && let Some((_, oldest)) = state.by_use.pop_first()
+        {
+            state.open.remove(&oldest);
         }
         Ok(file)
     }
@@ -75,5 +111,30 @@ impl OpenFiles {
     /// A panic of another lane leaves nothing half done here.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use host::sim::SimDisk;
+
+    #[test]
+    fn the_file_used_longest_ago_is_dropped_first() {
+        let files = SimDisk::new(1).files();
+        let open = OpenFiles::new(2);
+        let [a, b, c] = ["/d/a", "/d/b", "/d-other/c"].map(Path::new);
+        files.create_dir_all(Path::new("/d")).unwrap();
+        files.create_dir_all(Path::new("/d-other")).unwrap();
+        let kept = |open: &OpenFiles| open.lock().open.keys().cloned().collect::<Vec<_>>();
+        for path in [a, b, a, c] {
+            open.get_or_create(&*files, path).unwrap();
+        }
+        assert_eq!(kept(&open), [a, c], "b was used before a");
+        open.forget_dir(Path::new("/d"));
+        assert_eq!(kept(&open), [c], "a directory whose name goes on is another one");
+        open.forget(c);
+        let state = open.lock();
+        assert!(state.open.is_empty() && state.by_use.is_empty());
     }
 }
