@@ -55,6 +55,7 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub(crate) struct Broker {
     pub(crate) host: Host,
     pub(crate) node_id: NodeId,
+    /// What it was started with; what has changed since is in the view of the metadata.
     pub(crate) config: BrokerConfig,
     /// Bounds derived from the config, as the hot paths want them.
     pub(crate) limits: Limits,
@@ -79,9 +80,10 @@ impl Broker {
     ) -> Result<T, ErrorCode> {
         let this = self.clone();
         let decided = self.controller.decide(move |image| {
+            let view = this.metadata.view();
             decide(&Context {
                 image,
-                config: &this.config,
+                config: &view.config,
                 statics: this.settings.statics(),
                 node_id: this.node_id,
             })

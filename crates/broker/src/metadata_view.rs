@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use imbl::HashMap;
 use metadata::Image;
+use metadata::config::BrokerConfig;
 use metadata::image::Topic;
 use metadata::record::BrokerRegistration;
 use protocol::records::Rules;
@@ -18,16 +19,18 @@ use storage::LogConfig;
 use tokio::sync::watch;
 
 /// What a topic's configs mean for its records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TopicSettings {
     pub(crate) log: Arc<LogConfig>,
     pub(crate) rules: Rules,
 }
 
 /// One state of the cluster's metadata.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) image: Image,
+    /// What this broker goes by, with what was set while it runs.
+    pub(crate) config: Arc<BrokerConfig>,
     pub(crate) settings: HashMap<TopicId, Arc<TopicSettings>>,
     /// The entry of the metadata log that this view includes.
     pub(crate) index: u64,
@@ -68,13 +71,14 @@ pub(crate) struct MetadataView {
     index: watch::Sender<u64>,
 }
 
-impl Default for MetadataView {
-    fn default() -> Self {
-        Self { current: ArcSwap::from_pointee(View::default()), index: watch::Sender::new(0) }
-    }
-}
-
 impl MetadataView {
+    /// Of an empty log, on a broker that was started with this configuration.
+    pub(crate) fn new(config: BrokerConfig) -> Self {
+        let settings = HashMap::new();
+        let view = View { image: Image::new(), config: Arc::new(config), settings, index: 0 };
+        Self { current: ArcSwap::from_pointee(view), index: watch::Sender::new(0) }
+    }
+
     pub(crate) fn view(&self) -> Arc<View> {
         self.current.load_full()
     }

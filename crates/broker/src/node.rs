@@ -36,7 +36,7 @@ use crate::ownership::{self, OwnershipError};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
 use crate::random;
-use crate::server::ReplyMemory;
+use crate::server::{ConnectionLimits, ReplyMemory};
 use crate::serving::{Serving, Usage, serve, shares};
 use crate::shard::{Shards, ShardsOptions};
 use crate::topic_settings::SettingsSource;
@@ -112,13 +112,16 @@ impl Node {
         let usable = |dir: &&PathBuf| !offline.iter().any(|(path, _)| path == *dir);
         ownership::claim(&*files, log.identity(), log_dirs.iter().filter(usable));
 
-        let view = Arc::new(MetadataView::default());
+        let view = Arc::new(MetadataView::new(config.clone()));
+        let limits = Arc::new(ConnectionLimits::new(&config.sockets));
         let settings = SettingsSource::new(Arc::new(statics), node_id);
         let publisher = Publisher {
             node_id,
             shards: shards.clone(),
             settings: settings.clone(),
             view: view.clone(),
+            started: config.clone(),
+            limits: limits.clone(),
             changes: outlets.changes,
         };
         host.spawn(Place::Control, "publisher", publisher.run());
@@ -152,7 +155,7 @@ impl Node {
             stopping: watch::Sender::new(false),
         });
         broker.shards.settle();
-        let serving = serve(&broker, bound);
+        let serving = serve(&broker, bound, limits);
         Ok(Self { broker, log, endpoints, serving, broken: outlets.broken })
     }
 

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use host::BoxFuture;
 use metadata::Delta;
+use metadata::config::BrokerConfig;
+use metadata::image::Topic;
 use metadata::record::{ConfigResource, ResourceKind};
 use protocol::{NodeId, TopicId};
 use storage::PartitionKey;
@@ -18,6 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::applier::Applied;
 use crate::metadata_view::{MetadataView, TopicSettings, View};
+use crate::server::ConnectionLimits;
 use crate::shard::{PartitionSpec, Refusal, Shards};
 use crate::topic_settings::SettingsSource;
 
@@ -28,6 +31,9 @@ pub(crate) struct Publisher {
     pub(crate) shards: Shards,
     pub(crate) settings: SettingsSource,
     pub(crate) view: Arc<MetadataView>,
+    /// What the broker was started with.
+    pub(crate) started: BrokerConfig,
+    pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) changes: mpsc::UnboundedReceiver<Applied>,
 }
 
@@ -46,10 +52,20 @@ impl Publisher {
         let mut view = View::clone(&self.view.view());
         view.index = index;
         view.image = delta.after().clone();
+        let changed = self.reconfigure_broker(delta, &mut view);
         for topic in delta.topics_created() {
-            view.settings.insert(topic.id(), Arc::new(self.settings.of(&view.image, topic)));
+            let settings = SettingsSource::of(&view.config.topic_defaults, &view.image, topic);
+            view.settings.insert(topic.id(), Arc::new(settings));
         }
-        let reconfigured = self.reconfigured(delta, &mut view);
+        let reconfigured = if changed {
+            let topics: Vec<_> = view.image.topics().cloned().collect();
+            reconfigured(delta, &mut view, &topics)
+        } else {
+            let named =
+                delta.resources_reconfigured().filter(|resource| resource.kind == ResourceKind::Topic);
+            let topics: Vec<_> = named.filter_map(|topic| view.image.topic(&topic.name).cloned()).collect();
+            reconfigured(delta, &mut view, &topics)
+        };
         for topic in delta.topics_deleted() {
             view.settings.remove(&topic.id());
         }
@@ -61,19 +77,23 @@ impl Publisher {
         self.view.publish(view);
     }
 
-    /// Topics that exist before and after, and whose settings changed.
-    fn reconfigured(&self, delta: &Delta, view: &mut View) -> Vec<(TopicId, Arc<TopicSettings>)> {
-        let mut changed = Vec::new();
-        for resource in delta.resources_reconfigured() {
-            let ConfigResource { kind: ResourceKind::Topic, name } = resource else { continue };
-            let Some(topic) = view.image.topic(name).cloned() else { continue };
-            if delta.before().topic_by_id(topic.id()).is_some() {
-                let settings = Arc::new(self.settings.of(&view.image, &topic));
-                view.settings.insert(topic.id(), settings.clone());
-                changed.push((topic.id(), settings));
-            }
+    /// Has the broker go by what was set on it or on all brokers. Whether topics may go by something else now.
+    fn reconfigure_broker(&self, delta: &Delta, view: &mut View) -> bool {
+        let me = ConfigResource::broker(self.node_id);
+        let concerned =
+            |resource: &ConfigResource| *resource == me || *resource == ConfigResource::all_brokers();
+        if !delta.resources_reconfigured().any(concerned) {
+            return false;
         }
-        changed
+        let config = self.settings.of_broker(&view.image, &self.started);
+        if config.sockets != view.config.sockets {
+            self.limits.change(&config.sockets);
+        }
+        let expiration_ms = u64::try_from(config.producer_id_expiration_ms).unwrap_or(0);
+        self.shards.set_producer_id_expiration(expiration_ms);
+        let topics_follow = config.topic_defaults != view.config.topic_defaults;
+        view.config = Arc::new(config);
+        topics_follow
     }
 
     async fn delete(&self, delta: &Delta) {
@@ -143,4 +163,18 @@ impl Publisher {
             }
         }
     }
+}
+
+/// Those of `topics` that were there before and whose settings are others now.
+fn reconfigured(delta: &Delta, view: &mut View, topics: &[Arc<Topic>]) -> Vec<(TopicId, Arc<TopicSettings>)> {
+    let mut changed = Vec::new();
+    for topic in topics.iter().filter(|topic| delta.before().topic_by_id(topic.id()).is_some()) {
+        let settings = SettingsSource::of(&view.config.topic_defaults, &view.image, topic);
+        if view.settings.get(&topic.id()).is_none_or(|before| **before != settings) {
+            let settings = Arc::new(settings);
+            view.settings.insert(topic.id(), settings.clone());
+            changed.push((topic.id(), settings));
+        }
+    }
+    changed
 }

@@ -65,9 +65,8 @@ pub(crate) fn shares(config: &BrokerConfig) -> Shares {
 }
 
 /// Starts accepting on every listener.
-pub(crate) fn serve(broker: &Arc<Broker>, bound: Vec<Bound>) -> Serving {
+pub(crate) fn serve(broker: &Arc<Broker>, bound: Vec<Bound>, limits: Arc<ConnectionLimits>) -> Serving {
     let memory = RequestMemory::new(shares(&broker.config).requests);
-    let limits = Arc::new(ConnectionLimits::new(&broker.config.sockets));
     let (alive, ended) = mpsc::channel(1);
     for Bound { name, listener, .. } in bound {
         let acceptor = Acceptor {

@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use metadata::Image;
-use metadata::config::{self, Compression, Durability, Layers, StaticConfig, TimestampType, TopicConfig};
+use metadata::config::{
+    self, BrokerConfig, Compression, Durability, Layers, StaticConfig, TimestampType, TopicConfig,
+};
 use metadata::image::Topic;
+use metadata::record::ConfigResource;
 use protocol::NodeId;
 use protocol::records::{self, Codec, Rules};
 use storage::{CleanupPolicy, LogConfig, TimestampSource};
@@ -28,8 +31,14 @@ impl SettingsSource {
         &self.statics
     }
 
-    pub(crate) fn of(&self, image: &Image, topic: &Topic) -> TopicSettings {
-        let config = TopicConfig::defaults(&self.layers_of_topic(image, topic.name()));
+    /// What the broker that was started with `started` goes by now.
+    pub(crate) fn of_broker(&self, image: &Image, started: &BrokerConfig) -> BrokerConfig {
+        started.resolve(&self.statics, image, self.node_id)
+    }
+
+    /// What a topic goes by, `defaults` being what one without configs does.
+    pub(crate) fn of(defaults: &TopicConfig, image: &Image, topic: &Topic) -> TopicSettings {
+        let config = defaults.with_overrides(image.configs_of(&ConfigResource::topic(topic.name().clone())));
         TopicSettings { log: Arc::new(log_config(&config)), rules: rules(&config) }
     }
 

@@ -6,7 +6,9 @@
 //!   Kafka, with the exception of ApiVersions, which is answered in version 0.
 //! * A handler runs up to its first wait before the next request of the connection is looked at.
 
+mod alter_configs;
 mod api_versions;
+mod config_changes;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
@@ -16,7 +18,9 @@ mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
 mod handler;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;

@@ -7,9 +7,9 @@ use protocol::{ApiKey, Reader, Writer, rpc};
 
 use super::handler::{self, Api, Call, Client, Handler, Protest, Started};
 use super::{
-    api_versions, create_partitions, create_topics, delete_topics, describe_cluster, describe_configs,
-    describe_topic_partitions, fetch, find_coordinator, init_producer_id, list_offsets, metadata,
-    offset_for_leader_epoch, produce, sasl,
+    alter_configs, api_versions, create_partitions, create_topics, delete_topics, describe_cluster,
+    describe_configs, describe_topic_partitions, fetch, find_coordinator, incremental_alter_configs,
+    init_producer_id, list_config_resources, list_offsets, metadata, offset_for_leader_epoch, produce, sasl,
 };
 use crate::Broker;
 
@@ -29,7 +29,10 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         init_producer_id::InitProducerId::api(),
         offset_for_leader_epoch::OffsetForLeaderEpoch::api(),
         describe_configs::DescribeConfigs::api(),
+        alter_configs::AlterConfigs::api(),
         create_partitions::CreatePartitions::api(),
+        incremental_alter_configs::IncrementalAlterConfigs::api(),
+        list_config_resources::ListConfigResources::api(),
         describe_cluster::DescribeCluster::api(),
         describe_topic_partitions::DescribeTopicPartitions::api(),
     ];

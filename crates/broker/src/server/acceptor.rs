@@ -14,10 +14,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use host::{BoxFuture, Incoming, Listener, Place};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::connection::{Closed, Connection};
-use super::limits::{ConnectionLimits, IpSlot};
+use super::limits::{ConnectionLimits, IpSlot, Slot};
 use super::request_memory::RequestMemory;
 use crate::Broker;
 use crate::api::Client;
@@ -104,11 +104,7 @@ fn stopped(mut stop: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
 }
 
 /// Waits for a connection's turn; `None` if its address has too many.
-async fn admit(
-    broker: Arc<Broker>,
-    limits: Arc<ConnectionLimits>,
-    ip: IpAddr,
-) -> Option<(OwnedSemaphorePermit, IpSlot)> {
+async fn admit(broker: Arc<Broker>, limits: Arc<ConnectionLimits>, ip: IpAddr) -> Option<(Slot, IpSlot)> {
     let delay = limits.created(broker.host.now());
     if !delay.is_zero() {
         tracing::debug!(%ip, ?delay, "more than max.connection.creation.rate");

@@ -4,11 +4,12 @@
 //! * max.connections and max.connection.creation.rate make a new connection wait; max.connections.per.ip ends it.
 //! * Creation is measured as in Kafka: over ten seconds, so that after a quiet time as many connections come at once
 //!   as ten seconds allow, and after that the rate is kept.
+//! * Limits may change at any time; connections above a lower one stay, and no other comes until they are fewer.
 //! * An IPv4 address is one address, however the socket writes it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use host::Instant;
@@ -22,56 +23,123 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 #[derive(Debug)]
 pub(crate) struct ConnectionLimits {
-    max: usize,
     slots: Arc<Semaphore>,
+    all: Mutex<All>,
     rate: Mutex<CreationRate>,
-    per_ip_max: usize,
-    per_ip_overrides: HashMap<IpAddr, usize>,
-    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    per_ip: Mutex<PerIp>,
+}
+
+/// max.connections.
+#[derive(Debug)]
+struct All {
+    max: usize,
+    /// Slots that go when their connection ends: there are more connections than there may be since that was changed.
+    owed: usize,
+}
+
+/// max.connections.per.ip and its exceptions.
+#[derive(Debug)]
+struct PerIp {
+    max: usize,
+    overrides: HashMap<IpAddr, usize>,
+    counts: HashMap<IpAddr, usize>,
+}
+
+impl PerIp {
+    fn change(&mut self, sockets: &Sockets) {
+        let overrides = sockets.max_connections_per_ip_overrides.iter();
+        self.max = sockets.max_connections_per_ip;
+        self.overrides = overrides.map(|(ip, max)| (ip.to_canonical(), *max)).collect();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ConnectionLimits {
     pub(crate) fn new(sockets: &Sockets) -> Self {
-        let overrides = sockets.max_connections_per_ip_overrides.iter();
         let max = sockets.max_connections.min(Semaphore::MAX_PERMITS);
+        let mut per_ip = PerIp { max: 0, overrides: HashMap::new(), counts: HashMap::new() };
+        per_ip.change(sockets);
         Self {
-            max,
             slots: Arc::new(Semaphore::new(max)),
+            all: Mutex::new(All { max, owed: 0 }),
             rate: Mutex::new(CreationRate::new(sockets.max_connection_creation_rate)),
-            per_ip_max: sockets.max_connections_per_ip,
-            per_ip_overrides: overrides.map(|(ip, max)| (ip.to_canonical(), *max)).collect(),
-            per_ip: Mutex::default(),
+            per_ip: Mutex::new(per_ip),
         }
+    }
+
+    /// Other limits from here on. Connections that are there stay.
+    pub(crate) fn change(&self, sockets: &Sockets) {
+        self.change_all(sockets.max_connections.min(Semaphore::MAX_PERMITS));
+        locked(&self.rate).per_second = sockets.max_connection_creation_rate;
+        locked(&self.per_ip).change(sockets);
+    }
+
+    fn change_all(&self, max: usize) {
+        let mut all = locked(&self.all);
+        if let Some(more) = max.checked_sub(all.max) {
+            let paid = more.min(all.owed);
+            all.owed -= paid;
+            self.slots.add_permits(more - paid);
+        } else {
+            let less = all.max - max;
+            all.owed += less - self.slots.forget_permits(less);
+        }
+        all.max = max;
     }
 
     /// How many there are.
     pub(crate) fn connections(&self) -> usize {
-        self.max - self.slots.available_permits()
+        let all = locked(&self.all);
+        all.max + all.owed - self.slots.available_permits()
     }
 
     /// Counts a new connection; answers how long it has to wait before it is served.
     pub(super) fn created(&self, now: Instant) -> Duration {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).created(now)
+        locked(&self.rate).created(now)
     }
 
     /// One of max.connections, when there is one.
-    pub(super) fn slot(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
-        let slots = self.slots.clone();
-        // It is never closed.
-        async move { slots.acquire_owned().await.ok() }
+    pub(super) fn slot(self: &Arc<Self>) -> impl Future<Output = Option<Slot>> + Send + use<> {
+        let limits = self.clone();
+        async move {
+            // It is never closed.
+            let permit = limits.slots.clone().acquire_owned().await.ok()?;
+            Some(Slot { limits, permit: Some(permit) })
+        }
     }
 
     /// One of the connections that an address may have, if there is one left.
     pub(super) fn enter(self: &Arc<Self>, ip: IpAddr) -> Option<IpSlot> {
         let ip = ip.to_canonical();
-        let max = self.per_ip_overrides.get(&ip).copied().unwrap_or(self.per_ip_max);
-        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = per_ip.get(&ip).copied().unwrap_or(0);
+        let mut per_ip = locked(&self.per_ip);
+        let max = per_ip.overrides.get(&ip).copied().unwrap_or(per_ip.max);
+        let count = per_ip.counts.get(&ip).copied().unwrap_or(0);
         if count >= max {
             return None;
         }
-        per_ip.insert(ip, count + 1);
+        per_ip.counts.insert(ip, count + 1);
         Some(IpSlot { limits: self.clone(), ip })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    limits: Arc<ConnectionLimits>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut all = locked(&self.limits.all);
+        if let Some(owed) = all.owed.checked_sub(1)
+            && let Some(permit) = self.permit.take()
+        {
+            all.owed = owed;
+            permit.forget();
+        }
     }
 }
 
@@ -83,11 +151,11 @@ pub(super) struct IpSlot {
 
 impl Drop for IpSlot {
     fn drop(&mut self) {
-        let mut per_ip = self.limits.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = per_ip.get_mut(&self.ip) {
+        let counts = &mut locked(&self.limits.per_ip).counts;
+        if let Some(count) = counts.get_mut(&self.ip) {
             *count -= 1;
             if *count == 0 {
-                per_ip.remove(&self.ip);
+                counts.remove(&self.ip);
             }
         }
     }
@@ -133,17 +201,45 @@ mod tests {
         assert!((0..1000).all(|_| unlimited.created(later).is_zero()));
     }
 
+    fn sockets(change: impl FnOnce(&mut Sockets)) -> Sockets {
+        let statics = metadata::config::StaticConfig::new();
+        let (config, _) = metadata::config::BrokerConfig::load(&statics).unwrap();
+        let mut sockets = config.sockets;
+        change(&mut sockets);
+        sockets
+    }
+
+    #[tokio::test]
+    async fn a_lower_limit_takes_slots_away_as_they_come_back() {
+        let with = |max: usize| sockets(|sockets| sockets.max_connections = max);
+        let limits = Arc::new(ConnectionLimits::new(&with(3)));
+        let taken = |limits: &Arc<ConnectionLimits>| limits.slots.available_permits();
+        let mut slots = Vec::new();
+        for _ in 0..3 {
+            slots.push(limits.slot().await.unwrap());
+        }
+        limits.change(&with(1));
+        assert_eq!((limits.connections(), taken(&limits)), (3, 0));
+        slots.pop();
+        assert_eq!((limits.connections(), taken(&limits)), (2, 0));
+        limits.change(&with(2));
+        assert_eq!((limits.connections(), taken(&limits)), (2, 0), "what was owed is paid first");
+        slots.pop();
+        assert_eq!((limits.connections(), taken(&limits)), (1, 1));
+        limits.change(&with(5));
+        assert_eq!((limits.connections(), taken(&limits)), (1, 4));
+        slots.clear();
+        assert_eq!((limits.connections(), taken(&limits)), (0, 5));
+    }
+
     #[test]
     fn an_address_is_counted_once_however_it_is_written() {
         let limits = |max: usize, overrides: &[(&str, usize)]| {
-            let statics = metadata::config::StaticConfig::new();
-            let (config, _) = metadata::config::BrokerConfig::load(&statics).unwrap();
             let overrides = overrides.iter().map(|(ip, max)| (ip.parse().unwrap(), *max));
-            Arc::new(ConnectionLimits::new(&Sockets {
-                max_connections_per_ip: max,
-                max_connections_per_ip_overrides: overrides.collect(),
-                ..config.sockets
-            }))
+            Arc::new(ConnectionLimits::new(&sockets(|sockets| {
+                sockets.max_connections_per_ip = max;
+                sockets.max_connections_per_ip_overrides = overrides.collect();
+            })))
         };
         let [v4, mapped, v6, other]: [IpAddr; 4] =
             ["10.0.0.1", "::ffff:10.0.0.1", "::1", "10.0.0.2"].map(|ip| ip.parse().unwrap());
@@ -154,6 +250,6 @@ mod tests {
         assert!(limited.enter(v6).is_none());
         assert!(limited.enter(other).is_some_and(|_| true));
         drop(slots);
-        assert!(limited.per_ip.lock().unwrap().is_empty(), "who has left is forgotten");
+        assert!(limited.per_ip.lock().unwrap().counts.is_empty(), "who has left is forgotten");
     }
 }

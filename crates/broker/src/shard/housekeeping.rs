@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use host::Instant;
@@ -62,7 +63,8 @@ impl Shard {
 
     fn retain(&mut self) {
         let now_ms = self.host.clock.wall_ms();
-        let expiration_ms = i64::try_from(self.common.producer_id_expiration_ms).unwrap_or(i64::MAX);
+        let expiration_ms = self.common.producer_id_expiration_ms.load(Ordering::Relaxed);
+        let expiration_ms = i64::try_from(expiration_ms).unwrap_or(i64::MAX);
         let keys: Vec<PartitionKey> = self.partitions.keys().copied().collect();
         for key in keys {
             let Some(partition) = self.partitions.get_mut(&key) else { continue };

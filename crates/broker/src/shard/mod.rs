@@ -117,6 +117,11 @@ impl Shards {
         self.common.settled.store(true, Ordering::Relaxed);
     }
 
+    /// From the next look at retention on.
+    pub fn set_producer_id_expiration(&self, expiration_ms: u64) {
+        self.common.producer_id_expiration_ms.store(expiration_ms, Ordering::Relaxed);
+    }
+
     /// Resolves, with the reason, when the last log directory has gone offline.
     pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
         let mut offline = self.common.offline.subscribe();

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub(super) struct Common {
     pub(super) partitions: Vec<AtomicUsize>,
     /// Why each directory is offline.
     pub(super) offline: watch::Sender<Vec<Option<Arc<str>>>>,
-    pub(super) producer_id_expiration_ms: u64,
+    pub(super) producer_id_expiration_ms: AtomicU64,
     pub(super) retention_check_interval: Duration,
     pub(super) disk_reserve_bytes: u64,
     /// The log directories that were offline at the start, if any.

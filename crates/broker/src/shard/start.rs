@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use host::{Host, Place, Task};
@@ -149,7 +149,7 @@ fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &Re
         budget: Budget::new(options.memory_bytes_max),
         partitions: directories.iter().map(count).collect(),
         offline: watch::Sender::new(vec![None; directories.len()]),
-        producer_id_expiration_ms: options.producer_id_expiration_ms,
+        producer_id_expiration_ms: AtomicU64::new(options.producer_id_expiration_ms),
         retention_check_interval: options.retention_check_interval,
         disk_reserve_bytes: options.disk_reserve_bytes,
         lost: (!lost.is_empty()).then(|| lost.join(", ")),

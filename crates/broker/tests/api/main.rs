@@ -49,6 +49,11 @@
 //! | ListOffsets -1 to -6, leader epochs, isolation | `offsets::latest_earliest_and_times_in_every_version`, `offsets::special_times_need_their_version` |
 //! | OffsetForLeaderEpoch at its edges | `offsets::the_end_of_an_epoch_at_its_edges` |
 //! | configs: source, synonyms, type, read-only, secrets, documentation | `configs::configs_tell_their_sources_synonyms_and_types`, `configs::configs_of_a_broker_hide_what_is_secret`, `configs::documentation_and_synonyms_are_told_on_request` |
+//! | SET, DELETE, APPEND, SUBTRACT | `alter_configs::configs_of_a_topic_are_set_added_to_taken_from_and_deleted` |
+//! | changes count with the next request, and survive | `alter_configs::a_change_of_a_topic_counts_with_the_next_request`, `alter_configs::configs_of_brokers_count_at_once_one_broker_before_all`, `alter_configs::limits_of_connections_follow_while_the_broker_runs` |
+//! | refusals of changes: code, key and value | `alter_configs::what_cannot_be_changed_is_refused_by_itself_with_key_and_value`, `alter_configs::validate_only_changes_nothing_and_refuses_all_the_same` |
+//! | AlterConfigs replaces | `alter_configs::a_replacement_takes_away_what_it_does_not_name` |
+//! | ListConfigResources: version 0 is metrics | `alter_configs::resources_with_configs_are_listed_by_kind` |
 //! | validate_only; configs from CreateTopics 5 | `topics::validate_only_creates_nothing`, `topics::every_version_creates_and_newer_ones_tell_what` |
 //!
 //! | rule: connections | test |
@@ -61,9 +66,10 @@
 //! | disks that are full or broken | `disks::with_a_full_disk_writes_are_refused_and_everything_else_goes_on`, `disks::a_directory_that_is_bad_at_the_start_is_left_out_and_comes_back_with_its_records` |
 //!
 //! Not to be seen with one broker: forwarding, NOT_ENOUGH_REPLICAS_AFTER_APPEND, the leader's name in answers to Produce
-//! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: groups, transactions, DeleteRecords, IncrementalAlterConfigs, quotas.
+//! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: groups, transactions, DeleteRecords, quotas.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod alter_configs;
 mod batches;
 mod configs;
 mod connections;
@@ -90,6 +96,7 @@ mod waiting;
 #[test]
 fn the_table_above_names_tests_that_exist() {
     let sources = [
+        ("alter_configs", include_str!("alter_configs.rs")),
         ("batches", include_str!("batches.rs")),
         ("configs", include_str!("configs.rs")),
         ("connections", include_str!("connections.rs")),

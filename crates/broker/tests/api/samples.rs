@@ -1,6 +1,7 @@
 //! One sound request of every API in every version, to be spoilt.
 
 use bytes::Bytes;
+use protocol::messages::alter_configs_request::{self, AlterConfigsRequest};
 use protocol::messages::api_versions_request::ApiVersionsRequest;
 use protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use protocol::messages::create_topics_request::CreateTopicsRequest;
@@ -9,7 +10,11 @@ use protocol::messages::describe_cluster_request::DescribeClusterRequest;
 use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
 use protocol::messages::describe_topic_partitions_request::{DescribeTopicPartitionsRequest, TopicRequest};
 use protocol::messages::find_coordinator_request::FindCoordinatorRequest;
+use protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
 use protocol::messages::init_producer_id_request::InitProducerIdRequest;
+use protocol::messages::list_config_resources_request::ListConfigResourcesRequest;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use protocol::messages::offset_for_leader_epoch_request::{
@@ -38,6 +43,7 @@ pub(crate) fn samples(topic: &Topic) -> Vec<Bytes> {
     let mut all = Vec::new();
     records(&mut all, topic);
     topics(&mut all, topic);
+    configs(&mut all, topic);
     connections(&mut all);
     all
 }
@@ -89,6 +95,14 @@ fn topics(all: &mut Vec<Bytes>, topic: &Topic) {
         topics: vec![CreatePartitionsTopic { name: Str::from("made"), count: 2, assignments: None }],
         ..Default::default()
     });
+    encode(all, 0..=0, |_| DescribeTopicPartitionsRequest {
+        topics: vec![TopicRequest { name: topic.name.clone() }],
+        response_partition_limit: 10,
+        cursor: None,
+    });
+}
+
+fn configs(all: &mut Vec<Bytes>, topic: &Topic) {
     encode(all, 1..=4, |_| DescribeConfigsRequest {
         resources: vec![DescribeConfigsResource {
             resource_type: 2,
@@ -98,10 +112,28 @@ fn topics(all: &mut Vec<Bytes>, topic: &Topic) {
         include_synonyms: true,
         ..Default::default()
     });
-    encode(all, 0..=0, |_| DescribeTopicPartitionsRequest {
-        topics: vec![TopicRequest { name: topic.name.clone() }],
-        response_partition_limit: 10,
-        cursor: None,
+    encode(all, 0..=2, |_| {
+        let value = Some(Str::from("5000"));
+        let config = alter_configs_request::AlterableConfig { name: Str::from("retention.ms"), value };
+        let resource = alter_configs_request::AlterConfigsResource {
+            resource_type: 2,
+            resource_name: topic.name.clone(),
+            configs: vec![config],
+        };
+        AlterConfigsRequest { resources: vec![resource], validate_only: false }
+    });
+    encode(all, 0..=1, |_| {
+        let value = Some(Str::from("compact"));
+        let config = AlterableConfig { name: Str::from("cleanup.policy"), config_operation: 2, value };
+        let resource = AlterConfigsResource {
+            resource_type: 2,
+            resource_name: topic.name.clone(),
+            configs: vec![config],
+        };
+        IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false }
+    });
+    encode(all, 0..=1, |version| ListConfigResourcesRequest {
+        resource_types: if version == 0 { Vec::new() } else { vec![2, 16] },
     });
 }
 

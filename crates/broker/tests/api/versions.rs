@@ -1,5 +1,6 @@
 //! Which versions there are, and how clients find out.
 
+use protocol::messages::alter_configs_request::AlterConfigsRequest;
 use protocol::messages::api_versions_request::ApiVersionsRequest;
 use protocol::messages::create_partitions_request::CreatePartitionsRequest;
 use protocol::messages::create_topics_request::CreateTopicsRequest;
@@ -8,7 +9,9 @@ use protocol::messages::describe_cluster_request::DescribeClusterRequest;
 use protocol::messages::describe_configs_request::DescribeConfigsRequest;
 use protocol::messages::describe_topic_partitions_request::DescribeTopicPartitionsRequest;
 use protocol::messages::fetch_request::FetchRequest;
+use protocol::messages::incremental_alter_configs_request::IncrementalAlterConfigsRequest;
 use protocol::messages::init_producer_id_request::InitProducerIdRequest;
+use protocol::messages::list_config_resources_request::ListConfigResourcesRequest;
 use protocol::messages::list_offsets_request::ListOffsetsRequest;
 use protocol::messages::metadata_request::MetadataRequest;
 use protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderEpochRequest;
@@ -19,7 +22,7 @@ use protocol::{ApiKey, ErrorCode, Str};
 use crate::support::{Client, run};
 
 /// What Kafka 4.4 advertises of the keys that are served here.
-const VERSIONS: [(i16, i16, i16); 16] = [
+const VERSIONS: [(i16, i16, i16); 19] = [
     (0, 0, 13),
     (1, 4, 18),
     (2, 1, 11),
@@ -32,11 +35,20 @@ const VERSIONS: [(i16, i16, i16); 16] = [
     (22, 0, 5),
     (23, 2, 4),
     (32, 1, 4),
+    (33, 0, 2),
     (36, 0, 2),
     (37, 0, 3),
+    (44, 0, 1),
     (60, 0, 2),
+    (74, 0, 1),
     (75, 0, 0),
 ];
+
+/// How many versions of all keys are answered; Produce is from 3 on.
+pub(crate) fn count() -> usize {
+    let of = |(key, min, max): (i16, i16, i16)| max - if key == 0 { 3 } else { min } + 1;
+    VERSIONS.into_iter().map(|versions| usize::try_from(of(versions)).unwrap()).sum()
+}
 
 fn named() -> ApiVersionsRequest {
     ApiVersionsRequest {
@@ -169,6 +181,9 @@ fn every_version_of_every_api_is_answered() {
         every_version(client, OffsetForLeaderEpochRequest { replica_id: -2, ..Default::default() }).await;
         every_version(client, DescribeConfigsRequest::default()).await;
         every_version(client, CreatePartitionsRequest::default()).await;
+        every_version(client, AlterConfigsRequest::default()).await;
+        every_version(client, IncrementalAlterConfigsRequest::default()).await;
+        every_version(client, ListConfigResourcesRequest::default()).await;
         every_version(client, DescribeClusterRequest { endpoint_type: 1, ..Default::default() }).await;
         every_version(client, DescribeTopicPartitionsRequest::default()).await;
     });

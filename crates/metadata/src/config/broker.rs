@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use protocol::{NodeId, Str};
 
 use super::listeners::{ListenerError, check_ports, protocol_map};
+use super::value::per_ip_overrides;
 use super::{
     ConfigError, Durability, Endpoint, Layers, Note, StaticConfig, TopicConfig, Value, parse_listeners,
 };
@@ -96,8 +97,6 @@ impl BrokerConfig {
             errors.push(error);
             Listeners::default()
         });
-        let overrides = reader.per_ip_overrides();
-        errors.extend(overrides.as_ref().err().cloned());
         if errors.is_empty() { Ok((reader.config(listeners), notes)) } else { Err(errors) }
     }
 
@@ -241,9 +240,9 @@ impl Reader<'_> {
         errors
     }
 
-    fn per_ip_overrides(&self) -> Result<Vec<(IpAddr, usize)>, ConfigError> {
+    fn per_ip_overrides(&self) -> Vec<(IpAddr, usize)> {
         let text = self.text("max.connections.per.ip.overrides").unwrap_or_default();
-        super::value::elements(&text).into_iter().map(|element| Ok(per_ip_override(element)?)).collect()
+        per_ip_overrides(&text).unwrap_or_default()
     }
 
     fn config(&self, listeners: Listeners) -> BrokerConfig {
@@ -297,7 +296,7 @@ impl Reader<'_> {
             listen_backlog: i32::try_from(self.number("socket.listen.backlog.size")).unwrap_or(i32::MAX),
             max_connections: self.count("max.connections"),
             max_connections_per_ip: self.count("max.connections.per.ip"),
-            max_connections_per_ip_overrides: self.per_ip_overrides().unwrap_or_default(),
+            max_connections_per_ip_overrides: self.per_ip_overrides(),
             max_connection_creation_rate: self.count("max.connection.creation.rate"),
             max_idle_ms: Some(self.number("connections.max.idle.ms")).filter(|ms| *ms >= 0),
         }
@@ -321,14 +320,4 @@ impl BrokerConfig {
     pub fn durability(&self) -> Durability {
         self.topic_defaults.durability
     }
-}
-
-/// `address:number`; an IPv6 address may be in brackets.
-fn per_ip_override(text: String) -> Result<(IpAddr, usize), ListenerError> {
-    let pair = text.rsplit_once(':').and_then(|(host, number)| {
-        let host = host.trim();
-        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        Some((inner.parse().ok()?, number.trim().parse().ok()?))
-    });
-    pair.ok_or(ListenerError::MalformedOverride { config: "max.connections.per.ip.overrides", text })
 }

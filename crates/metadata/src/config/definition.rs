@@ -51,6 +51,10 @@ pub enum Valid {
     ThrottledReplicas,
     /// `latest`, `earliest` or `by_duration:` and an ISO 8601 duration.
     OffsetReset,
+    /// `address:number` elements.
+    PerIpOverrides,
+    /// A list of `what=pattern`, what being something that is known of a client (KIP-714).
+    ClientMatch,
 }
 
 /// What kind of resource has the config.

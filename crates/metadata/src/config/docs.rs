@@ -92,6 +92,8 @@ fn valid(valid: Valid) -> String {
         Valid::GzipLevel => "1 to 9, or -1".to_owned(),
         Valid::ThrottledReplicas => "`*` or `partition:broker`, ...".to_owned(),
         Valid::OffsetReset => "`latest`, `earliest`, `by_duration:`...".to_owned(),
+        Valid::PerIpOverrides => "`address:number`, ...".to_owned(),
+        Valid::ClientMatch => "`what=pattern`, ...".to_owned(),
     }
 }
 

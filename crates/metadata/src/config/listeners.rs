@@ -53,8 +53,6 @@ pub enum ListenerError {
     NotListening { name: String },
     #[error("advertised.listeners: clients cannot connect to {host}; name an address of this machine")]
     Unroutable { host: String },
-    #[error("{config}: {text:?} is not address:number; names of hosts are not looked up here")]
-    MalformedOverride { config: &'static str, text: String },
     #[error("{config}: {name} is not one of listeners")]
     UnknownName { config: &'static str, name: String },
 }

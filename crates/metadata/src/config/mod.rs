@@ -11,9 +11,11 @@
 //! Does not know: files, the environment, or what the broker does with a value.
 
 mod broker;
+mod client_metrics;
 mod definition;
 mod describe;
 mod docs;
+mod group;
 mod layers;
 mod listeners;
 mod names;
@@ -27,11 +29,13 @@ mod value;
 mod tests;
 
 pub use broker::{BrokerConfig, Limits, LogDirectories, Sockets};
+pub use client_metrics::{ClientFacts, ClientPattern, Subscription};
 pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
 pub use describe::{
     Described, Synonym, describe_all, describe_broker, describe_broker_defaults, describe_topic,
 };
 pub use docs::markdown;
+pub use group::check_group_configs;
 pub use layers::{Candidate, Layers, Resolved, Source};
 pub use listeners::{Endpoint, ListenerError, parse_listeners};
 pub use names::{Removed, nearest, removed};

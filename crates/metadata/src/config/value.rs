@@ -1,8 +1,9 @@
 //! [`Value`]: a value of a config, checked against its definition.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use super::{Definition, Kind, Valid};
+use super::{ClientPattern, Definition, Kind, Valid};
 
 /// A checked value.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +48,8 @@ pub enum Problem {
     NotGzipLevel { value: String },
     NotThrottledReplicas { value: String },
     NotOffsetReset { value: String },
+    NotPerIpOverride { value: String },
+    NotClientMatch { value: String, why: String },
 }
 
 impl fmt::Display for Problem {
@@ -72,6 +75,10 @@ impl fmt::Display for Problem {
             Problem::NotOffsetReset { value } => {
                 write!(f, "{value:?} is not latest, earliest or by_duration: and a duration such as P3D")
             }
+            Problem::NotPerIpOverride { value } => {
+                write!(f, "{value:?} is not address:number; names of hosts are not looked up here")
+            }
+            Problem::NotClientMatch { value, why } => write!(f, "{value:?} is not what=pattern: {why}"),
         }
     }
 }
@@ -154,6 +161,7 @@ impl Definition {
                 Err(Problem::NotOneOf { value: value(), choices })
             }
             Valid::OffsetReset if !is_offset_reset(text) => Err(Problem::NotOffsetReset { value: value() }),
+            Valid::PerIpOverrides => per_ip_overrides(text).map(drop),
             _ => Ok(()),
         }
     }
@@ -172,6 +180,10 @@ impl Definition {
                 Valid::ThrottledReplicas if !is_throttled_replica(element, elements.len()) => {
                     return Err(Problem::NotThrottledReplicas { value: value() });
                 }
+                Valid::ClientMatch => {
+                    ClientPattern::parse(element)
+                        .map_err(|why| Problem::NotClientMatch { value: value(), why })?;
+                }
                 _ => {}
             }
         }
@@ -185,6 +197,19 @@ pub(crate) fn elements(text: &str) -> Vec<String> {
         return Vec::new();
     }
     text.split(',').map(|element| element.trim().to_owned()).collect()
+}
+
+/// `address:number,...`; an IPv6 address may be in brackets.
+pub(super) fn per_ip_overrides(text: &str) -> Result<Vec<(IpAddr, usize)>, Problem> {
+    let pair = |text: String| {
+        let pair = text.rsplit_once(':').and_then(|(host, number)| {
+            let host = host.trim();
+            let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            Some((inner.parse().ok()?, number.trim().parse().ok()?))
+        });
+        pair.ok_or(Problem::NotPerIpOverride { value: text })
+    };
+    elements(text).into_iter().map(pair).collect()
 }
 
 fn whole(text: &str, kind: Kind) -> Option<i64> {

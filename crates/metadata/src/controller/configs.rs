@@ -7,9 +7,29 @@ use protocol::{ErrorCode, NodeId, Str};
 use super::names::check_topic_name;
 use super::{Context, Decision, Refusal};
 use crate::Image;
-use crate::config::{ConfigError, Definition, Kind, Scope, Update, check_topic_configs, find};
+use crate::config::{
+    ConfigError, Definition, Kind, Problem, Scope, Update, Value, check_group_configs, check_topic_configs,
+    find,
+};
 use crate::image::Configs;
 use crate::record::{ConfigResource, Record, ResourceKind};
+
+/// Records that one request may come to (Kafka's limit).
+const RECORDS_PER_REQUEST_MAX: usize = 10_000;
+
+/// Configs that Kafka lets change for one listener only, by their `listener.name.` names.
+const KEYS_AND_CERTIFICATES: [&str; 10] = [
+    "ssl.keystore.type",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.key.password",
+    "ssl.truststore.type",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.truststore.certificates",
+];
 
 /// What to do with a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +116,13 @@ fn decide(
         check_configs(context, &change.resource, &next, &now)?;
         Ok(difference(&change.resource, &now, &next))
     };
-    let results = changes.iter().map(|change| one(change).map(|changed| records.extend(changed))).collect();
+    let results: Vec<_> =
+        changes.iter().map(|change| one(change).map(|changed| records.extend(changed))).collect();
+    if records.len() > RECORDS_PER_REQUEST_MAX {
+        let why = format!("a request may change at most {RECORDS_PER_REQUEST_MAX} configs");
+        let refusal = Refusal::new(ErrorCode::PolicyViolation, why);
+        return (Vec::new(), results.into_iter().map(|result| result.and(Err(refusal.clone()))).collect());
+    }
     (if validate_only { Vec::new() } else { records }, results)
 }
 
@@ -208,32 +234,65 @@ fn check_configs(
     now: &Configs,
 ) -> Result<(), Refusal> {
     let invalid = |error: ConfigError| Refusal::new(ErrorCode::InvalidConfig, error.to_string());
-    let Some(scope) = scope_of(resource.kind) else { return Ok(()) };
-    if scope == Scope::Topic {
-        let pairs = next.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        return check_topic_configs(pairs, &context.config.topic_defaults).map_err(invalid);
-    }
-    for (name, value) in next.iter().filter(|(name, value)| now.get(*name) != Some(*value)) {
-        let definition = definition(scope, name).ok_or_else(|| invalid(ConfigError::unknown(scope, name)))?;
-        // Kafka answers INVALID_REQUEST for brokers and INVALID_CONFIG for the others (KAFKA-13609).
-        let code = if scope == Scope::Broker { ErrorCode::InvalidRequest } else { ErrorCode::InvalidConfig };
-        definition.parse(value).map_err(|error| Refusal::new(code, error.to_string()))?;
-        if scope == Scope::Broker {
-            check_update(resource, name, definition.update)?;
+    let changed = || next.iter().filter(|(name, value)| now.get(*name) != Some(*value));
+    match scope_of(resource.kind) {
+        None => Ok(()),
+        Some(Scope::Topic) => {
+            let pairs = next.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            check_topic_configs(pairs, &context.config.topic_defaults).map_err(invalid)
+        }
+        Some(Scope::Group) => check_group_configs(&context.layers(), next).map_err(invalid),
+        Some(Scope::ClientMetrics) => {
+            changed().try_for_each(|(name, value)| check_client_metrics(name, value))
+        }
+        Some(Scope::Broker) => {
+            changed().try_for_each(|(name, value)| check_broker_config(resource, name, value))
         }
     }
-    Ok(())
 }
 
-fn check_update(resource: &ConfigResource, name: &str, update: Update) -> Result<(), Refusal> {
-    match update {
+/// Kafka answers INVALID_REQUEST to names and intervals that are not known, and INVALID_CONFIG to the rest.
+fn check_client_metrics(name: &str, value: &str) -> Result<(), Refusal> {
+    let Some(definition) = find(Scope::ClientMetrics, name) else {
+        let unknown = ConfigError::unknown(Scope::ClientMetrics, name);
+        return refuse(ErrorCode::InvalidRequest, unknown.to_string());
+    };
+    match definition.parse(value) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let code = match error.problem {
+                Problem::BelowMinimum { .. } | Problem::AboveMaximum { .. } => ErrorCode::InvalidRequest,
+                _ => ErrorCode::InvalidConfig,
+            };
+            refuse(code, error.to_string())
+        }
+    }
+}
+
+fn check_broker_config(resource: &ConfigResource, name: &str, value: &str) -> Result<(), Refusal> {
+    let refuse = |message: String| refuse(ErrorCode::InvalidRequest, message);
+    let Some(definition) = definition(Scope::Broker, name) else {
+        let unknown = ConfigError::unknown(Scope::Broker, name);
+        return Err(Refusal::new(ErrorCode::InvalidConfig, unknown.to_string()));
+    };
+    // Kafka answers INVALID_REQUEST for brokers and INVALID_CONFIG for the others (KAFKA-13609).
+    definition.parse(value).or_else(|error| refuse(error.to_string()).map(|()| Value::Boolean(false)))?;
+    let of_listener = definition.name != name;
+    match definition.update {
         Update::ReadOnly => {
-            let message =
-                format!("{name} cannot change while the broker runs; set it in its file and restart");
-            refuse(ErrorCode::InvalidRequest, message)
+            refuse(format!("{name} cannot change while the broker runs; set it in its file and restart"))
+        }
+        _ if of_listener && definition.update == Update::ClusterWide => {
+            refuse(format!("{name}: one listener has no limits of its own here; set {}", definition.name))
+        }
+        Update::PerBroker if KEYS_AND_CERTIFICATES.contains(&definition.name) && !of_listener => {
+            let message = format!(
+                "{name} can only change for one listener at a time; set listener.name.<listener>.{name}"
+            );
+            refuse(message)
         }
         Update::PerBroker if resource.name.is_empty() => {
-            refuse(ErrorCode::InvalidRequest, format!("{name} can only be set on one broker at a time"))
+            refuse(format!("{name} can only be set on one broker at a time"))
         }
         _ => Ok(()),
     }

@@ -5,12 +5,12 @@ use super::table;
 
 table! {
     Broker SOCKETS
-    "listeners": List = Some("PLAINTEXT://127.0.0.1:9092"), Any, High, PerBroker;
-        "Addresses to listen on, NAME://host:port; an empty host is every interface.";
+    "listeners": List = Some("PLAINTEXT://127.0.0.1:9092"), Any, High, ReadOnly;
+        "Addresses to listen on, NAME://host:port; an empty host is every interface. Kafka changes them while it runs; here they need a restart.";
     "advertised.listeners": List = None, Any, High, ReadOnly;
         "Addresses told to clients; the listeners when not set.";
-    "listener.security.protocol.map": String = Some("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Any, Low, PerBroker;
-        "Security protocol of each listener name.";
+    "listener.security.protocol.map": String = Some("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Any, Low, ReadOnly;
+        "Security protocol of each listener name. Kafka changes it while it runs; here it needs a restart.";
     "inter.broker.listener.name": String = None, Any, Medium, ReadOnly, CLUSTER;
         "Listener for traffic between brokers.";
     "security.inter.broker.protocol": String = Some("PLAINTEXT"), OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Medium, ReadOnly, CLUSTER;
@@ -29,7 +29,7 @@ table! {
         "Most connections of this broker; those above it wait until one ends.";
     "max.connections.per.ip": Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide;
         "Most connections from one address; those above it are closed.";
-    "max.connections.per.ip.overrides": String = Some(""), Any, Medium, ClusterWide;
+    "max.connections.per.ip.overrides": String = Some(""), PerIpOverrides, Medium, ClusterWide;
         "Exceptions to max.connections.per.ip, address:number,...; names of hosts are not looked up.";
     "max.connection.creation.rate": Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide;
         "Most new connections a second, over ten seconds; those above it wait to be accepted.";

@@ -4,7 +4,7 @@ use protocol::{ErrorCode, NodeId, Str};
 
 use super::super::testing::Fixture;
 use super::*;
-use crate::record::ConfigResource;
+use crate::record::{ConfigResource, ResourceKind};
 
 fn change(resource: ConfigResource, ops: &[(&str, AlterOp)]) -> ConfigChange {
     let ops = ops.iter().map(|(key, op)| (Str::from(*key), op.clone())).collect();
@@ -67,9 +67,8 @@ fn configs_that_a_topic_cannot_have_are_refused() {
 }
 
 #[test]
-fn configs_that_a_broker_or_a_group_cannot_have_are_refused() {
+fn configs_that_a_broker_cannot_have_are_refused() {
     let all = ConfigResource::all_brokers;
-    let group = || ConfigResource::group("g");
     let table = vec![
         (
             ConfigResource::broker(NodeId(7)),
@@ -87,10 +86,40 @@ fn configs_that_a_broker_or_a_group_cannot_have_are_refused() {
         ),
         (
             all(),
+            "leader.replication.throttled.rate",
+            set("5"),
+            ErrorCode::InvalidRequest,
+            "leader.replication.throttled.rate can only be set on one broker at a time",
+        ),
+        (
+            ConfigResource::broker(NodeId(1)),
             "ssl.keystore.location",
             set("f"),
             ErrorCode::InvalidRequest,
-            "ssl.keystore.location can only be set on one broker at a time",
+            "ssl.keystore.location can only change for one listener at a time; set \
+             listener.name.<listener>.ssl.keystore.location",
+        ),
+        (
+            all(),
+            "listener.name.a.ssl.keystore.location",
+            set("f"),
+            ErrorCode::InvalidRequest,
+            "listener.name.a.ssl.keystore.location can only be set on one broker at a time",
+        ),
+        (
+            all(),
+            "listener.name.a.max.connections",
+            set("5"),
+            ErrorCode::InvalidRequest,
+            "listener.name.a.max.connections: one listener has no limits of its own here; set max.connections",
+        ),
+        (
+            all(),
+            "max.connections.per.ip.overrides",
+            set("10.0.0.1:5,localhost:3"),
+            ErrorCode::InvalidRequest,
+            "max.connections.per.ip.overrides: \"localhost:3\" is not address:number; names of hosts are not looked up \
+             here",
         ),
         (
             all(),
@@ -105,6 +134,43 @@ fn configs_that_a_broker_or_a_group_cannot_have_are_refused() {
             set("1"),
             ErrorCode::InvalidConfig,
             "message.max.byte is not a broker config; did you mean message.max.bytes?",
+        ),
+    ];
+    refused(&Fixture::new(), table);
+}
+
+#[test]
+fn configs_that_a_group_or_a_subscription_cannot_have_are_refused() {
+    let group = || ConfigResource::group("g");
+    let metrics = |name: &str| ConfigResource { kind: ResourceKind::ClientMetrics, name: name.into() };
+    let table = vec![
+        (
+            metrics("m"),
+            "interval.ms",
+            set("99"),
+            ErrorCode::InvalidRequest,
+            "interval.ms: 99 is below the minimum 100",
+        ),
+        (
+            metrics("m"),
+            "interval",
+            set("99"),
+            ErrorCode::InvalidRequest,
+            "interval is not a client metrics config",
+        ),
+        (
+            metrics("m"),
+            "match",
+            set("client_id=a,name=b"),
+            ErrorCode::InvalidConfig,
+            "match: \"name=b\" is not what=pattern: \"name\" is not something that is known of clients",
+        ),
+        (
+            metrics(""),
+            "metrics",
+            set("*"),
+            ErrorCode::InvalidRequest,
+            "the name of the client-metrics is empty",
         ),
         (
             group(),
@@ -183,4 +249,20 @@ fn a_resource_or_a_key_twice_is_refused() {
         false,
     );
     assert_eq!(code(&results[0]), ErrorCode::InvalidRequest);
+}
+
+#[test]
+fn a_request_changes_ten_thousand_configs_at_most() {
+    let fixture = Fixture::new();
+    let changes = |count: usize| -> Vec<ConfigChange> {
+        let group = |number| ConfigResource::group(format!("g{number}"));
+        (0..count)
+            .map(|number| change(group(number), &[("consumer.session.timeout.ms", set("50000"))]))
+            .collect()
+    };
+    let (records, results) = incremental_alter_configs(&fixture.context(), &changes(10_000), false);
+    assert_eq!((records.len(), results.iter().all(Result::is_ok)), (10_000, true));
+    let (records, results) = incremental_alter_configs(&fixture.context(), &changes(10_001), false);
+    assert_eq!(records.len(), 0);
+    assert!(results.iter().all(|result| code(result) == ErrorCode::PolicyViolation));
 }
