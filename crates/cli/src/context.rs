@@ -47,19 +47,33 @@ impl Globals {
         &self,
         main: impl AsyncFnOnce(Host, Cluster) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
+        self.with_machine(1, async |host| {
+            let cluster = self.cluster(&host, WORKERS)?;
+            main(host, cluster).await
+        })
+    }
+
+    /// Starts a machine with so many threads beside that of `main`.
+    pub(crate) fn with_machine<T>(
+        &self,
+        threads: usize,
+        main: impl AsyncFnOnce(Host) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         if self.bootstrap_server.trim().is_empty() {
             bail!("--bootstrap-server is empty; give it as HOST:PORT, or leave it out for 127.0.0.1:9092");
         }
         self.set_up_logs()?;
+        let machine = real::Options { shards: threads, ..real::Options::default() };
+        real::run(machine, async move |host: Host| main(host).await)
+            .context("the machine could not be started")?
+    }
+
+    /// Connections of their own, whose tasks run at `place`.
+    pub(crate) fn cluster(&self, host: &Host, place: Place) -> anyhow::Result<Cluster> {
         let mut options = ClusterOptions::new([self.bootstrap_server.clone()]);
-        options.connection.place = WORKERS;
+        options.connection.place = place;
         options.patience = PATIENCE;
-        let machine = real::Options { shards: 1, ..real::Options::default() };
-        real::run(machine, async move |host: Host| {
-            let cluster = Cluster::start(&host, options).map_err(explain)?;
-            main(host, cluster).await
-        })
-        .context("the machine could not be started")?
+        Cluster::start(host, options).map_err(explain)
     }
 
     fn set_up_logs(&self) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod bench;
 mod consume;
 mod context;
 mod log;
@@ -42,6 +43,9 @@ enum Command {
     Produce(produce::Produce),
     /// Read records
     Consume(consume::Consume),
+    /// Measure throughput and latency of any Kafka-compatible cluster
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Look into the files of a log
     #[command(subcommand)]
     Log(log::Log),
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Command::Topic(topic) => topic.run(&globals),
         Command::Produce(produce) => produce.run(&globals),
         Command::Consume(consume) => consume.run(&globals),
+        Command::Bench(bench) => bench.run(&globals),
         Command::Log(log) => log.run(&globals),
     };
     match result {
@@ -98,6 +103,10 @@ mod tests {
             &["topic", "delete"],
             &["produce"],
             &["consume"],
+            &["bench"],
+            &["bench", "produce"],
+            &["bench", "consume"],
+            &["bench", "latency"],
             &["log"],
             &["log", "dump"],
             &["log", "verify"],

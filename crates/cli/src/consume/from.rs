@@ -8,10 +8,10 @@ use protocol::Offset;
 use crate::time::parse_iso;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct From(Start);
+pub(crate) struct From(Start);
 
 impl From {
-    pub(super) fn start(self) -> Start {
+    pub(crate) fn start(self) -> Start {
         self.0
     }
 }

@@ -10,7 +10,7 @@ use anyhow::bail;
 use client::{Chunk, Cluster, Consumer, ConsumerOptions, Isolation, OutOfRange, Start, TopicPartition};
 use protocol::{ErrorCode, Str};
 
-use self::from::From;
+pub(crate) use self::from::From;
 use self::template::Template;
 use crate::context::{Globals, explain};
 use crate::output;

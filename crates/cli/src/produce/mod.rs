@@ -83,7 +83,7 @@ enum Input {
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
-enum AcksName {
+pub(crate) enum AcksName {
     /// Nobody: losses are not noticed
     #[value(name = "0")]
     None,
@@ -93,6 +93,24 @@ enum AcksName {
     /// All in-sync replicas
     #[value(name = "all", alias = "-1")]
     All,
+}
+
+impl AcksName {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "0",
+            Self::Leader => "1",
+            Self::All => "all",
+        }
+    }
+
+    pub(crate) fn acks(self) -> Acks {
+        match self {
+            Self::None => Acks::None,
+            Self::Leader => Acks::Leader,
+            Self::All => Acks::All,
+        }
+    }
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {
@@ -109,7 +127,7 @@ fn separator(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("it must not be empty".to_owned()) } else { Ok(text.replace("\\t", "\t")) }
 }
 
-fn compression(text: &str) -> Result<Compression, String> {
+pub(crate) fn compression(text: &str) -> Result<Compression, String> {
     let (name, level) = match text.split_once(':') {
         Some((name, level)) => (name, Some(level.parse().map_err(|_| format!("{level:?} is no level"))?)),
         None => (text, None),
@@ -148,11 +166,7 @@ impl Produce {
     }
 
     fn options(&self) -> ProducerOptions {
-        let acks = match self.acks {
-            AcksName::None => Acks::None,
-            AcksName::Leader => Acks::Leader,
-            AcksName::All => Acks::All,
-        };
+        let acks = self.acks.acks();
         // Room for the largest line with its headers.
         let largest = self.line_bytes_max.saturating_mul(2).saturating_add(64 << 10);
         ProducerOptions {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod bench;
 mod consume;
 mod log;
 #[path = "../support/node.rs"]

@@ -89,6 +89,12 @@ pub fn run<T, F: Future<Output = T>>(options: Options, main: impl FnOnce(Host) -
     Ok(result)
 }
 
+/// Blocks the calling thread, more exactly than the timers of a reactor, which count milliseconds. For a program whose
+/// control thread has nothing else to do.
+pub fn block_for(by: std::time::Duration) {
+    std::thread::sleep(by);
+}
+
 /// Every connection and open segment costs a descriptor, and the default soft limit of 1024 is for programs
 /// that use `select`.
 fn raise_file_limit() {
