@@ -209,12 +209,83 @@ def config_command(*words):
     return shell.java("kafka.admin.ConfigCommand", *SERVER, *words)
 
 
+@suite.case("log-dirs")
+def _():
+    topic = create(new_topic("java-dirs"), 2)
+    fill(topic, 5, 1)
+    told = tool("LogDirsCommand", *SERVER, "--describe", "--topic-list", topic).text.splitlines()
+    same(told[:2], ["Querying brokers for log directories information", "Received log directory information from brokers 1"], "lines")
+    said = json.loads(told[2])
+    same((said["version"], [broker["broker"] for broker in said["brokers"]]), (1, [1]), "head")
+    (directory, ) = said["brokers"][0]["logDirs"]
+    same((directory["error"], directory["logDir"].startswith("/")), (None, True), "directory")
+    partitions = sorted(directory["partitions"], key=lambda partition: partition["partition"])
+    same([(p["partition"], p["size"] > 0, p["offsetLag"], p["isFuture"]) for p in partitions],
+         [(f"{topic}-0", False, 0, False), (f"{topic}-1", True, 0, False)], "partitions")
+
+
+@suite.case("describe-producers")
+def _():
+    topic = create(new_topic("java-producers"))
+    tool("ConsoleProducer", *SERVER, "--topic", topic, stdin="one\ntwo\n")
+    told = tool("TransactionsCommand", *SERVER, "describe-producers", "--topic", topic, "--partition", 0).text.splitlines()
+    same(told[0].split(), ["ProducerId", "ProducerEpoch", "LatestCoordinatorEpoch", "LastSequence", "LastTimestamp",
+                           "CurrentTransactionStartOffset"], "columns")
+    same([told[1].split()[place] for place in (1, 2, 3, 5)], ["0", "-1", "1", "None"], "row")
+
+
 @suite.case("alter-configs", needs="alter-configs")
 def _():
     topic = create(new_topic("java-alter"))
     words = ["--alter", "--entity-type", "topics", "--entity-name", topic]
     assert f"Completed updating config for topic {topic}." in config_command(*words, "--add-config", "retention.ms=777").text
-    assert "retention.ms=777" in config_command("--describe", "--entity-type", "topics", "--entity-name", topic).text
+    told = config_command("--describe", "--entity-type", "topics", "--entity-name", topic).text
+    same(told, f"Dynamic configs for topic {topic} are:\n"
+         "  retention.ms=777 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:retention.ms=777}\n", "after the change")
+    config_command(*words, "--add-config", "cleanup.policy=[compact,delete]", "--delete-config", "retention.ms")
+    told = config_command("--describe", "--entity-type", "topics", "--entity-name", topic).text
+    assert "  cleanup.policy=compact,delete sensitive=false" in told and "retention.ms" not in told, told
+
+
+@suite.case("alter-configs-of-brokers", needs="alter-configs")
+def _():
+    every, one = ["--entity-type", "brokers", "--entity-default"], ["--entity-type", "brokers", "--entity-name", "1"]
+    same(config_command("--alter", *every, "--add-config", "log.cleaner.threads=2,message.max.bytes=2000000").text,
+         "Completed updating default config for brokers in the cluster.\n", "default")
+    same(config_command("--alter", *one, "--add-config", "message.max.bytes=3000000").text, "Completed updating config for broker 1.\n", "broker")
+    told = config_command("--describe", *one).text
+    assert told.startswith("Dynamic configs for broker 1 are:\n"), told
+    assert ("  message.max.bytes=3000000 sensitive=false synonyms={DYNAMIC_BROKER_CONFIG:message.max.bytes=3000000, "
+            "DYNAMIC_DEFAULT_BROKER_CONFIG:message.max.bytes=2000000, DEFAULT_CONFIG:message.max.bytes=1048588}\n") in told, told
+    told = config_command("--describe", *every).text
+    assert "Default configs for brokers in the cluster are:\n" in told, told
+    assert "  message.max.bytes=2000000 sensitive=false synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:message.max.bytes=2000000}\n" in told, told
+    config_command("--alter", *one, "--delete-config", "message.max.bytes")
+    config_command("--alter", *every, "--delete-config", "message.max.bytes,log.cleaner.threads")
+    refused = shell.java("kafka.admin.ConfigCommand", *SERVER, "--alter", *one, "--add-config", "num.partitions=3", check=False)
+    assert refused.returncode != 0 and "num.partitions" in refused.text + refused.error, refused.text + refused.error
+
+
+@suite.case("alter-configs-of-groups", needs="groups")
+def _():
+    group = new_topic("java-group")
+    same(config_command("--alter", "--entity-type", "groups", "--entity-name", group, "--add-config", "consumer.session.timeout.ms=50000").text,
+         f"Completed updating config for group {group}.\n", "group")
+    told = config_command("--describe", "--entity-type", "groups", "--entity-name", group).text
+    assert "  consumer.session.timeout.ms=50000 sensitive=false synonyms={DYNAMIC_GROUP_CONFIG:consumer.session.timeout.ms=50000" in told, told
+
+
+@suite.case("client-metrics", needs="alter-configs")
+def _():
+    metrics = new_topic("java-metrics")
+    same(tool("ClientMetricsCommand", *SERVER, "--alter", "--name", metrics, "--interval", 1000, "--metrics", "org.apache.kafka.consumer.").text,
+         f"Altered client metrics config for {metrics}.\n", "metrics")
+    same(tool("ClientMetricsCommand", *SERVER, "--list").text, f"{metrics}\n", "list")
+    told = tool("ClientMetricsCommand", *SERVER, "--describe", "--name", metrics).text.splitlines()
+    same((told[0], sorted(line.strip() for line in told[1:])),
+         (f"Client metrics configs for {metrics} are:", ["interval.ms=1000", "metrics=org.apache.kafka.consumer."]), "describe")
+    same(tool("ClientMetricsCommand", *SERVER, "--delete", "--name", metrics).text, f"Deleted client metrics config for {metrics}.\n", "delete")
+    same(tool("ClientMetricsCommand", *SERVER, "--list").text.strip(), "", "list after")
 
 
 @suite.case("delete-records", needs="delete-records")
@@ -223,7 +294,8 @@ def _():
     fill(topic, 20)
     with open("delete.json", "w") as out:
         json.dump({"version": 1, "partitions": [{"topic": topic, "partition": 0, "offset": 7}]}, out)
-    tool("DeleteRecordsCommand", *SERVER, "--offset-json-file", "delete.json")
+    told = tool("DeleteRecordsCommand", *SERVER, "--offset-json-file", "delete.json").text
+    same(told, f"Executing records delete operation\nRecords delete operation completed:\npartition: {topic}-0\tlow_watermark: 7\n", "output")
     same(tool("GetOffsetShell", *SERVER, "--topic", topic, "--time", "earliest").text, f"{topic}:0:7\n", "earliest offset")
 
 

@@ -25,7 +25,7 @@ pub mod tasks;
 use std::sync::Arc;
 
 pub use clock::{Clock, Instant, Sleep};
-pub use disk::{Disk, File, FileRef, Files, Lane, LaneRef, Op, OpenMode};
+pub use disk::{Disk, File, FileRef, Files, Lane, LaneRef, Op, OpenMode, Space};
 pub use here::{current, place, try_current};
 pub use net::{Incoming, Listener, Net, Stream};
 pub use rng::Rng;

@@ -7,9 +7,10 @@ use protocol::{ApiKey, Reader, Writer, rpc};
 
 use super::handler::{self, Api, Call, Client, Handler, Protest, Started};
 use super::{
-    alter_configs, api_versions, create_partitions, create_topics, delete_topics, describe_cluster,
-    describe_configs, describe_topic_partitions, fetch, find_coordinator, incremental_alter_configs,
-    init_producer_id, list_config_resources, list_offsets, metadata, offset_for_leader_epoch, produce, sasl,
+    alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics,
+    describe_cluster, describe_configs, describe_log_dirs, describe_producers, describe_topic_partitions,
+    fetch, find_coordinator, incremental_alter_configs, init_producer_id, list_config_resources,
+    list_offsets, metadata, offset_for_leader_epoch, produce, sasl,
 };
 use crate::Broker;
 
@@ -33,7 +34,10 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         create_partitions::CreatePartitions::api(),
         incremental_alter_configs::IncrementalAlterConfigs::api(),
         list_config_resources::ListConfigResources::api(),
+        delete_records::DeleteRecords::api(),
         describe_cluster::DescribeCluster::api(),
+        describe_log_dirs::DescribeLogDirs::api(),
+        describe_producers::DescribeProducers::api(),
         describe_topic_partitions::DescribeTopicPartitions::api(),
     ];
     routes.sort_by_key(|api| api.key.code());

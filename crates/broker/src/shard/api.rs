@@ -4,11 +4,12 @@
 //! by [`super::Shards`]; replies arrive through one-shot channels. Errors are Kafka's error codes with a text
 //! for the client, since that is all that a caller could do with them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use host::Instant;
-use protocol::ids::{LeaderEpoch, Offset};
+use host::{Instant, Space};
+use protocol::ids::{LeaderEpoch, Offset, ProducerId};
 use protocol::records::ValidBatch;
 use protocol::{ErrorCode, RecordSet};
 use storage::{LogConfig, PartitionKey};
@@ -206,6 +207,34 @@ pub struct PartitionStatus {
     pub high_watermark: Offset,
     pub log_end_offset: Offset,
     pub size_bytes: u64,
+}
+
+/// What a partition remembers of an idempotent producer; -1 for what it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerReport {
+    pub producer_id: ProducerId,
+    pub epoch: i16,
+    pub last_sequence: i32,
+    pub last_timestamp_ms: i64,
+}
+
+/// A partition in a log directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaReport {
+    pub key: PartitionKey,
+    pub topic: Arc<str>,
+    pub size_bytes: u64,
+}
+
+/// A log directory.
+#[derive(Clone, Debug)]
+pub struct DirectoryReport {
+    pub path: PathBuf,
+    /// Why it is offline, if it is.
+    pub error: Option<String>,
+    /// Known while it works.
+    pub space: Option<Space>,
+    pub replicas: Vec<ReplicaReport>,
 }
 
 /// A deadline for requests that wait.

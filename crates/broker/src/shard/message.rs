@@ -5,7 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use protocol::ids::LeaderEpoch;
+use host::Space;
+use protocol::ids::{LeaderEpoch, Offset};
 use storage::journal::Report;
 use storage::log::{ColdRegion, DeletedFiles, Found, SegmentSync, SegmentWrite};
 use storage::{LogConfig, PartitionKey};
@@ -13,8 +14,8 @@ use tokio::sync::oneshot;
 
 use super::AppendResult;
 use super::api::{
-    Acks, Append, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec, PartitionStatus, ReadBatch, ReadReply,
-    Refusal,
+    Acks, Append, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec, PartitionStatus, ProducerReport,
+    ReadBatch, ReadReply, Refusal, ReplicaReport,
 };
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -68,6 +69,25 @@ pub(super) enum Message {
     Status {
         key: PartitionKey,
         reply: Reply<PartitionStatus>,
+    },
+    DeleteRecords {
+        key: PartitionKey,
+        /// -1 is the high watermark.
+        offset: Offset,
+        reply: Reply<Offset>,
+    },
+    Producers {
+        key: PartitionKey,
+        reply: Reply<Vec<ProducerReport>>,
+    },
+    /// Which partitions are served, in which directory?
+    Replicas {
+        reply: oneshot::Sender<Vec<(usize, ReplicaReport)>>,
+    },
+    /// How much room is in a directory?
+    Space {
+        dir: usize,
+        reply: oneshot::Sender<io::Result<Space>>,
     },
     Stop {
         reply: oneshot::Sender<()>,

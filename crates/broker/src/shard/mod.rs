@@ -8,6 +8,7 @@
 //!
 //! Does not know: connections, topics by name, authorisation, who should lead.
 
+mod admin;
 pub mod api;
 mod append;
 mod broken;
@@ -45,8 +46,8 @@ use storage::{LogConfig, PartitionKey};
 use tokio::sync::{mpsc, oneshot};
 
 pub use api::{
-    Acks, Append, Appended, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec, PartitionStatus, Read,
-    ReadBatch, ReadReply, ReadWaiter, Refusal,
+    Acks, Append, Appended, DirectoryReport, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec,
+    PartitionStatus, ProducerReport, Read, ReadBatch, ReadReply, ReadWaiter, Refusal, ReplicaReport,
 };
 pub use start::{RecoveryReport, StartError};
 

@@ -35,6 +35,8 @@ pub(super) struct Partition {
     readers_tidy: usize,
     /// Asked for until its epoch is synced.
     pub(super) opening: Vec<(LeaderEpoch, Reply<()>)>,
+    /// Deletions of records, asked for until the new start is synced.
+    pub(super) starting: Vec<(Offset, Reply<Offset>)>,
     /// Asked for until the directory has got its last name.
     pub(super) deleting: Option<Vec<Reply<()>>>,
     /// Memory that the budget knows of.
@@ -69,6 +71,7 @@ impl Partition {
             readers: Vec::new(),
             readers_tidy: READERS_TIDY,
             opening: Vec::new(),
+            starting: Vec::new(),
             deleting: None,
             counted: 0,
             queued: false,
@@ -111,6 +114,9 @@ impl Partition {
         }
         for (_, reply) in self.opening.drain(..) {
             // The asker may be gone.
+            let _ = reply.send(Err(refusal.clone()));
+        }
+        for (_, reply) in self.starting.drain(..) {
             let _ = reply.send(Err(refusal.clone()));
         }
         self.wake();

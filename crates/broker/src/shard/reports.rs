@@ -85,6 +85,7 @@ impl Shard {
             }
             Meaning::LogStart { offset } => {
                 partition.log.log_start_synced(offset);
+                self.answer_starts(key);
                 self.delete_segments(key);
             }
             Meaning::Opened { epoch } => {

@@ -7,6 +7,7 @@
 //! * A reply to an append is sent when its acks are true, or a refusal when they will never be.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -39,6 +40,8 @@ const PARKED_TICK: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) budget: Budget,
+    /// The log directories.
+    pub(super) paths: Vec<PathBuf>,
     /// Partitions in each directory.
     pub(super) partitions: Vec<AtomicUsize>,
     /// Why each directory is offline.
@@ -155,6 +158,14 @@ impl Shard {
             Message::Status { key, reply } => {
                 let _ = reply.send(self.status(key));
             }
+            Message::DeleteRecords { key, offset, reply } => self.delete_records(key, offset, reply),
+            Message::Producers { key, reply } => {
+                let _ = reply.send(self.producers(key));
+            }
+            Message::Replicas { reply } => {
+                let _ = reply.send(self.replicas());
+            }
+            Message::Space { dir, reply } => self.space_of(dir, reply),
             Message::Evict => self.evict(),
             Message::Stop { reply } => self.stopping.get_or_insert_default().push(reply),
         }

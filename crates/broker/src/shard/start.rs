@@ -147,6 +147,7 @@ fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &Re
     let count = |dir: &StartDirectory| AtomicUsize::new(dir.found.len());
     Common {
         budget: Budget::new(options.memory_bytes_max),
+        paths: directories.iter().map(|directory| directory.path.clone()).collect(),
         partitions: directories.iter().map(count).collect(),
         offline: watch::Sender::new(vec![None; directories.len()]),
         producer_id_expiration_ms: AtomicU64::new(options.producer_id_expiration_ms),

@@ -54,6 +54,9 @@
 //! | refusals of changes: code, key and value | `alter_configs::what_cannot_be_changed_is_refused_by_itself_with_key_and_value`, `alter_configs::validate_only_changes_nothing_and_refuses_all_the_same` |
 //! | AlterConfigs replaces | `alter_configs::a_replacement_takes_away_what_it_does_not_name` |
 //! | ListConfigResources: version 0 is metrics | `alter_configs::resources_with_configs_are_listed_by_kind` |
+//! | DeleteRecords: -1, out of range, compacted, durable | `records::records_are_deleted_up_to_an_offset_or_the_high_watermark`, `records::records_that_cannot_be_deleted_are_refused_by_themselves`, `records::a_deletion_of_records_that_was_answered_survives_a_crash` |
+//! | producers that a partition remembers | `records::producers_that_a_partition_remembers_are_told` |
+//! | DescribeLogDirs: sizes, room, offline ones | `log_dirs::directories_tell_what_they_hold_and_how_much_room_there_is`, `log_dirs::a_directory_that_is_offline_says_so_and_no_more` |
 //! | validate_only; configs from CreateTopics 5 | `topics::validate_only_creates_nothing`, `topics::every_version_creates_and_newer_ones_tell_what` |
 //!
 //! | rule: connections | test |
@@ -66,7 +69,7 @@
 //! | disks that are full or broken | `disks::with_a_full_disk_writes_are_refused_and_everything_else_goes_on`, `disks::a_directory_that_is_bad_at_the_start_is_left_out_and_comes_back_with_its_records` |
 //!
 //! Not to be seen with one broker: forwarding, NOT_ENOUGH_REPLICAS_AFTER_APPEND, the leader's name in answers to Produce
-//! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: groups, transactions, DeleteRecords, quotas.
+//! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: groups, transactions, quotas.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod alter_configs;
@@ -78,6 +81,7 @@ mod fetch;
 mod fetch_limits;
 mod hostile;
 mod listeners;
+mod log_dirs;
 mod memory;
 mod metadata;
 mod offsets;
@@ -85,6 +89,7 @@ mod ownership;
 mod produce;
 mod producers;
 mod real;
+mod records;
 mod samples;
 mod sessions;
 mod support;
@@ -105,12 +110,14 @@ fn the_table_above_names_tests_that_exist() {
         ("fetch_limits", include_str!("fetch_limits.rs")),
         ("hostile", include_str!("hostile.rs")),
         ("listeners", include_str!("listeners.rs")),
+        ("log_dirs", include_str!("log_dirs.rs")),
         ("memory", include_str!("memory.rs")),
         ("metadata", include_str!("metadata.rs")),
         ("offsets", include_str!("offsets.rs")),
         ("produce", include_str!("produce.rs")),
         ("producers", include_str!("producers.rs")),
         ("real", include_str!("real.rs")),
+        ("records", include_str!("records.rs")),
         ("sessions", include_str!("sessions.rs")),
         ("topics", include_str!("topics.rs")),
         ("versions", include_str!("versions.rs")),

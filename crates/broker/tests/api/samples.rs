@@ -5,9 +5,14 @@ use protocol::messages::alter_configs_request::{self, AlterConfigsRequest};
 use protocol::messages::api_versions_request::ApiVersionsRequest;
 use protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use protocol::messages::create_topics_request::CreateTopicsRequest;
+use protocol::messages::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
 use protocol::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
 use protocol::messages::describe_cluster_request::DescribeClusterRequest;
 use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
+use protocol::messages::describe_log_dirs_request::{DescribableLogDirTopic, DescribeLogDirsRequest};
+use protocol::messages::describe_producers_request::{self, DescribeProducersRequest};
 use protocol::messages::describe_topic_partitions_request::{DescribeTopicPartitionsRequest, TopicRequest};
 use protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use protocol::messages::incremental_alter_configs_request::{
@@ -63,6 +68,20 @@ fn records(all: &mut Vec<Bytes>, topic: &Topic) {
         let partition = OffsetForLeaderPartition { current_leader_epoch: -1, ..Default::default() };
         let topic = OffsetForLeaderTopic { topic: topic.name.clone(), partitions: vec![partition] };
         OffsetForLeaderEpochRequest { replica_id: -1, topics: vec![topic] }
+    });
+    encode(all, 0..=2, |_| {
+        let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset: -1 }];
+        let topics = vec![DeleteRecordsTopic { name: topic.name.clone(), partitions }];
+        DeleteRecordsRequest { topics, timeout_ms: 1000 }
+    });
+    encode(all, 1..=5, |_| DescribeLogDirsRequest {
+        topics: Some(vec![DescribableLogDirTopic { topic: topic.name.clone(), partitions: vec![0, 1] }]),
+    });
+    encode(all, 0..=0, |_| DescribeProducersRequest {
+        topics: vec![describe_producers_request::TopicRequest {
+            name: topic.name.clone(),
+            partition_indexes: vec![0, 1],
+        }],
     });
     encode(all, 0..=5, |_| InitProducerIdRequest {
         transactional_id: None,

@@ -4,9 +4,12 @@ use protocol::messages::alter_configs_request::AlterConfigsRequest;
 use protocol::messages::api_versions_request::ApiVersionsRequest;
 use protocol::messages::create_partitions_request::CreatePartitionsRequest;
 use protocol::messages::create_topics_request::CreateTopicsRequest;
+use protocol::messages::delete_records_request::DeleteRecordsRequest;
 use protocol::messages::delete_topics_request::DeleteTopicsRequest;
 use protocol::messages::describe_cluster_request::DescribeClusterRequest;
 use protocol::messages::describe_configs_request::DescribeConfigsRequest;
+use protocol::messages::describe_log_dirs_request::DescribeLogDirsRequest;
+use protocol::messages::describe_producers_request::DescribeProducersRequest;
 use protocol::messages::describe_topic_partitions_request::DescribeTopicPartitionsRequest;
 use protocol::messages::fetch_request::FetchRequest;
 use protocol::messages::incremental_alter_configs_request::IncrementalAlterConfigsRequest;
@@ -22,7 +25,7 @@ use protocol::{ApiKey, ErrorCode, Str};
 use crate::support::{Client, run};
 
 /// What Kafka 4.4 advertises of the keys that are served here.
-const VERSIONS: [(i16, i16, i16); 19] = [
+const VERSIONS: [(i16, i16, i16); 22] = [
     (0, 0, 13),
     (1, 4, 18),
     (2, 1, 11),
@@ -32,14 +35,17 @@ const VERSIONS: [(i16, i16, i16); 19] = [
     (18, 0, 5),
     (19, 2, 7),
     (20, 1, 6),
+    (21, 0, 2),
     (22, 0, 5),
     (23, 2, 4),
     (32, 1, 4),
     (33, 0, 2),
+    (35, 1, 5),
     (36, 0, 2),
     (37, 0, 3),
     (44, 0, 1),
     (60, 0, 2),
+    (61, 0, 0),
     (74, 0, 1),
     (75, 0, 0),
 ];
@@ -182,6 +188,9 @@ fn every_version_of_every_api_is_answered() {
         every_version(client, DescribeConfigsRequest::default()).await;
         every_version(client, CreatePartitionsRequest::default()).await;
         every_version(client, AlterConfigsRequest::default()).await;
+        every_version(client, DeleteRecordsRequest::default()).await;
+        every_version(client, DescribeLogDirsRequest::default()).await;
+        every_version(client, DescribeProducersRequest::default()).await;
         every_version(client, IncrementalAlterConfigsRequest::default()).await;
         every_version(client, ListConfigResourcesRequest::default()).await;
         every_version(client, DescribeClusterRequest { endpoint_type: 1, ..Default::default() }).await;
