@@ -38,7 +38,7 @@ use crate::publisher::Publisher;
 use crate::random;
 use crate::server::{ConnectionLimits, ReplyMemory};
 use crate::serving::{Serving, Usage, serve, shares};
-use crate::shard::{Shards, ShardsOptions};
+use crate::shard::{ScrubOptions, Shards, ShardsOptions};
 use crate::topic_settings::SettingsSource;
 use crate::wait::{until, within};
 
@@ -234,6 +234,10 @@ fn shards_options(config: &BrokerConfig, open_files_max: usize) -> ShardsOptions
         retention_check_interval: Duration::from_millis(ms(config.retention_check_interval_ms)),
         disk_reserve_bytes: config.directories.reserve_bytes,
         open_files_max: (open_files_max / 4).min(SEGMENT_FILES_MAX),
+        scrub: ScrubOptions {
+            interval: u64::try_from(config.directories.scrub_interval_ms).ok().map(Duration::from_millis),
+            bytes_per_second: config.directories.scrub_bytes_per_second,
+        },
     }
 }
 

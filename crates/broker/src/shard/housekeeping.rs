@@ -55,6 +55,7 @@ impl Shard {
             self.retain();
         }
         self.sweep();
+        self.scrub_tick(now);
         for dir in 0..self.directories.len() {
             self.release(dir);
             self.measure_space(dir);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use host::Space;
 use protocol::ids::{LeaderEpoch, Offset};
 use storage::journal::Report;
-use storage::log::{ColdRegion, DeletedFiles, Found, SegmentSync, SegmentWrite};
+use storage::log::{ColdRegion, DeletedFiles, Found, Scrubbed, SegmentSync, SegmentWrite};
 use storage::{LogConfig, PartitionKey};
 use tokio::sync::oneshot;
 
@@ -17,6 +17,7 @@ use super::api::{
     Acks, Append, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec, PartitionStatus, ProducerReport,
     ReadBatch, ReadReply, Refusal, ReplicaReport,
 };
+use super::scrub::ScrubbedSegment;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 
@@ -148,6 +149,10 @@ pub(super) enum Done {
         key: PartitionKey,
         delay_ms: u64,
         result: io::Result<PathBuf>,
+    },
+    Scrubbed {
+        segment: ScrubbedSegment,
+        result: io::Result<(u64, Scrubbed)>,
     },
     Read {
         read: u64,

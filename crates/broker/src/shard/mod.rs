@@ -26,6 +26,7 @@ mod partition;
 mod queries;
 mod read;
 mod reports;
+mod scrub;
 #[allow(clippy::module_inception)]
 mod shard;
 mod start;
@@ -49,6 +50,7 @@ pub use api::{
     Acks, Append, Appended, DirectoryReport, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec,
     PartitionStatus, ProducerReport, Read, ReadBatch, ReadReply, ReadWaiter, Refusal, ReplicaReport,
 };
+pub use scrub::ScrubOptions;
 pub use start::{RecoveryReport, StartError};
 
 use message::{AppendRequest, Message};
@@ -71,6 +73,8 @@ pub struct ShardsOptions {
     pub disk_reserve_bytes: u64,
     /// Segment files that are kept open.
     pub open_files_max: usize,
+    /// The background check of segments.
+    pub scrub: ScrubOptions,
 }
 
 impl Default for ShardsOptions {
@@ -83,6 +87,7 @@ impl Default for ShardsOptions {
             retention_check_interval: Duration::from_secs(300),
             disk_reserve_bytes: 64 << 20,
             open_files_max: 512,
+            scrub: ScrubOptions::default(),
         }
     }
 }

@@ -78,6 +78,14 @@ impl Shard {
                     };
                     return call(&self.reads_lane, self.open.clone(), work, completion);
                 }
+                Ok(ReadPlan::Damaged(facts)) => {
+                    let error = io::Error::other(format!(
+                        "the batch at offset {} has changed in memory",
+                        facts.base_offset
+                    ));
+                    let reply = self.failed_read(&read, &error);
+                    pending.push(reply);
+                }
                 Err(reply) => pending.push(*reply),
             }
         }

@@ -30,6 +30,7 @@ use super::memory::Budget;
 use super::message::{AppendRequest, Done, Message};
 use super::partition::Partition;
 use super::read::Reads;
+use super::scrub::{Scrub, ScrubOptions};
 
 /// How often a shard looks at what time alone changes.
 const TICK: Duration = Duration::from_secs(1);
@@ -53,6 +54,7 @@ pub(super) struct Common {
     pub(super) lost: Option<String>,
     /// Everything that metadata knew before this start has been asked for.
     pub(super) settled: AtomicBool,
+    pub(super) scrub: ScrubOptions,
 }
 
 pub(super) struct Shard {
@@ -79,6 +81,7 @@ pub(super) struct Shard {
     /// Partitions with batches that could be dropped from memory, roughly from the oldest on.
     pub(super) evictable: VecDeque<PartitionKey>,
     pub(super) removals: Removals,
+    pub(super) scrub: Scrub,
     pub(super) next_tick: Instant,
     pub(super) next_retention: Instant,
     /// The partition up to which tails have been written out in this round of [`Shard::sweep`].
@@ -180,6 +183,7 @@ impl Shard {
             Done::PartitionDeleted { key, delay_ms, result } => self.partition_deleted(key, delay_ms, result),
             Done::BrokenDeleted { dir, result } => self.broken_deleted(dir, result),
             Done::Space { dir, result } => self.space(dir, result),
+            Done::Scrubbed { segment, result } => self.scrubbed(segment, result),
             Done::Read { read, result } => self.read_done(read, result),
             Done::Found { key, timestamp_ms, reply, result } => self.found(key, timestamp_ms, reply, result),
         }

@@ -127,6 +127,7 @@ pub(super) fn launch(
             parked: std::collections::VecDeque::new(),
             evictable: std::collections::VecDeque::new(),
             removals: super::housekeeping::Removals::default(),
+            scrub: super::scrub::Scrub::new(host.now()),
             next_tick: host.now(),
             next_retention: host.now().after(options.retention_check_interval),
             swept: None,
@@ -155,6 +156,7 @@ fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &Re
         disk_reserve_bytes: options.disk_reserve_bytes,
         lost: (!lost.is_empty()).then(|| lost.join(", ")),
         settled: AtomicBool::new(false),
+        scrub: options.scrub,
     }
 }
 

@@ -55,6 +55,9 @@ pub struct LogDirectories {
     pub metadata: String,
     pub journal_max_bytes: u64,
     pub reserve_bytes: u64,
+    /// From the beginning of one check of all segments to that of the next; -1 for never.
+    pub scrub_interval_ms: i64,
+    pub scrub_bytes_per_second: u64,
 }
 
 /// Connections and their limits.
@@ -286,6 +289,8 @@ impl Reader<'_> {
             log,
             journal_max_bytes: self.bytes("bourn.journal.max.bytes"),
             reserve_bytes: self.bytes("bourn.disk.reserve.bytes"),
+            scrub_interval_ms: self.number("bourn.scrub.interval.ms"),
+            scrub_bytes_per_second: self.bytes("bourn.scrub.max.bytes.per.second"),
         }
     }
 

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use host::{FileRef, Files};
+use host::{File, FileRef, Files};
 use protocol::ids::{LeaderEpoch, Offset};
 use protocol::records::{BatchHeader, Limits, Scratch, ValidBatch};
 
 use super::offsets::{Found, first_at};
 use crate::LogConfig;
+use crate::segment::check::check_region;
 use crate::segment::index::{last_offset_entry, last_time_entry};
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::scan::{Headers, invalid, rebuild};
@@ -28,6 +29,8 @@ pub struct ColdRead {
     /// Bytes of the file that may be read.
     pub(super) bytes: u32,
     pub(super) closed: bool,
+    /// What is sent is checked first.
+    pub(super) checked: bool,
     pub(super) offset: Offset,
     pub(super) limit: Option<Offset>,
     pub(super) bytes_max: usize,
@@ -59,11 +62,23 @@ impl ColdRead {
             }
         };
         let end = self.end(&segment, start, &first)?;
+        // The check also brings what may not be in the page cache, here, on the lane: sending it does not wait for the disk on
+        // a network thread. What was written a short while ago is there: the open segment is not read.
+        let end = if self.checked { self.whole(&*file, start, end, first.base_offset)? } else { end };
         let len = usize::try_from(end - start).unwrap_or(usize::MAX);
-        if self.closed {
-            warm(&*file, start, end)?;
-        }
         Ok(ColdRegion { file, position: start, len })
+    }
+
+    /// How far the batches are what was appended; an error if not even the first one is.
+    fn whole(&self, file: &dyn File, start: u64, end: u64, offset: Offset) -> io::Result<u64> {
+        match check_region(file, start, end, offset)? {
+            Ok(()) => Ok(end),
+            Err(damage) if damage.position > start => Ok(damage.position),
+            Err(damage) => {
+                let path = segment_file(&self.dir, self.base, FileKind::Log);
+                Err(invalid(format!("{}: {damage}", path.display())))
+            }
+        }
     }
 
     /// Where the last batch ends that is still to be sent.
@@ -86,7 +101,14 @@ impl ColdRead {
         let from = segment.entry(below)?.max(first_end);
         let mut headers = Headers::new(&**segment.file, from, bytes);
         let mut end = from;
-        while let Some((_, header)) = headers.advance()? {
+        loop {
+            let header = match headers.advance() {
+                Ok(Some((_, header))) => header,
+                Ok(None) => break,
+                // What comes before is sent; the next read will be about this.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => break,
+                Err(error) => return Err(error),
+            };
             if headers.position() > end_max || self.limit.is_some_and(|limit| header.last_offset() >= limit) {
                 break;
             }
@@ -95,18 +117,6 @@ impl ColdRead {
         Ok(end)
     }
 }
-
-/// Reads a region that may not be in the page cache here, on the lane, so that sending it does not wait for the disk
-/// on a network thread. What was written a short while ago is in the cache: the open segment is not read.
-fn warm(file: &dyn host::File, from: u64, to: u64) -> io::Result<()> {
-    let mut chunk = vec![0; WARM_BYTES];
-    for position in (from..to).step_by(WARM_BYTES) {
-        file.read_at(&mut chunk, position)?;
-    }
-    Ok(())
-}
-
-const WARM_BYTES: usize = 128 << 10;
 
 /// A file and what is needed to look something up in its index.
 struct Segment<'a> {

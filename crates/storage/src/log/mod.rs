@@ -22,6 +22,7 @@ mod read;
 mod recover;
 mod retention;
 mod roll;
+mod scrub;
 mod tail;
 mod truncate;
 mod write;
@@ -29,7 +30,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub use read::{OutOfRange, ReadLimits, ReadPlan};
 pub use recover::{Recovered, recover};
 pub use retention::{DeletedFiles, SegmentDelete, expired_segments};
 pub use roll::{Limits, RollReason, roll_reason};
+pub use scrub::{Scrubbed, SegmentScrub};
 pub use truncate::SegmentCut;
 pub use write::{PIECE_BYTES_MAX, Seal, SegmentSync, SegmentWrite};
 
@@ -81,6 +83,8 @@ pub struct Log {
     /// them is about batches that are gone.
     unwritten_cuts: VecDeque<Offset>,
     unsynced_cuts: VecDeque<Offset>,
+    /// Segments that were found damaged while they were open: reads of them check what they send.
+    suspects: BTreeSet<Offset>,
     tail: Tail,
     held: Held,
     epochs: Epochs,
@@ -134,6 +138,7 @@ impl Log {
             cut: None,
             unwritten_cuts: VecDeque::new(),
             unsynced_cuts: VecDeque::new(),
+            suspects: BTreeSet::new(),
             tail: Tail::default(),
             held: Held::default(),
             epochs: Epochs::new(state.epochs),

@@ -80,6 +80,8 @@ impl Log {
             base,
             bytes,
             closed: base < self.written.base,
+            // Who searches looks at each batch himself.
+            checked: false,
             offset: base,
             limit: None,
             bytes_max: usize::MAX,

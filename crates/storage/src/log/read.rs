@@ -4,6 +4,7 @@ use protocol::RecordSet;
 use protocol::ids::Offset;
 
 use super::{ColdRead, Log};
+use crate::segment::BatchFacts;
 
 /// How far a read goes.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub enum ReadPlan {
     Now(RecordSet),
     /// The batches are in a segment file.
     Cold(ColdRead),
+    /// Memory does not hold any more what was appended, and nothing else does.
+    Damaged(BatchFacts),
 }
 
 /// The log does not have the offset.
@@ -49,11 +52,19 @@ impl Log {
         let nothing = offset >= limit || (bytes_max == 0 && !at_least_one);
         let in_file = from_file && offset < self.written.end;
         if nothing || (!in_file && self.tail.start().is_some_and(|start| offset >= start)) {
-            let records = self.tail.read(offset, limit, bytes_max, at_least_one);
-            return Ok(ReadPlan::Now(if nothing { RecordSet::new() } else { records }));
+            if nothing {
+                return Ok(ReadPlan::Now(RecordSet::new()));
+            }
+            match self.tail.read(offset, limit, bytes_max, at_least_one) {
+                Ok(records) => return Ok(ReadPlan::Now(records)),
+                // The file has what was in memory when it was written there.
+                Err(damaged) if damaged.last_offset < self.written.end => {}
+                Err(damaged) => return Ok(ReadPlan::Damaged(damaged)),
+            }
         }
         let (base, bytes, end) = self.segment_at(offset);
         Ok(ReadPlan::Cold(ColdRead {
+            checked: base < self.written.base || self.suspects.contains(&base),
             dir: self.dir.clone(),
             base,
             bytes,

@@ -8,13 +8,17 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use protocol::RecordSet;
 use protocol::ids::{LeaderEpoch, Offset};
-use protocol::records::{HEAD_LEN, ValidBatch};
+use protocol::records::{HEAD_LEN, ValidBatch, crc32c};
 
 use crate::segment::BatchFacts;
 use crate::segment::scan::facts;
 
 /// What a batch takes beside its bytes: this structure, reference counts, the allocator's own.
 const OVERHEAD_BYTES: usize = 192;
+
+/// Where the CRC is, behind the 16th byte of a batch and its magic; it covers everything behind it.
+const CRC_AT: usize = 1;
+const CRC_END: usize = 5;
 
 #[derive(Clone, Debug)]
 pub(crate) struct TailBatch {
@@ -51,6 +55,13 @@ impl TailBatch {
 
     pub(crate) fn size(&self) -> usize {
         HEAD_LEN + self.rest.len()
+    }
+
+    /// Whether the bytes are the ones that the CRC was made of.
+    fn is_intact(&self) -> bool {
+        let crc =
+            self.rest.get(CRC_AT..CRC_END).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+        crc == Some(crc32c(self.rest.get(CRC_END..).unwrap_or_default()))
     }
 
     fn cost(&self) -> usize {
@@ -158,6 +169,15 @@ impl Tail {
         self.batches.range(first..)
     }
 
+    /// Changes a byte of a batch, as a broken memory would.
+    #[cfg(test)]
+    pub(crate) fn spoil(&mut self, index: usize) {
+        let batch = &mut self.batches[index];
+        let mut rest = batch.rest.to_vec();
+        rest[40] ^= 1;
+        batch.rest = rest.into();
+    }
+
     /// Bytes of the batches that begin in `from..to`.
     pub(crate) fn bytes_between(&self, from: Offset, to: Offset) -> usize {
         let first = self.batches.partition_point(|batch| batch.facts.base_offset < from);
@@ -169,14 +189,15 @@ impl Tail {
     }
 
     /// Whole batches from the one that holds `offset` on, that end below `limit`, of at most `bytes_max` together;
-    /// the first one whatever its size if `at_least_one`.
+    /// the first one whatever its size if `at_least_one`. An error names the first one if its bytes have changed since it
+    /// was appended.
     pub(crate) fn read(
         &self,
         offset: Offset,
         limit: Offset,
         bytes_max: usize,
         at_least_one: bool,
-    ) -> RecordSet {
+    ) -> Result<RecordSet, BatchFacts> {
         let mut records = RecordSet::new();
         for batch in self.from(offset).take_while(|batch| batch.facts.last_offset < limit) {
             let too_large = batch.size() > bytes_max.saturating_sub(records.len());
@@ -184,8 +205,14 @@ impl Tail {
             if too_large && !wanted_anyway {
                 break;
             }
+            if !batch.is_intact() {
+                if records.is_empty() {
+                    return Err(batch.facts);
+                }
+                break;
+            }
             batch.pieces(|piece| records.push(piece));
         }
-        records
+        Ok(records)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `docs/format/segments.md` describes the bytes. Everything in a file is big-endian.
 
+pub mod check;
 pub mod epoch_file;
 pub mod index;
 pub mod names;
@@ -10,6 +11,7 @@ pub mod producer_snapshot;
 pub mod scan;
 pub mod state;
 
+pub use check::{BatchCheck, Damage};
 pub use names::FileKind;
 pub use open_files::OpenFiles;
 pub use state::{BatchFacts, IndexEntries, OffsetEntry, SealedSegment, SegmentState, TimeEntry};

@@ -2,6 +2,7 @@
 
 mod appends;
 mod journal;
+mod scrub;
 mod segments;
 
 use std::path::{Path, PathBuf};

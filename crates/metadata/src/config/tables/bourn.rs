@@ -12,6 +12,10 @@ table! {
         "Size that the journal of a data directory may grow to. A batch that is larger than each of its files makes it grow beyond that, and it does not shrink.";
     "bourn.disk.reserve.bytes": Long = Some("268435456"), AtLeast(0), Medium, ReadOnly;
         "Free space of a disk below which writes to its data directories are refused.";
+    "bourn.scrub.interval.ms": Long = Some("604800000"), AtLeast(-1), Low, ReadOnly;
+        "From the beginning of one check of all segments for damage to that of the next; -1 for never.";
+    "bourn.scrub.max.bytes.per.second": Long = Some("8388608"), AtLeast(1), Low, ReadOnly;
+        "Bytes that the check of the segments reads in a second.";
     "bourn.shards": Int = Some("0"), AtLeast(0), Low, ReadOnly;
         "Shards that partitions are spread over; 0 is one a core.";
     "bourn.shutdown.timeout.ms": Long = Some("30000"), AtLeast(0), Low, ReadOnly;

@@ -4,6 +4,7 @@ mod ends;
 mod files;
 mod producers;
 mod reads;
+mod scrub;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -120,6 +121,7 @@ impl Bench {
         let limit = self.log.high_watermark();
         match self.log.read(Offset(offset), up_to(limit, bytes_max, at_least_one)).expect("it is in range") {
             ReadPlan::Now(records) => records.to_bytes().expect("it is in memory"),
+            ReadPlan::Damaged(facts) => panic!("damaged in memory: {facts:?}"),
             ReadPlan::Cold(cold) => {
                 let region = cold.run(&*self.files, &self.open).expect("the disk works");
                 let mut bytes = vec![0; region.len];

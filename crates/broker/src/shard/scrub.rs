@@ -1,0 +1,175 @@
+//! The background check of what lies on disk: pass after pass over the segments of a shard's partitions, slowly, so that
+//! damage is found before a reader meets it.
+//!
+//! Invariants: one piece at a time; no more bytes a second than `bourn.scrub.max.bytes.per.second` leaves each shard. What
+//! is found is reported and never served: reads of it answer KAFKA_STORAGE_ERROR (closed segments are checked by each
+//! read anyway). Nothing is changed on disk.
+
+use std::io;
+use std::ops::Bound;
+use std::time::Duration;
+
+use host::{Instant, LaneRef};
+use protocol::ids::Offset;
+use storage::PartitionKey;
+use storage::log::{Scrubbed, SegmentScrub};
+
+use super::directory::call;
+use super::message::Done;
+use super::shard::Shard;
+
+/// How fast and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScrubOptions {
+    /// From the beginning of one pass to that of the next. None: never.
+    pub interval: Option<Duration>,
+    /// Of the node.
+    pub bytes_per_second: u64,
+}
+
+impl Default for ScrubOptions {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(7 * 24 * 60 * 60)), bytes_per_second: 8 << 20 }
+    }
+}
+
+/// Where a shard's pass has come to.
+#[derive(Debug)]
+pub(super) struct Scrub {
+    /// Made when there is something to read.
+    lane: Option<LaneRef>,
+    /// The partition that is being checked, and its last segment that was.
+    at: Option<(PartitionKey, Option<Offset>)>,
+    /// The rest of a segment, for the next second.
+    rest: Option<SegmentScrub>,
+    /// A piece is under way.
+    busy: bool,
+    /// What may still be read in this second.
+    left: u64,
+    /// When the next pass begins; in the middle of one, when it began.
+    next: Instant,
+    running: bool,
+    /// Of this pass.
+    read: u64,
+    damaged: u64,
+}
+
+impl Scrub {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            lane: None,
+            at: None,
+            rest: None,
+            busy: false,
+            left: 0,
+            next: now,
+            running: false,
+            read: 0,
+            damaged: 0,
+        }
+    }
+}
+
+/// A segment whose piece is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScrubbedSegment {
+    pub(super) key: PartitionKey,
+    pub(super) base: Offset,
+    pub(super) bytes: u32,
+}
+
+impl Shard {
+    /// A second has passed.
+    pub(super) fn scrub_tick(&mut self, now: Instant) {
+        let ScrubOptions { interval, bytes_per_second } = self.common.scrub;
+        let Some(interval) = interval else { return };
+        if !self.scrub.running {
+            if now < self.scrub.next {
+                return;
+            }
+            self.scrub = Scrub { lane: self.scrub.lane.take(), next: now.after(interval), ..Scrub::new(now) };
+            self.scrub.running = true;
+        }
+        self.scrub.left = (bytes_per_second / self.peers.len().max(1) as u64).max(1);
+        self.go_on_scrubbing();
+    }
+
+    fn go_on_scrubbing(&mut self) {
+        if self.scrub.busy || self.scrub.left == 0 || !self.scrub.running || self.stopping.is_some() {
+            return;
+        }
+        let rest = self.scrub.rest.take().zip(self.scrub.at.map(|(key, _)| key));
+        let Some((segment, key)) = rest.or_else(|| self.next_segment()) else {
+            return self.end_pass();
+        };
+        let Some(dir) = self.partitions.get(&key).map(|partition| partition.dir) else { return };
+        tracing::trace!(dir, path = %segment.path().display(), "checking a segment");
+        let checked = ScrubbedSegment { key, base: segment.base(), bytes: segment.bytes() };
+        let left = self.scrub.left;
+        self.scrub.busy = true;
+        let completion = self.completion(move |result| Done::Scrubbed { segment: checked, result });
+        let lane = self.scrub.lane.get_or_insert_with(|| self.host.disk.lane("scrub"));
+        call(lane, self.open.clone(), move |files, _| segment.run(files, left), completion);
+    }
+
+    /// The next one to be checked, and that is where the pass is now.
+    fn next_segment(&mut self) -> Option<(SegmentScrub, PartitionKey)> {
+        let from = match self.scrub.at {
+            Some((key, _)) => Bound::Included(key),
+            None => Bound::Unbounded,
+        };
+        for (key, partition) in self.partitions.range((from, Bound::Unbounded)) {
+            let works = self.directories.get(partition.dir).is_some_and(|dir| dir.failed.is_none());
+            if !works || partition.deleting.is_some() {
+                continue;
+            }
+            let behind = self.scrub.at.filter(|(at, _)| at == key).and_then(|(_, base)| base);
+            if let Some(segment) = partition.log.next_scrub(behind) {
+                self.scrub.at = Some((*key, behind));
+                return Some((segment, *key));
+            }
+        }
+        None
+    }
+
+    pub(super) fn scrubbed(&mut self, segment: ScrubbedSegment, result: io::Result<(u64, Scrubbed)>) {
+        self.scrub.busy = false;
+        let ScrubbedSegment { key, base, bytes } = segment;
+        // Not one byte is left over, else small segments would cost nothing.
+        let read = result.as_ref().map_or(1, |(read, _)| *read);
+        self.scrub.left = self.scrub.left.saturating_sub(read.max(1));
+        self.scrub.read += read;
+        let damage = match result {
+            Ok((_, Scrubbed::More(rest))) => {
+                self.scrub.rest = Some(*rest);
+                return self.go_on_scrubbing();
+            }
+            Ok((_, Scrubbed::Whole)) => None,
+            Ok((_, Scrubbed::Damaged(damage))) => Some(damage.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        self.scrub.at = Some((key, Some(base)));
+        // Retention, compaction or a truncation may have been there meanwhile.
+        if let Some(why) = damage
+            && let Some(partition) = self.partitions.get_mut(&key).filter(|it| it.log.still_has(base, bytes))
+        {
+            self.scrub.damaged += 1;
+            partition.log.suspect(base);
+            let (topic, partition, dir) =
+                (partition.log.topic(), key.partition, partition.log.dir().display());
+            tracing::error!(%topic, partition, "segment {base} in {dir} is damaged on disk; readers get KAFKA_STORAGE_ERROR \
+                for it, what is in front of and behind it is served; restore the file from a backup while the broker is stopped: {why}");
+        }
+        self.go_on_scrubbing();
+    }
+
+    fn end_pass(&mut self) {
+        let Scrub { read, damaged, .. } = self.scrub;
+        self.scrub.running = false;
+        if damaged > 0 {
+            tracing::error!(bytes = read, "the check of the segments has found {damaged} damaged");
+        } else if read > 0 {
+            tracing::info!(bytes = read, "the check of the segments has found no damage");
+        }
+    }
+}
