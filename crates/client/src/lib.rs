@@ -17,6 +17,7 @@ pub mod consumer;
 mod driver;
 mod error;
 mod handshake;
+mod leaders;
 mod offsets;
 pub mod producer;
 mod record;

@@ -1,12 +1,10 @@
 //! Offsets by time, earliest and latest, asked from the leaders of partitions.
 
-use std::collections::BTreeMap;
-
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsResponse};
-use protocol::{ErrorCode, LeaderEpoch, NodeId, Offset, Str};
+use protocol::{ErrorCode, LeaderEpoch, NodeId, Offset};
 
-use crate::cluster::{Retry, refused};
+use crate::leaders::{self, Answered, Answers, Asked, Question};
 use crate::{Cluster, Error, TopicPartition};
 
 /// Which offset of a partition.
@@ -58,130 +56,70 @@ pub struct ListedOffset {
     pub leader_epoch: Option<LeaderEpoch>,
 }
 
-type Answers = BTreeMap<TopicPartition, Result<ListedOffset, Error>>;
-
 /// One offset a partition. Waits for leaders as long as the cluster's options say.
 pub(crate) async fn list(
     cluster: &Cluster,
     partitions: impl IntoIterator<Item = (TopicPartition, OffsetSpec)>,
     isolation: Isolation,
-) -> Result<Answers, Error> {
-    let mut open: BTreeMap<TopicPartition, OffsetSpec> = partitions.into_iter().collect();
-    let mut answers = Answers::new();
-    let mut retry = Retry::new(cluster);
-    loop {
-        let mut last = None;
-        for (leader, asked) in by_leader(cluster, &mut open, &mut answers, &mut last).await? {
-            match ask(cluster, leader, &asked, isolation).await {
-                Ok(response) => sort_out(&response, &mut open, &mut answers, &mut last),
-                Err(error) if error.is_retriable() => last = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        if open.is_empty() {
-            return Ok(answers);
-        }
-        let unanswered = || refused("ListOffsets", ErrorCode::LeaderNotAvailable, None);
-        let error = last.unwrap_or_else(unanswered);
-        if let Err(error) = retry.pause(error).await {
-            answers.extend(open.into_keys().map(|partition| (partition, Err(error.clone()))));
-            return Ok(answers);
-        }
-        let topics: std::collections::BTreeSet<Str> =
-            open.keys().map(|partition| partition.topic.clone()).collect();
-        if let Err(error) = cluster.refresh(topics.into_iter().collect(), false).await
-            && !error.is_retriable()
-        {
-            return Err(error);
-        }
-    }
+) -> Result<Answers<ListedOffset>, Error> {
+    leaders::ask(cluster, &ListOffsets { isolation }, partitions).await
 }
 
-type Asked = Vec<(TopicPartition, OffsetSpec, LeaderEpoch)>;
-
-/// Groups what is still open by leader; what can never be answered gets its answer.
-async fn by_leader(
-    cluster: &Cluster,
-    open: &mut BTreeMap<TopicPartition, OffsetSpec>,
-    answers: &mut Answers,
-    last: &mut Option<Error>,
-) -> Result<BTreeMap<NodeId, Asked>, Error> {
-    let mut groups: BTreeMap<NodeId, Asked> = BTreeMap::new();
-    let all: Vec<(TopicPartition, OffsetSpec)> =
-        open.iter().map(|(key, spec)| (key.clone(), *spec)).collect();
-    for (key, spec) in all {
-        let found = match cluster.topic(&key.topic, false).await {
-            Ok(topic) => topic
-                .partition(key.partition)
-                .cloned()
-                .ok_or_else(|| refused(key.to_string(), ErrorCode::UnknownTopicOrPartition, None)),
-            Err(error) if error.code().is_some() => Err(error),
-            Err(error) => return Err(error),
-        };
-        match found {
-            Ok(partition) => match partition.leader {
-                Some(leader) => groups.entry(leader).or_default().push((key, spec, partition.leader_epoch)),
-                None => *last = Some(refused(key.to_string(), ErrorCode::LeaderNotAvailable, None)),
-            },
-            Err(error) => {
-                open.remove(&key);
-                answers.insert(key, Err(error));
-            }
-        }
-    }
-    Ok(groups)
-}
-
-async fn ask(
-    cluster: &Cluster,
-    leader: NodeId,
-    asked: &Asked,
+struct ListOffsets {
     isolation: Isolation,
-) -> Result<ListOffsetsResponse, Error> {
-    let mut topics: Vec<ListOffsetsTopic> = Vec::new();
-    for (key, spec, leader_epoch) in asked {
-        let partition = ListOffsetsPartition {
-            partition_index: key.partition,
-            current_leader_epoch: leader_epoch.get(),
-            timestamp: spec.code(),
-        };
-        match topics.last_mut().filter(|last| last.name == key.topic) {
-            Some(last) => last.partitions.push(partition),
-            None => topics.push(ListOffsetsTopic { name: key.topic.clone(), partitions: vec![partition] }),
-        }
-    }
-    let timeout = cluster.options().connection.request_timeout;
-    let request = ListOffsetsRequest {
-        replica_id: -1,
-        isolation_level: isolation.code(),
-        topics,
-        timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
-    };
-    cluster.connection(leader).await?.call(&request).await
 }
 
-fn sort_out(
-    response: &ListOffsetsResponse,
-    open: &mut BTreeMap<TopicPartition, OffsetSpec>,
-    answers: &mut Answers,
-    last: &mut Option<Error>,
-) {
+impl Question for ListOffsets {
+    type About = OffsetSpec;
+    type Answer = ListedOffset;
+
+    const NAME: &'static str = "ListOffsets";
+
+    async fn put(
+        &self,
+        cluster: &Cluster,
+        leader: NodeId,
+        asked: &Asked<OffsetSpec>,
+    ) -> Result<Answered<ListedOffset>, Error> {
+        let mut topics: Vec<ListOffsetsTopic> = Vec::new();
+        for (key, spec, leader_epoch) in asked {
+            let partition = ListOffsetsPartition {
+                partition_index: key.partition,
+                current_leader_epoch: leader_epoch.get(),
+                timestamp: spec.code(),
+            };
+            match topics.last_mut().filter(|last| last.name == key.topic) {
+                Some(last) => last.partitions.push(partition),
+                None => {
+                    topics.push(ListOffsetsTopic { name: key.topic.clone(), partitions: vec![partition] })
+                }
+            }
+        }
+        let timeout = cluster.options().connection.request_timeout;
+        let request = ListOffsetsRequest {
+            replica_id: -1,
+            isolation_level: self.isolation.code(),
+            topics,
+            timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
+        };
+        let response = cluster.connection(leader).await?.call(&request).await?;
+        Ok(answered(&response))
+    }
+}
+
+fn answered(response: &ListOffsetsResponse) -> Answered<ListedOffset> {
+    let mut answered = Answered::new();
     for topic in &response.topics {
         for part in &topic.partitions {
             let key = TopicPartition { topic: topic.name.detached(), partition: part.partition_index };
-            let answer = match ErrorCode::from(part.error_code) {
+            let result = match ErrorCode::from(part.error_code) {
                 ErrorCode::None => Ok(listed(part)),
-                code if code.is_retriable() || code == ErrorCode::FencedLeaderEpoch => {
-                    *last = Some(refused(key.to_string(), code, None));
-                    continue;
-                }
-                code => Err(refused(key.to_string(), code, None)),
+                code => Err(code),
             };
-            if open.remove(&key).is_some() {
-                answers.insert(key, answer);
-            }
+            answered.push((key, result));
         }
     }
+    answered
 }
 
 fn listed(part: &ListOffsetsPartitionResponse) -> ListedOffset {

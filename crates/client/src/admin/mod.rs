@@ -8,6 +8,8 @@
 //! Does not know: which broker is the controller; every broker passes such requests on.
 
 mod configs;
+mod log_dirs;
+mod records;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,10 @@ use std::time::Duration;
 use protocol::messages::describe_cluster_request::DescribeClusterRequest;
 use protocol::{ErrorCode, NodeId, Str};
 
-pub use self::configs::{ConfigEntry, ConfigResource, ConfigSource};
+pub use self::configs::{
+    AlterOp, ConfigDetails, ConfigEntry, ConfigKind, ConfigResource, ConfigSource, ConfigSynonym,
+};
+pub use self::log_dirs::{LogDir, LogDirReplica};
 pub use self::topics::{CreatedTopic, NewTopic, PartitionDescription, TopicDescription, TopicListing};
 use crate::cluster::{Broker, refused};
 use crate::offsets::{self, Isolation, ListedOffset, OffsetSpec};
