@@ -64,11 +64,12 @@ def _():
     with broker:
         said = next(line for line in broker.tail().splitlines() if line.startswith("bourn ready in"))
         same(plain(said + "\n", broker.bootstrap), plain(first[0][1], broker.bootstrap), "the ready line")
-        write, again, others, files = rest
+        write, again, configs, others, files = rest
         follow(broker, write)
         broker.kill()
         broker.start()
         follow(broker, again)
+        follow(broker, configs)
         follow(broker, others)
         code = broker.stop()
         assert broker.clean_exit(code), f"the stop ended with {code}"

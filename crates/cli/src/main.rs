@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod bench;
+mod completion;
+mod config;
 mod consume;
 mod context;
 mod log;
@@ -36,19 +38,23 @@ struct Arguments {
 enum Command {
     /// Run a broker. Needs no configuration: listens on 127.0.0.1:9092, keeps its data in ./bourn-data
     Start(start::Start),
-    /// Create, list, describe and delete topics
+    /// Create, list, describe, alter and delete topics, delete their records
     #[command(subcommand)]
     Topic(topic::Topic),
     /// Write records: lines, CSV or JSON lines from standard input or a file
     Produce(produce::Produce),
     /// Read records
     Consume(consume::Consume),
+    /// Describe, alter and list configs of topics, brokers, metrics subscriptions and groups
+    #[command(subcommand)]
+    Config(config::Config),
     /// Measure throughput and latency of any Kafka-compatible cluster
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Look into the files of a log
+    /// Look into the files of a log, or at the directories of a broker
     #[command(subcommand)]
     Log(log::Log),
+    Completion(completion::Completion),
 }
 
 fn main() -> ExitCode {
@@ -58,8 +64,10 @@ fn main() -> ExitCode {
         Command::Topic(topic) => topic.run(&globals),
         Command::Produce(produce) => produce.run(&globals),
         Command::Consume(consume) => consume.run(&globals),
+        Command::Config(config) => config.run(&globals),
         Command::Bench(bench) => bench.run(&globals),
         Command::Log(log) => log.run(&globals),
+        Command::Completion(completion) => completion.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -100,7 +108,13 @@ mod tests {
             &["topic", "create"],
             &["topic", "list"],
             &["topic", "describe"],
+            &["topic", "alter"],
             &["topic", "delete"],
+            &["topic", "delete-records"],
+            &["config"],
+            &["config", "describe"],
+            &["config", "alter"],
+            &["config", "list"],
             &["produce"],
             &["consume"],
             &["bench"],
@@ -108,8 +122,10 @@ mod tests {
             &["bench", "consume"],
             &["bench", "latency"],
             &["log"],
+            &["log", "dirs"],
             &["log", "dump"],
             &["log", "verify"],
+            &["completion"],
         ] {
             insta::assert_snapshot!(format!("help_{}", path.join("_")), help(path));
         }

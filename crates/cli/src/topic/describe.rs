@@ -158,6 +158,8 @@ mod tests {
             source,
             is_sensitive: false,
             is_read_only: false,
+            synonyms: vec![],
+            documentation: None,
         };
         let configs =
             [config("retention.ms", ConfigSource::Topic), config("segment.ms", ConfigSource::Default)];

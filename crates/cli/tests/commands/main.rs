@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod bench;
+mod config;
 mod consume;
 mod log;
 #[path = "../support/node.rs"]
 mod node;
 mod produce;
+mod records;
 mod topic;
 
 use std::io::Write;
