@@ -166,6 +166,18 @@ def _():
     same((events[-1]["sent"], events[-1]["acked"]), (500, 500), "totals")
 
 
+@suite.case("verifiable-consumer", needs="groups")
+def _():
+    """It subscribes with a group, always."""
+    topic, group = create(new_topic("java-verifiable-read")), new_topic("group")
+    fill(topic, 50)
+    told = tool("VerifiableConsumer", *SERVER, "--topic", topic, "--group-id", group, "--reset-policy", "earliest", "--max-messages", 50,
+                "--verbose").text
+    events = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    same([event["offset"] for event in events if event["name"] == "record_data"], list(range(50)), "offsets")
+    same(events[-1]["name"], "shutdown_complete", "last event")
+
+
 @suite.case("client-compatibility-test", seconds=120)
 def _():
     """The program with which Kafka checks its Java client against other versions of its broker."""
