@@ -46,6 +46,28 @@ fn benches(criterion: &mut Criterion) {
     }
     group.finish();
 
+    // What small batches cost is mostly what a codec needs to begin.
+    let mut group = criterion.benchmark_group("small");
+    for codec in Codec::ALL {
+        let bytes = batch(codec, 10);
+        group.bench_function(format!("validate 10 records, {codec}"), |bencher| {
+            bencher.iter(|| validate(black_box(bytes.clone()), &rules, 0, &mut scratch));
+        });
+        group.bench_function(format!("the same with a new scratch, {codec}"), |bencher| {
+            bencher.iter(|| validate(black_box(bytes.clone()), &rules, 0, &mut Scratch::new()));
+        });
+    }
+    for count in [10, MANY] {
+        let bytes = batch(Codec::None, count);
+        for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+            let rules = Rules { compression: Some(codec.into()), ..rules };
+            group.bench_function(format!("recompress {count} records to {codec}"), |bencher| {
+                bencher.iter(|| validate(black_box(bytes.clone()), &rules, 0, &mut scratch));
+            });
+        }
+    }
+    group.finish();
+
     let mut group = criterion.benchmark_group("read and write");
     let bytes = batch(Codec::None, MANY);
     group.throughput(Throughput::Bytes(bytes.len() as u64));

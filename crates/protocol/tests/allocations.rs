@@ -4,6 +4,7 @@ use bytes::Bytes;
 use protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::{FetchResponse, ProduceRequest};
+use protocol::records::{BatchBuilder, BatchOptions, Codec, NewRecord, Rules, Scratch, validate};
 use protocol::{Message, Reader, RecordSet, Str, Writer, rpc};
 
 #[test]
@@ -42,4 +43,32 @@ fn encoding_a_fetch_response_copies_no_records() {
         assert!(frame.len() > 1 << 20);
     });
     assert_eq!(used.count_total, 0, "{used:?}");
+}
+
+/// The records of a batch are looked at one by one, packed or not, in memory that the batch before has left.
+#[test]
+fn validating_a_batch_allocates_nothing_for_its_records() {
+    let rules = Rules { timestamp_after_max_ms: i64::MAX, compacted: true, ..Rules::default() };
+    let mut scratch = Scratch::new();
+    for codec in Codec::ALL {
+        let used = |scratch: &mut Scratch, count: usize| {
+            let mut builder =
+                BatchBuilder::new(BatchOptions { compression: codec.into(), ..BatchOptions::default() });
+            for _ in 0..count {
+                let (key, value) = (Some(&b"key"[..]), Some(&b"value, value"[..]));
+                builder.append(&NewRecord { timestamp: 1, key, value, headers: &[] }).unwrap();
+            }
+            let batch = builder.build().unwrap();
+            validate(batch.clone(), &rules, 0, scratch).unwrap();
+            allocation_counter::measure(|| drop(validate(batch.clone(), &rules, 0, scratch))).count_total
+        };
+        let (one, many) = (used(&mut scratch, 1), used(&mut scratch, 1_000));
+        // The lz4 decoder has buffers of its own for each frame, and gzip's begins each stream anew.
+        let most = match codec {
+            Codec::Lz4 => 4,
+            Codec::Gzip => 1,
+            _ => 0,
+        };
+        assert!(one <= most && many <= most, "{codec}: {one} for one record, {many} for 1,000");
+    }
 }

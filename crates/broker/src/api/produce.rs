@@ -3,6 +3,7 @@
 //! Versions 0 to 2 are advertised though nobody may use them: older librdkafka otherwise believes that the broker
 //! cannot take compressed batches (KAFKA-18659).
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -29,6 +30,11 @@ const ZSTD: i16 = 7;
 const CURRENT_LEADER: i16 = 10;
 /// The client id that may write to internal topics, as in Kafka: its own admin tools go by it.
 const ADMIN_CLIENT: &str = "__admin_client";
+
+thread_local! {
+    /// What decompression and recompression need, for all connections of a shard's thread. It keeps a few MiB at most.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
 
 pub(crate) struct Produce;
 
@@ -57,7 +63,9 @@ impl Handler for Produce {
                 let checked = match (acks, &found) {
                     (None, _) => Err(ErrorCode::InvalidRequiredAcks.into()),
                     (_, Err(code)) => Err((*code).into()),
-                    (_, Ok(topic)) => check(&call, &view, topic, partition, &mut sorted.scratch),
+                    (_, Ok(topic)) => {
+                        SCRATCH.with_borrow_mut(|scratch| check(&call, &view, topic, partition, scratch))
+                    }
                 };
                 match checked {
                     Ok(append) => sorted.add(place, append),
@@ -130,7 +138,6 @@ struct Sorted {
     appends: Vec<Append>,
     places: Vec<Place>,
     refused: Vec<(Place, Fault)>,
-    scratch: Scratch,
     /// The partitions of `appends` once they are many.
     seen: HashSet<PartitionKey>,
 }

@@ -31,7 +31,7 @@ pub use raw::{HeaderRef, HeaderRefs, RecordRef, RecordRefs};
 pub use reader::{Record, RecordHeader, Records};
 pub use refusal::{RecordError, RecordFault, Refusal};
 pub use sequence::sequence_after;
-pub use validate::{Origin, RECORD_ERRORS_MAX, Rules, Validated, recompress, validate};
+pub use validate::{Origin, RECORD_ERRORS_MAX, Rules, Validated, validate};
 
 use crate::Offset;
 

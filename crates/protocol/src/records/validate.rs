@@ -7,13 +7,14 @@
 //! without a producer id and a negative producer epoch. Data that does not decompress answers INVALID_RECORD, where
 //! Kafka says UNKNOWN_SERVER_ERROR.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::batch::known_codec;
+use super::compression::{self, Packer};
 use super::header::{BATCH_OVERHEAD, LOG_OVERHEAD, MAGIC, NO_TIMESTAMP, at, crc32c};
 use super::{
     Attributes, BatchHeader, Codec, Compression, Limits, RecordError, RecordFault, RecordRef, RecordRefs,
-    Refusal, Scratch, TimestampType, ValidBatch, compression,
+    Refusal, Scratch, TimestampType, ValidBatch,
 };
 
 /// A refusal names so many records at most; the rest is counted.
@@ -91,10 +92,7 @@ pub fn validate(
         check_client_header(&header)?;
     }
     let stored = records.get(BATCH_OVERHEAD..).unwrap_or_default();
-    let contents = match codec {
-        Codec::None => stored,
-        _ => scratch.decompress(codec, stored, &rules.limits).map_err(Refusal::Compression)?,
-    };
+    let (contents, packer) = scratch.open(codec, stored, &rules.limits)?;
     let max_timestamp = check_records(&header, contents, rules, now_ms)?;
     let max_timestamp = match rules.timestamp_type {
         TimestampType::CreateTime => max_timestamp,
@@ -105,7 +103,7 @@ pub fn validate(
     let target = rules.compression.filter(|target| target.codec != codec && !header.attributes.is_control());
     let new = BatchHeader { attributes, max_timestamp, ..header };
     let rewritten = match target {
-        Some(target) => Some(recompress(&new, contents, target)?),
+        Some(target) => Some(recompress(&new, contents, target, packer)?),
         None if new == header => None,
         None => Some(rebuild(&new, stored)),
     };
@@ -230,31 +228,44 @@ fn fault(record: &RecordRef, attributes: Attributes, rules: &Rules, now_ms: i64)
 
 /// The same records in another codec: what a topic's `compression.type` other than `producer` asks for. The records
 /// themselves stay as they are, byte for byte; `contents` are those bytes, decompressed.
-pub fn recompress(
+fn recompress(
     header: &BatchHeader,
     contents: &[u8],
     target: Compression,
+    packer: &mut Packer,
 ) -> Result<(BatchHeader, Bytes), compression::Error> {
-    let mut packed = Vec::new();
-    compression::compress(target, contents, &mut packed)?;
+    // Room for the header in front, so that what is packed need not be copied.
+    let mut bytes = vec![0; BATCH_OVERHEAD];
+    packer.compress(target, contents, &mut bytes)?;
+    bytes.shrink_to_fit();
     let attributes = header.attributes.with_codec(target.codec);
-    Ok(rebuild(&BatchHeader { attributes, ..*header }, &packed))
+    Ok(seal(&BatchHeader { attributes, ..*header }, bytes))
 }
 
 /// A batch with new length and checksum.
 pub(super) fn rebuild(header: &BatchHeader, stored: &[u8]) -> (BatchHeader, Bytes) {
-    let size = BATCH_OVERHEAD + stored.len();
-    let batch_length = i32::try_from(size - LOG_OVERHEAD);
+    let mut bytes = Vec::with_capacity(BATCH_OVERHEAD + stored.len());
+    bytes.resize(BATCH_OVERHEAD, 0);
+    bytes.extend_from_slice(stored);
+    seal(header, bytes)
+}
+
+/// Writes the header, with length and checksum, into the place that `bytes` has for it.
+fn seal(header: &BatchHeader, mut bytes: Vec<u8>) -> (BatchHeader, Bytes) {
+    let batch_length = i32::try_from(bytes.len() - LOG_OVERHEAD);
     let batch_length = batch_length.expect("a batch is put together from less than 2 GiB");
     let mut header = BatchHeader { batch_length, ..*header };
-    let mut bytes = BytesMut::with_capacity(size);
-    bytes.put_slice(&header.to_bytes());
-    bytes.put_slice(stored);
+    let mut write = |header: &BatchHeader| {
+        if let Some(place) = bytes.first_chunk_mut() {
+            *place = header.to_bytes();
+        }
+    };
+    write(&header);
     header.crc = crc32c(bytes.get(at::ATTRIBUTES..).unwrap_or_default());
     if let Some(field) = bytes.get_mut(at::CRC..at::ATTRIBUTES) {
         field.copy_from_slice(&header.crc.to_be_bytes());
     }
-    (header, bytes.freeze())
+    (header, bytes.into())
 }
 
 #[cfg(test)]

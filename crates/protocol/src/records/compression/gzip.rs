@@ -36,11 +36,33 @@ pub(super) fn decompress(
     }
 }
 
-pub(super) fn compress(level: Option<i32>, input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    let level = level.map_or(flate2::Compression::default(), |level| {
-        flate2::Compression::new(u32::try_from(level.clamp(1, 9)).unwrap_or(6))
-    });
-    let mut encoder = Compress::new_gzip(level, WINDOW_BITS);
+/// What is kept of an encoder: its level cannot be asked for.
+pub(super) struct Encoder {
+    level: u32,
+    encoder: Compress,
+}
+
+/// What the library and Kafka call -1.
+const DEFAULT_LEVEL: u32 = 6;
+
+pub(super) fn compress(
+    kept: &mut Option<Encoder>,
+    level: Option<i32>,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let level = level.filter(|level| *level != -1);
+    let level = level.map_or(DEFAULT_LEVEL, |level| level.clamp(1, 9).unsigned_abs());
+    let made =
+        || Encoder { level, encoder: Compress::new_gzip(flate2::Compression::new(level), WINDOW_BITS) };
+    let mut encoder = kept.take().filter(|kept| kept.level == level).unwrap_or_else(made);
+    encoder.encoder.reset();
+    pack(&mut encoder.encoder, input, out)?;
+    *kept = Some(encoder);
+    Ok(())
+}
+
+fn pack(encoder: &mut Compress, input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     let mut left = input;
     loop {
         out.reserve((left.len() / 2).max(256));

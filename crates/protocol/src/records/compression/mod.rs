@@ -2,17 +2,20 @@
 //!
 //! Invariants:
 //! * Output grows as it is produced, never by what the input claims, and stops at the bound of [`Limits`].
-//! * One [`Scratch`] serves one thread: its buffer and decoder are used again for every batch, and a buffer that one
+//! * One [`Scratch`] serves one thread: its buffer, decoders and encoders are used again for every batch, and what one
 //!   large batch has blown up is given back.
 //!
 //! It does not know batches or records.
 
 mod gzip;
 mod lz4;
+mod packer;
 mod snappy;
 mod zstd;
 
 use std::fmt;
+
+pub use packer::Packer;
 
 /// How the records of a batch are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -79,7 +82,8 @@ impl fmt::Display for Codec {
 pub struct Compression {
     pub codec: Codec,
     /// Gzip 1 to 9 and zstd up to 22, as in `compression.gzip.level` and `compression.zstd.level`; out of range is
-    /// brought into range. Lz4 and snappy have one level here.
+    /// brought into range, but -1 is the default of gzip, which has no negative levels. Lz4 and snappy have one level
+    /// here.
     pub level: Option<i32>,
 }
 
@@ -133,10 +137,11 @@ pub enum Error {
     Compress { codec: Codec, reason: String },
 }
 
-/// A buffer for decompressed bytes and the decoders' state, used again and again.
+/// A buffer for decompressed bytes and what the codecs need, used again and again.
 #[derive(Default)]
 pub struct Scratch {
     bytes: Vec<u8>,
+    packer: Packer,
     gzip: Option<flate2::Decompress>,
     zstd: Option<::zstd::stream::raw::Decoder<'static>>,
 }
@@ -158,6 +163,25 @@ impl Scratch {
 
     /// Decompresses `input`. The answer is good until the scratch is used again.
     pub fn decompress(&mut self, codec: Codec, input: &[u8], limits: &Limits) -> Result<&[u8], Error> {
+        self.fill(codec, input, limits)?;
+        Ok(&self.bytes)
+    }
+
+    /// What `input` holds, not copied if it is not compressed, and the encoders to pack it anew.
+    pub(super) fn open<'a>(
+        &'a mut self,
+        codec: Codec,
+        input: &'a [u8],
+        limits: &Limits,
+    ) -> Result<(&'a [u8], &'a mut Packer), Error> {
+        if codec == Codec::None {
+            return Ok((input, &mut self.packer));
+        }
+        self.fill(codec, input, limits)?;
+        Ok((&self.bytes, &mut self.packer))
+    }
+
+    fn fill(&mut self, codec: Codec, input: &[u8], limits: &Limits) -> Result<(), Error> {
         self.bytes.clear();
         if self.bytes.capacity() > KEPT_BYTES_MAX {
             self.bytes = Vec::new();
@@ -171,7 +195,7 @@ impl Scratch {
             Codec::Lz4 => lz4::decompress(input, &mut sink)?,
             Codec::Zstd => zstd::decompress(&mut self.zstd, input, &mut sink)?,
         }
-        Ok(&self.bytes)
+        Ok(())
     }
 
     /// Bytes the scratch holds on to.
@@ -181,18 +205,9 @@ impl Scratch {
     }
 }
 
-/// Appends the compressed `input` to `out`.
+/// Appends the compressed `input` to `out`, with encoders of its own.
 pub fn compress(compression: Compression, input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    match compression.codec {
-        Codec::None => {
-            out.extend_from_slice(input);
-            Ok(())
-        }
-        Codec::Gzip => gzip::compress(compression.level, input, out),
-        Codec::Snappy => snappy::compress(input, out),
-        Codec::Lz4 => lz4::compress(input, out),
-        Codec::Zstd => zstd::compress(compression.level, input, out),
-    }
+    Packer::default().compress(compression, input, out)
 }
 
 /// Where decompressed bytes go: grows by what has come out so far, up to the bound.

@@ -60,9 +60,12 @@ fn block(input: &[u8], sink: &mut Sink) -> Result<(), Error> {
     }
 }
 
-pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+pub(super) fn compress(
+    encoder: &mut snap::raw::Encoder,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     let failed = |reason: String| Error::Compress { codec: Codec::Snappy, reason };
-    let mut encoder = snap::raw::Encoder::new();
     out.extend_from_slice(&XERIAL_HEADER);
     for chunk in input.chunks(BLOCK_BYTES) {
         let start = out.len() + size_of::<i32>();

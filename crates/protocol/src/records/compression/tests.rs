@@ -75,6 +75,31 @@ proptest! {
     }
 }
 
+/// -1 was taken for a level below 1, so that topics with the default level were packed like those with level 1.
+#[test]
+fn level_minus_1_of_gzip_is_its_default() {
+    let at = |level| packed(Compression { codec: Codec::Gzip, level }, &text());
+    assert_eq!(at(Some(-1)), at(None));
+    assert_eq!(at(Some(-1)), at(Some(6)));
+    assert_ne!(at(Some(-1)), at(Some(1)));
+    assert_eq!(at(Some(0)), at(Some(1)));
+}
+
+#[test]
+fn encoders_leave_nothing_behind_for_the_next_batch() {
+    let text = text();
+    let mut packer = Packer::default();
+    let levels = [None, Some(9), Some(-5), Some(1), Some(19), None];
+    for (codec, level) in PACKED.into_iter().flat_map(|codec| levels.map(|level| (codec, level))) {
+        for input in [&text[..300_000], &text[..10], &[]] {
+            let compression = Compression { codec, level };
+            let mut again = Vec::from(*b"before");
+            packer.compress(compression, input, &mut again).unwrap();
+            assert_eq!(again, [b"before", &packed(compression, input)[..]].concat(), "{codec} {level:?}");
+        }
+    }
+}
+
 #[test]
 fn levels_are_brought_into_range() {
     let text = text();

@@ -1,6 +1,7 @@
 //! Zstandard frames, one or several after each other. The decoder refuses windows over 128 MiB by itself; one that a
 //! frame has made grow past [`KEPT_WINDOW_MAX`] is not kept.
 
+use zstd::bulk::Compressor;
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 use super::{Codec, Error, Sink};
@@ -65,11 +66,30 @@ fn window(input: &[u8]) -> u64 {
     base + base / 8 * u64::from(window & 7)
 }
 
-pub(super) fn compress(level: Option<i32>, input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+/// The tables of an encoder grow with its level and its input; those of larger ones are not kept.
+const KEPT_LEVEL_MAX: i32 = 9;
+const KEPT_INPUT_MAX: usize = 1 << 20;
+
+pub(super) fn compress(
+    kept: &mut Option<Compressor<'static>>,
+    level: Option<i32>,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::Compress { codec: Codec::Zstd, reason: error.to_string() };
     let range = zstd::compression_level_range();
     let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL).clamp(*range.start(), *range.end());
-    let frame = zstd::bulk::compress(input, level).map_err(failed)?;
-    out.extend_from_slice(&frame);
+    let mut encoder = match kept.take() {
+        Some(encoder) => encoder,
+        None => Compressor::new(level).map_err(failed)?,
+    };
+    encoder.set_compression_level(level).map_err(failed)?;
+    let start = out.len();
+    out.resize(start + zstd::zstd_safe::compress_bound(input.len()), 0);
+    let written = encoder.compress_to_buffer(input, out.get_mut(start..).unwrap_or_default());
+    out.truncate(start + written.map_err(failed)?);
+    if level <= KEPT_LEVEL_MAX && input.len() <= KEPT_INPUT_MAX {
+        *kept = Some(encoder);
+    }
     Ok(())
 }
