@@ -69,6 +69,7 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         timestamp_before_max_ms: positive(config.timestamp_before_max_ms),
         timestamp_after_max_ms: positive(config.timestamp_after_max_ms),
         file_delete_delay_ms: positive(config.file_delete_delay_ms),
+        flush_messages: positive(config.flush_messages),
         min_insync_replicas: u32::try_from(config.min_insync_replicas).unwrap_or(u32::MAX),
         durability: match config.durability {
             Durability::Synced => storage::Durability::Synced,

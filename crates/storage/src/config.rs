@@ -58,6 +58,8 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: u64,
     /// `file.delete.delay.ms`: how long a deleted file stays under another name.
     pub file_delete_delay_ms: u64,
+    /// `flush.messages`: with [`Durability::Buffered`], fewer records than this are acknowledged and not synced.
+    pub flush_messages: u64,
     /// `min.insync.replicas`.
     pub min_insync_replicas: u32,
     /// `bourn.durability`.
@@ -82,6 +84,7 @@ impl Default for LogConfig {
             timestamp_before_max_ms: u64::MAX,
             timestamp_after_max_ms: 60 * 60 * 1000,
             file_delete_delay_ms: 60_000,
+            flush_messages: u64::MAX,
             min_insync_replicas: 1,
             durability: Durability::Synced,
         }

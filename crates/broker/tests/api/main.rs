@@ -30,6 +30,7 @@
 //! | INVALID_REQUIRED_ACKS | `produce::acks_are_minus_1_or_0_or_1` |
 //! | one bad partition fails no other | `produce::one_bad_partition_does_not_fail_the_others` |
 //! | LogAppendTime; max timestamp of compressed batches | `produce::log_append_time_rewrites_timestamps_and_is_told`, `produce::the_largest_timestamp_comes_from_the_records_compressed_or_not` |
+//! | topic configs, one by one | the table of `topic_configs` |
 //! | record errors; null keys on compacted topics (KIP-467) | `batches::record_errors_name_the_records_of_a_compacted_topic_without_a_key` |
 //! | one batch a partition; no control batches | `batches::a_partition_takes_exactly_one_batch`, `batches::control_batches_of_clients_are_refused` |
 //! | NOT_ENOUGH_REPLICAS before the append | `produce::too_few_replicas_are_told_before_the_append` |
@@ -64,7 +65,7 @@
 //! | one reply a request, in order, even when some fail | `connections::answers_to_good_requests_leave_before_a_bad_one_ends_the_connection`, `waiting::requests_behind_a_waiting_one_are_started_and_answered_in_order` |
 //! | idle close | `connections::silent_connections_are_closed_half_a_request_or_not` |
 //! | advertised against bound, port 0, IPv6 | `listeners::a_port_of_0_is_told_as_the_port_that_was_found`, `real::each_family_is_told_its_own_address` |
-//! | limits by number, rate and address | `connections::the_listeners_of_a_broker_share_max_connections`, `connections::connections_above_the_creation_rate_wait`, `connections::an_address_may_have_a_limit_of_its_own` |
+//! | limits by number, rate and address | `connections::the_listeners_of_a_broker_share_max_connections`, `connections::connections_above_the_creation_rate_wait`, `connections::an_address_may_have_a_limit_of_its_own`, `connections::a_listener_may_have_limits_of_its_own` |
 //! | what clients can make a broker hold | `memory::readers_that_never_read_hold_no_more_than_there_is_for_replies`, `memory::half_a_large_request_and_then_silence_holds_what_has_come_and_goes_when_others_want_it` |
 //! | disks that are full or broken | `disks::with_a_full_disk_writes_are_refused_and_everything_else_goes_on`, `disks::a_directory_that_is_bad_at_the_start_is_left_out_and_comes_back_with_its_records` |
 //!
@@ -93,6 +94,7 @@ mod records;
 mod samples;
 mod sessions;
 mod support;
+mod topic_configs;
 mod topics;
 mod versions;
 mod waiting;
@@ -119,6 +121,7 @@ fn the_table_above_names_tests_that_exist() {
         ("real", include_str!("real.rs")),
         ("records", include_str!("records.rs")),
         ("sessions", include_str!("sessions.rs")),
+        ("topic_configs", include_str!("topic_configs.rs")),
         ("topics", include_str!("topics.rs")),
         ("versions", include_str!("versions.rs")),
         ("waiting", include_str!("waiting.rs")),

@@ -72,11 +72,13 @@ impl Log {
     }
 
     /// With a single replica the high watermark is its own end: on a synced topic the synced one, on a buffered one
-    /// what a kill of this process leaves, as Kafka's page cache does.
+    /// what a kill of this process leaves, as Kafka's page cache does, unless that would be `flush.messages` unsynced
+    /// records.
     pub(super) fn advance_high_watermark(&mut self) -> usize {
+        let unsynced = u64::try_from(self.journal_written - self.journal_synced).unwrap_or(0);
         let end = match self.config.durability {
-            Durability::Synced => self.journal_synced,
-            Durability::Buffered => self.written_end(),
+            Durability::Buffered if unsynced < self.config.flush_messages => self.journal_written,
+            Durability::Synced | Durability::Buffered => self.journal_synced,
         };
         let before = self.high_watermark;
         if end <= before {

@@ -47,6 +47,8 @@ table! {
         "Least value of it that a group may set.";
     "group.consumer.max.assignment.interval.ms": Int = Some("15000"), AtLeast(0), Medium, ReadOnly, GROUPS;
         "Largest value of it that a group may set.";
+    "group.consumer.regex.refresh.interval.ms": Int = Some("600000"), AtLeast(10_000), Medium, ReadOnly, GROUPS;
+        "Time between looks for topics that fit the patterns consumers subscribe to.";
     "offset.metadata.max.bytes": Int = Some("4096"), Any, High, ReadOnly, GROUPS;
         "Longest metadata text of an offset commit.";
     "offsets.load.buffer.size": Int = Some("5242880"), AtLeast(1), High, ReadOnly, GROUPS;

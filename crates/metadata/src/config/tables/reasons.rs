@@ -8,6 +8,7 @@ pub(super) const IN_WORK: &str =
     "a connection has at most 64 requests in work, and all share the memory budget";
 pub(super) const JAVA: &str = "it names Java code, which does not run here";
 pub(super) const JOURNAL: &str = "the journal and its checkpoint take its place";
+pub(super) const LZ4: &str = "lz4 has one level here, a fast one";
 pub(super) const METRICS: &str = "metrics are not there yet";
 pub(super) const PURGATORY: &str = "waiting requests leave their list at once";
 pub(super) const QUORUM: &str = "the quorum is one node so far and needs no tuning";
@@ -15,7 +16,8 @@ pub(super) const QUOTAS: &str = "quotas are not there yet";
 pub(super) const SECURITY: &str = "authentication, authorisation and TLS are not there yet";
 pub(super) const SHARE: &str = "share groups are not there yet";
 pub(super) const STREAMS: &str = "streams groups are not there yet";
-pub(super) const SYNCED: &str = "acknowledged writes are synced anyway; bourn.durability says otherwise";
+pub(super) const SYNCED: &str =
+    "each round of the journal is synced as soon as it is written, whatever bourn.durability is";
 pub(super) const THREADS: &str = "shards share the cores, one a core; there are no pools of threads";
 pub(super) const TIERED: &str = "tiered storage is not there yet";
 pub(super) const TRANSACTIONS: &str = "transactions are not there yet";

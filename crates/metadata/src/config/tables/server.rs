@@ -1,6 +1,6 @@
 //! What the broker does and how much it takes on.
 
-use super::reasons::{CLUSTER, JAVA, METRICS, PURGATORY, SECURITY, THREADS};
+use super::reasons::{CLUSTER, JAVA, LZ4, METRICS, PURGATORY, SECURITY, THREADS};
 use super::table;
 
 table! {
@@ -33,14 +33,14 @@ table! {
         "Compression of stored batches; producer keeps what came.";
     "compression.gzip.level": Int = Some("-1"), GzipLevel, Medium, ClusterWide;
         "Level of gzip when the broker compresses.";
-    "compression.lz4.level": Int = Some("9"), Between(1, 17), Medium, ClusterWide;
+    "compression.lz4.level": Int = Some("9"), Between(1, 17), Medium, ClusterWide, LZ4;
         "Level of lz4 when the broker compresses.";
     "compression.zstd.level": Int = Some("3"), Between(-131_072, 22), Medium, ClusterWide;
         "Level of zstd when the broker compresses.";
     "message.max.bytes": Int = Some("1048588"), AtLeast(0), High, ClusterWide;
         "Largest record batch a topic accepts, compressed.";
     "max.decompressed.message.bytes": Int = Some("2147483639"), Between(1, 2_147_483_639), Medium, ClusterWide;
-        "Largest size a record batch may reach when it is decompressed.";
+        "Largest size a record batch may reach when it is decompressed, 128 MiB at most.";
     "fetch.max.bytes": Int = Some("57671680"), AtLeast(1024), Medium, ReadOnly;
         "Most bytes one fetch answers, except a first batch that is larger.";
     "max.incremental.fetch.session.cache.slots": Int = Some("1000"), AtLeast(0), Medium, ReadOnly;
@@ -53,8 +53,8 @@ table! {
         "Java class that judges changes of configs.";
     "early.start.listeners": List = None, Any, High, ReadOnly, SECURITY;
         "Listeners opened before the authoriser is ready.";
-    "config.providers": List = Some(""), Any, Low, ClusterWide, JAVA;
-        "Sources for ${...} references in values.";
+    "config.providers": List = Some(""), Any, Low, ReadOnly;
+        "Sources for ${...} references in values, each with its config.providers.NAME.class.";
     "controlled.shutdown.enable": Boolean = Some("true"), Any, Medium, ReadOnly, CLUSTER;
         "Move leaders away before a clean stop.";
     "telemetry.max.bytes": Int = Some("1048576"), AtLeast(1), Low, ReadOnly, METRICS;

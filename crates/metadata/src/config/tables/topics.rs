@@ -1,6 +1,6 @@
 //! Configs of a topic.
 
-use super::reasons::{CLUSTER, COMPACTION, JOURNAL, SHARE, SYNCED, TIERED};
+use super::reasons::{CLUSTER, COMPACTION, JOURNAL, LZ4, SHARE, SYNCED, TIERED};
 use super::table;
 
 table! {
@@ -11,7 +11,7 @@ table! {
         "Compression of stored batches; producer keeps what came.";
     "compression.gzip.level": Int = Some("-1"), GzipLevel, Medium, ClusterWide;
         "Level of gzip when the broker compresses.";
-    "compression.lz4.level": Int = Some("9"), Between(1, 17), Medium, ClusterWide;
+    "compression.lz4.level": Int = Some("9"), Between(1, 17), Medium, ClusterWide, LZ4;
         "Level of lz4 when the broker compresses.";
     "compression.zstd.level": Int = Some("3"), Between(-131_072, 22), Medium, ClusterWide;
         "Level of zstd when the broker compresses.";
@@ -21,8 +21,8 @@ table! {
         "Let share groups use this topic for what they give up.";
     "file.delete.delay.ms": Long = Some("60000"), AtLeast(0), Medium, ClusterWide;
         "Wait between taking a file out of the log and deleting it.";
-    "flush.messages": Long = Some("9223372036854775807"), AtLeast(1), Medium, ClusterWide, SYNCED;
-        "Records between two syncs.";
+    "flush.messages": Long = Some("9223372036854775807"), AtLeast(1), Medium, ClusterWide;
+        "So many records may be acknowledged and not synced, with bourn.durability=buffered.";
     "flush.ms": Long = Some("9223372036854775807"), AtLeast(0), Medium, ClusterWide, SYNCED;
         "Time between two syncs.";
     "follower.replication.throttled.replicas": List = Some(""), ThrottledReplicas, Medium, ClusterWide, CLUSTER;
@@ -38,7 +38,7 @@ table! {
     "max.compaction.lag.ms": Long = Some("9223372036854775807"), AtLeast(1), Medium, ClusterWide, COMPACTION;
         "Age at which a record must have been compacted.";
     "max.decompressed.message.bytes": Int = Some("2147483639"), Between(1, 2_147_483_639), Medium, ClusterWide;
-        "Largest size a record batch may reach when it is decompressed.";
+        "Largest size a record batch may reach when it is decompressed, 128 MiB at most.";
     "max.message.bytes": Int = Some("1048588"), AtLeast(0), Medium, ClusterWide;
         "Largest record batch, compressed.";
     "message.timestamp.after.max.ms": Long = Some("3600000"), AtLeast(0), Medium, ClusterWide;

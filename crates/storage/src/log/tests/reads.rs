@@ -58,6 +58,32 @@ fn unsynced_batches_are_not_read_on_synced_topics() {
 }
 
 #[test]
+fn buffered_topics_acknowledge_fewer_unsynced_records_than_flush_messages() {
+    for (flush_messages, high_watermarks) in
+        [(1, [0, 2, 2, 6]), (2, [0, 2, 2, 6]), (3, [2, 2, 4, 6]), (4, [2, 2, 4, 6]), (u64::MAX, [2, 2, 4, 6])]
+    {
+        let config = LogConfig { durability: Durability::Buffered, flush_messages, ..LogConfig::default() };
+        let mut bench = Bench::new(config);
+        let mut seen = [0; 4];
+        bench.log.append(batch(&[5, 5]), 0, 0).expect("it is accepted");
+        bench.log.journal_wrote(Offset(2), Position(9));
+        seen[0] = bench.log.high_watermark().0;
+        bench.log.journal_synced(Offset(2));
+        seen[1] = bench.log.high_watermark().0;
+        for end in [4, 6] {
+            bench.log.append(batch(&[5, 5]), 0, 0).expect("it is accepted");
+            bench.log.journal_wrote(Offset(end), Position(9));
+            if end == 4 {
+                seen[2] = bench.log.high_watermark().0;
+            }
+        }
+        bench.log.journal_synced(Offset(6));
+        seen[3] = bench.log.high_watermark().0;
+        assert_eq!(seen, high_watermarks, "{flush_messages}");
+    }
+}
+
+#[test]
 fn a_batch_carries_its_place() {
     let mut bench = Bench::new(LogConfig::default());
     bench.append(batch(&[5, 6, 7]));
