@@ -10,6 +10,7 @@ mod context;
 mod log;
 mod output;
 mod produce;
+mod settings;
 mod start;
 mod time;
 mod topic;

@@ -1,4 +1,4 @@
-//! `bourn start`: reads the configuration, starts the machine and a node on it, waits for a signal, stops.
+//! `bourn start`: starts the machine and a node on it, waits for a signal, stops.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -9,29 +9,29 @@ use host::Host;
 use host::real::{self, Signal};
 use metadata::config::{BrokerConfig, Note, StaticConfig};
 
+use crate::settings;
+
 #[derive(clap::Args)]
 pub(crate) struct Start {
-    /// A server.properties as Kafka has it
+    /// A server.properties as Kafka has it; variables such as KAFKA_LOG_RETENTION_MS go over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where data is kept (log.dirs); made if it is not there [default: ./bourn-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Set a config over the file, for example --set num.partitions=3; may be repeated
+    /// Set a config over the file and the environment, for example --set num.partitions=3; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE")]
     sets: Vec<String>,
 }
 
 impl Start {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let statics = self.statics()?;
-        let (config, notes) = BrokerConfig::load(&statics).map_err(|errors| {
-            let lines: Vec<String> = errors.iter().map(|error| format!("\n  {error}")).collect();
-            anyhow::anyhow!("the configuration cannot be used:{}", lines.concat())
-        })?;
+        let (statics, unresolved) =
+            settings::load(self.config.as_deref(), &self.sets, self.data_dir.as_deref())?;
+        let (config, notes) = BrokerConfig::load(&statics).map_err(|errors| settings::unusable(&errors))?;
         set_up_logs(&config)?;
-        for note in notes {
-            log_note(&note);
+        for note in unresolved.iter().chain(&notes) {
+            log_note(note);
         }
         let options = real::Options {
             shards: if config.shards == 0 { real::Options::default().shards } else { config.shards },
@@ -41,31 +41,6 @@ impl Start {
             ..real::Options::default()
         };
         real::run(options, |host| serve(host, statics, config)).context("the machine could not be started")?
-    }
-
-    fn statics(&self) -> anyhow::Result<StaticConfig> {
-        let mut statics = match &self.config {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-                StaticConfig::from_properties(&text)
-                    .with_context(|| format!("cannot parse the configuration {}", path.display()))?
-            }
-            None => StaticConfig::new(),
-        };
-        for set in &self.sets {
-            let Some((name, value)) = set.split_once('=') else {
-                bail!("--set {set}: expected NAME=VALUE, for example --set num.partitions=3");
-            };
-            statics.set(name.trim(), value.trim());
-        }
-        if let Some(data_dir) = &self.data_dir {
-            let Some(path) = data_dir.to_str() else {
-                bail!("--data-dir {}: the path is not UTF-8", data_dir.display());
-            };
-            statics.set("log.dirs", path);
-        }
-        Ok(statics)
     }
 }
 
@@ -106,7 +81,9 @@ async fn serve(host: Host, statics: StaticConfig, config: BrokerConfig) -> anyho
 fn log_note(note: &Note) {
     match note {
         Note::NoEffect { .. } => tracing::debug!("{note}"),
-        Note::Removed { .. } | Note::Unknown { .. } => tracing::warn!("{note}"),
+        Note::Removed { .. } | Note::Unknown { .. } | Note::Unresolved { .. } | Note::NoListener { .. } => {
+            tracing::warn!("{note}")
+        }
     }
 }
 

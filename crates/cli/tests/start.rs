@@ -7,12 +7,17 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 fn start(directory: &Path, sets: &[&str]) -> Child {
+    command(directory, sets).spawn().unwrap()
+}
+
+fn command(directory: &Path, sets: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bourn"));
     command.args(["start", "--set", "listeners=PLAINTEXT://127.0.0.1:0", "--data-dir"]).arg(directory);
     for set in sets {
         command.args(["--set", set]);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
 /// Waits until it is ready and ends it; it does so cleanly.
@@ -51,5 +56,39 @@ fn the_log_is_text_unless_json_is_asked_for() {
             let parsed = serde_json::from_str::<serde_json::Value>(line);
             assert_eq!(parsed.is_ok_and(|line| line["level"].is_string()), json, "{line}");
         }
+    }
+}
+
+/// The Docker image of Kafka takes its configs from the environment, and files refer to secrets.
+#[test]
+fn the_environment_goes_over_the_file_and_arguments_over_both() {
+    const PROVIDER: &str = "config.providers=secrets\n\
+        config.providers.secrets.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider\n";
+    let variable = [("KAFKA_BOURN_LOG_FORMAT", "json")];
+    let argument = ["bourn.log.format=human"];
+    for (file, variables, sets, json) in [
+        ("bourn.log.format=json", &[][..], &[][..], true),
+        ("bourn.log.format=human", &variable[..], &[][..], true),
+        ("bourn.log.format=json", &variable[..], &argument[..], false),
+        ("bourn.log.format=${secrets:FORMAT}", &[("FORMAT", "json")], &[], true),
+        ("", &[("KAFKA_BOURN_LOG_FORMAT", "${secrets:FORMAT}"), ("FORMAT", "json")], &[], true),
+        ("bourn.log.format=json", &[("KAFKA_OPTS", "-Dx"), ("KAFKA_PORT", "tcp://10.0.0.1:9092")], &[], true),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("server.properties");
+        std::fs::write(&path, format!("{PROVIDER}{file}\n")).unwrap();
+        let mut command = command(&directory.path().join("data"), sets);
+        let mut process = command.arg("--config").arg(&path).envs(variables.iter().copied()).spawn().unwrap();
+        let mut stderr = process.stderr.take().unwrap();
+        stop(&mut process);
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).unwrap();
+        let parsed = log.lines().map(serde_json::from_str::<serde_json::Value>);
+        assert_eq!(
+            parsed.map(|line| line.is_ok()).collect::<Vec<_>>().contains(&true),
+            json,
+            "{file}: {log}"
+        );
+        assert!(!log.contains("WARN") && !log.contains("tcp://"), "{log}");
     }
 }

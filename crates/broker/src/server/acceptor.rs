@@ -1,8 +1,8 @@
 //! One listener: accepts connections, counts them, and hands each to a shard's reactor.
 //!
 //! Invariants:
-//! * At max.connections, or above max.connection.creation.rate, one accepted connection waits and no other is
-//!   accepted meanwhile; the kernel's backlog holds the rest.
+//! * At max.connections, or above max.connection.creation.rate, of the broker or of the listener, one accepted
+//!   connection waits and no other is accepted meanwhile; the kernel's backlog holds the rest.
 //! * A connection above max.connections.per.ip is closed at once, as in Kafka.
 //! * An error of accept (out of descriptors, say) concerns one connection; the listener goes on after a pause.
 
@@ -17,7 +17,7 @@ use host::{BoxFuture, Incoming, Listener, Place};
 use tokio::sync::watch;
 
 use super::connection::{Closed, Connection};
-use super::limits::{ConnectionLimits, IpSlot, Slot};
+use super::limits::{ConnectionLimits, IpSlot, Slots};
 use super::request_memory::RequestMemory;
 use crate::Broker;
 use crate::api::Client;
@@ -46,7 +46,8 @@ impl Acceptor {
             match accepted.await {
                 None => return,
                 Some(Ok(incoming)) => {
-                    let admit = admit(self.broker.clone(), self.limits.clone(), incoming.peer_addr().ip());
+                    let ip = incoming.peer_addr().ip();
+                    let admit = admit(self.broker.clone(), self.limits.clone(), self.name.clone(), ip);
                     let Some(admitted) = unless(&mut stop, admit).await else { return };
                     let Some(slots) = admitted else {
                         tracing::info!(peer = %incoming.peer_addr(), listener = %self.name,
@@ -104,14 +105,19 @@ fn stopped(mut stop: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
 }
 
 /// Waits for a connection's turn; `None` if its address has too many.
-async fn admit(broker: Arc<Broker>, limits: Arc<ConnectionLimits>, ip: IpAddr) -> Option<(Slot, IpSlot)> {
-    let delay = limits.created(broker.host.now());
+async fn admit(
+    broker: Arc<Broker>,
+    limits: Arc<ConnectionLimits>,
+    listener: Arc<str>,
+    ip: IpAddr,
+) -> Option<(Slots, IpSlot)> {
+    let delay = limits.created(&listener, broker.host.now());
     if !delay.is_zero() {
-        tracing::debug!(%ip, ?delay, "more than max.connection.creation.rate");
+        tracing::debug!(%listener, %ip, ?delay, "more than max.connection.creation.rate");
         broker.host.clock.sleep(delay).await;
     }
-    let slot = limits.slot().await?;
-    Some((slot, limits.enter(ip)?))
+    let slots = limits.slot(&listener).await?;
+    Some((slots, limits.enter(ip)?))
 }
 
 /// The future's value, or none when the broker stops first.

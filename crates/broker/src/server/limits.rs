@@ -1,7 +1,8 @@
-//! How many connections there may be, from where, and how fast new ones may come. Shared by all listeners.
+//! How many connections there may be, from where, and how fast new ones may come: over all listeners, and on each.
 //!
 //! Invariants:
-//! * max.connections and max.connection.creation.rate make a new connection wait; max.connections.per.ip ends it.
+//! * max.connections and max.connection.creation.rate make a new connection wait, those of its listener
+//!   (`listener.name.NAME.`) as well as those of the broker; max.connections.per.ip ends it.
 //! * Creation is measured as in Kafka: over ten seconds, so that after a quiet time as many connections come at once
 //!   as ten seconds allow, and after that the rate is kept.
 //! * Limits may change at any time; connections above a lower one stay, and no other comes until they are fewer.
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use host::Instant;
-use metadata::config::Sockets;
+use metadata::config::{ListenerLimits, Sockets};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Kafka's quota.window.num (11, the running one not counted) times quota.window.size.seconds (1).
@@ -23,18 +24,62 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 #[derive(Debug)]
 pub(crate) struct ConnectionLimits {
-    slots: Arc<Semaphore>,
-    all: Mutex<All>,
-    rate: Mutex<CreationRate>,
+    all: Arc<Gate>,
+    /// By the names of listeners, of which all are there from the start.
+    listeners: HashMap<String, Arc<Gate>>,
     per_ip: Mutex<PerIp>,
 }
 
-/// max.connections.
+/// max.connections and max.connection.creation.rate, of the broker or of one listener.
 #[derive(Debug)]
-struct All {
+struct Gate {
+    slots: Arc<Semaphore>,
+    state: Mutex<State>,
+    rate: Mutex<CreationRate>,
+}
+
+#[derive(Debug)]
+struct State {
     max: usize,
     /// Slots that go when their connection ends: there are more connections than there may be since that was changed.
     owed: usize,
+}
+
+impl Gate {
+    fn new(max: usize, per_second: usize) -> Arc<Self> {
+        let max = max.min(Semaphore::MAX_PERMITS);
+        Arc::new(Self {
+            slots: Arc::new(Semaphore::new(max)),
+            state: Mutex::new(State { max, owed: 0 }),
+            rate: Mutex::new(CreationRate::new(per_second)),
+        })
+    }
+
+    fn change(&self, max: usize, per_second: usize) {
+        let max = max.min(Semaphore::MAX_PERMITS);
+        let mut state = locked(&self.state);
+        if let Some(more) = max.checked_sub(state.max) {
+            let paid = more.min(state.owed);
+            state.owed -= paid;
+            self.slots.add_permits(more - paid);
+        } else {
+            let less = state.max - max;
+            state.owed += less - self.slots.forget_permits(less);
+        }
+        state.max = max;
+        locked(&self.rate).per_second = per_second;
+    }
+
+    fn connections(&self) -> usize {
+        let state = locked(&self.state);
+        state.max + state.owed - self.slots.available_permits()
+    }
+
+    async fn slot(self: Arc<Self>) -> Option<Slot> {
+        // It is never closed.
+        let permit = self.slots.clone().acquire_owned().await.ok()?;
+        Some(Slot { gate: self, permit: Some(permit) })
+    }
 }
 
 /// max.connections.per.ip and its exceptions.
@@ -59,55 +104,50 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl ConnectionLimits {
     pub(crate) fn new(sockets: &Sockets) -> Self {
-        let max = sockets.max_connections.min(Semaphore::MAX_PERMITS);
         let mut per_ip = PerIp { max: 0, overrides: HashMap::new(), counts: HashMap::new() };
         per_ip.change(sockets);
+        let listener = |limits: &ListenerLimits| {
+            (limits.name.clone(), Gate::new(limits.max_connections, limits.max_connection_creation_rate))
+        };
         Self {
-            slots: Arc::new(Semaphore::new(max)),
-            all: Mutex::new(All { max, owed: 0 }),
-            rate: Mutex::new(CreationRate::new(sockets.max_connection_creation_rate)),
+            all: Gate::new(sockets.max_connections, sockets.max_connection_creation_rate),
+            listeners: sockets.listeners.iter().map(listener).collect(),
             per_ip: Mutex::new(per_ip),
         }
     }
 
     /// Other limits from here on. Connections that are there stay.
     pub(crate) fn change(&self, sockets: &Sockets) {
-        self.change_all(sockets.max_connections.min(Semaphore::MAX_PERMITS));
-        locked(&self.rate).per_second = sockets.max_connection_creation_rate;
-        locked(&self.per_ip).change(sockets);
-    }
-
-    fn change_all(&self, max: usize) {
-        let mut all = locked(&self.all);
-        if let Some(more) = max.checked_sub(all.max) {
-            let paid = more.min(all.owed);
-            all.owed -= paid;
-            self.slots.add_permits(more - paid);
-        } else {
-            let less = all.max - max;
-            all.owed += less - self.slots.forget_permits(less);
+        self.all.change(sockets.max_connections, sockets.max_connection_creation_rate);
+        for limits in &sockets.listeners {
+            if let Some(gate) = self.listeners.get(&limits.name) {
+                gate.change(limits.max_connections, limits.max_connection_creation_rate);
+            }
         }
-        all.max = max;
+        locked(&self.per_ip).change(sockets);
     }
 
     /// How many there are.
     pub(crate) fn connections(&self) -> usize {
-        let all = locked(&self.all);
-        all.max + all.owed - self.slots.available_permits()
+        self.all.connections()
     }
 
-    /// Counts a new connection; answers how long it has to wait before it is served.
-    pub(super) fn created(&self, now: Instant) -> Duration {
-        locked(&self.rate).created(now)
+    /// Counts a new connection of a listener; answers how long it has to wait before it is served.
+    pub(super) fn created(&self, listener: &str, now: Instant) -> Duration {
+        let gates = self.listeners.get(listener).into_iter().chain([&self.all]);
+        gates.map(|gate| locked(&gate.rate).created(now)).max().unwrap_or_default()
     }
 
-    /// One of max.connections, when there is one.
-    pub(super) fn slot(self: &Arc<Self>) -> impl Future<Output = Option<Slot>> + Send + use<> {
-        let limits = self.clone();
+    /// One of the connections that a listener and the broker may have, when both have one left.
+    pub(super) fn slot(&self, listener: &str) -> impl Future<Output = Option<Slots>> + Send + use<> {
+        let (own, all) = (self.listeners.get(listener).cloned(), self.all.clone());
         async move {
-            // It is never closed.
-            let permit = limits.slots.clone().acquire_owned().await.ok()?;
-            Some(Slot { limits, permit: Some(permit) })
+            // The listener's first: who waits for it takes nothing from the others.
+            let own = match own {
+                Some(own) => Some(own.slot().await?),
+                None => None,
+            };
+            Some(Slots { _own: own, _all: all.slot().await? })
         }
     }
 
@@ -125,19 +165,26 @@ impl ConnectionLimits {
     }
 }
 
+/// Given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Slot {
-    limits: Arc<ConnectionLimits>,
+pub(super) struct Slots {
+    _own: Option<Slot>,
+    _all: Slot,
+}
+
+#[derive(Debug)]
+struct Slot {
+    gate: Arc<Gate>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut all = locked(&self.limits.all);
-        if let Some(owed) = all.owed.checked_sub(1)
+        let mut state = locked(&self.gate.state);
+        if let Some(owed) = state.owed.checked_sub(1)
             && let Some(permit) = self.permit.take()
         {
-            all.owed = owed;
+            state.owed = owed;
             permit.forget();
         }
     }
@@ -213,10 +260,10 @@ mod tests {
     async fn a_lower_limit_takes_slots_away_as_they_come_back() {
         let with = |max: usize| sockets(|sockets| sockets.max_connections = max);
         let limits = Arc::new(ConnectionLimits::new(&with(3)));
-        let taken = |limits: &Arc<ConnectionLimits>| limits.slots.available_permits();
+        let taken = |limits: &Arc<ConnectionLimits>| limits.all.slots.available_permits();
         let mut slots = Vec::new();
         for _ in 0..3 {
-            slots.push(limits.slot().await.unwrap());
+            slots.push(limits.slot("PLAINTEXT").await.unwrap());
         }
         limits.change(&with(1));
         assert_eq!((limits.connections(), taken(&limits)), (3, 0));
@@ -230,6 +277,36 @@ mod tests {
         assert_eq!((limits.connections(), taken(&limits)), (1, 4));
         slots.clear();
         assert_eq!((limits.connections(), taken(&limits)), (0, 5));
+    }
+
+    #[tokio::test]
+    async fn a_listener_has_limits_of_its_own() {
+        let limits = ConnectionLimits::new(&sockets(|sockets| {
+            sockets.max_connections = 3;
+            sockets.listeners = vec![
+                ListenerLimits { name: "IN".into(), max_connections: 2, max_connection_creation_rate: 1 },
+                ListenerLimits { name: "OUT".into(), max_connections: 9, max_connection_creation_rate: 9 },
+            ];
+        }));
+        let now = |limits: &ConnectionLimits, listener| {
+            let mut slot = std::pin::pin!(limits.slot(listener));
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            match slot.as_mut().poll(&mut cx) {
+                std::task::Poll::Ready(slot) => slot,
+                std::task::Poll::Pending => None,
+            }
+        };
+        let first = now(&limits, "IN").unwrap();
+        let _second = now(&limits, "IN").unwrap();
+        assert!(now(&limits, "IN").is_none(), "no third on this listener");
+        let third = now(&limits, "OUT").unwrap();
+        assert!(now(&limits, "OUT").is_none(), "no fourth in all");
+        drop(first);
+        assert!(now(&limits, "OUT").is_some());
+        drop(third);
+        assert_eq!(limits.connections(), 1);
+        let waits = |listener| (0..11).map(|_| limits.created(listener, Instant::ZERO)).max().unwrap();
+        assert_eq!((waits("OUT"), waits("IN")), (Duration::ZERO, Duration::from_secs(1)));
     }
 
     #[test]

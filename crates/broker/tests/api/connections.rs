@@ -106,6 +106,29 @@ fn the_listeners_of_a_broker_share_max_connections() {
 }
 
 #[test]
+fn a_listener_may_have_limits_of_its_own() {
+    let configs = [
+        ("listeners", "PLAINTEXT://server:9092,OTHER://server:9093"),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT"),
+        ("listener.name.other.max.connections", "1"),
+        ("listener.name.plaintext.max.connection.creation.rate", "0"),
+    ];
+    run(&configs, async |world| {
+        let mut inside = world.connect_to(9093).await;
+        assert!(is_served(&mut inside).await);
+        let mut outside = world.connect_to(9093).await;
+        outside.send(METADATA, &nothing()).await;
+        outside.silence(ms(10_000)).await;
+        drop(inside);
+        outside.receive::<MetadataRequest>(METADATA).await;
+        let mut nobody = world.connect().await;
+        nobody.send(METADATA, &nothing()).await;
+        nobody.silence(ms(100_000)).await;
+        world.stop().await;
+    });
+}
+
+#[test]
 fn connections_above_the_creation_rate_wait() {
     run(&[("max.connection.creation.rate", "2")], async |world| {
         let began = world.sim.now();

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use protocol::{NodeId, Str};
 
 use super::listeners::{ListenerError, check_ports, protocol_map};
+use super::names::listener_limit;
 use super::value::per_ip_overrides;
 use super::{
-    ConfigError, Durability, Endpoint, Layers, Note, StaticConfig, TopicConfig, Value, parse_listeners,
+    ConfigError, Durability, Endpoint, Layers, Note, Scope, StaticConfig, TopicConfig, Value, find,
+    parse_listeners,
 };
 use crate::Image;
 
@@ -72,8 +74,18 @@ pub struct Sockets {
     /// Exceptions to that, address and number.
     pub max_connections_per_ip_overrides: Vec<(IpAddr, usize)>,
     pub max_connection_creation_rate: usize,
+    /// Those of each listener, in the order of [`BrokerConfig::listeners`].
+    pub listeners: Vec<ListenerLimits>,
     /// `None` closes none.
     pub max_idle_ms: Option<i64>,
+}
+
+/// `listener.name.NAME.max.connections` and the like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerLimits {
+    pub name: String,
+    pub max_connections: usize,
+    pub max_connection_creation_rate: usize,
 }
 
 /// How much the broker takes on.
@@ -92,7 +104,7 @@ pub struct Limits {
 impl BrokerConfig {
     /// What a file and arguments come to, and what is worth saying about them. All that is wrong is told at once.
     pub fn load(statics: &StaticConfig) -> Result<(BrokerConfig, Vec<Note>), Vec<ConfigError>> {
-        let (mut errors, notes) = statics.check();
+        let (mut errors, mut notes) = statics.check();
         let reader = Reader { layers: Layers::of_statics(statics) };
         let listeners = reader.listeners();
         errors.extend(reader.contradictions());
@@ -100,6 +112,7 @@ impl BrokerConfig {
             errors.push(error);
             Listeners::default()
         });
+        notes.extend(without_listener(statics, &listeners.client));
         if errors.is_empty() { Ok((reader.config(listeners), notes)) } else { Err(errors) }
     }
 
@@ -251,6 +264,7 @@ impl Reader<'_> {
     fn config(&self, listeners: Listeners) -> BrokerConfig {
         let roles = self.list("process.roles");
         let has_role = |role: &str| roles.is_empty() || roles.iter().any(|element| element == role);
+        let sockets = self.sockets(&listeners.client);
         BrokerConfig {
             node_id: self.node_id().map(NodeId),
             is_broker: has_role("broker"),
@@ -260,7 +274,7 @@ impl Reader<'_> {
             advertised_listeners: listeners.advertised,
             controller_listeners: listeners.controller,
             directories: self.directories(),
-            sockets: self.sockets(),
+            sockets,
             limits: self.limits(),
             auto_create_topics: self.flag("auto.create.topics.enable"),
             delete_topics: self.flag("delete.topic.enable"),
@@ -294,7 +308,7 @@ impl Reader<'_> {
         }
     }
 
-    fn sockets(&self) -> Sockets {
+    fn sockets(&self, listeners: &[Endpoint]) -> Sockets {
         Sockets {
             send_buffer_bytes: self.buffer("socket.send.buffer.bytes"),
             receive_buffer_bytes: self.buffer("socket.receive.buffer.bytes"),
@@ -303,7 +317,21 @@ impl Reader<'_> {
             max_connections_per_ip: self.count("max.connections.per.ip"),
             max_connections_per_ip_overrides: self.per_ip_overrides(),
             max_connection_creation_rate: self.count("max.connection.creation.rate"),
+            listeners: listeners.iter().map(|listener| self.listener_limits(&listener.name)).collect(),
             max_idle_ms: Some(self.number("connections.max.idle.ms")).filter(|ms| *ms >= 0),
+        }
+    }
+
+    fn listener_limits(&self, name: &str) -> ListenerLimits {
+        let limit = |config: &str| {
+            let own = format!("listener.name.{}.{config}", name.to_ascii_lowercase());
+            let value = find(Scope::Broker, config)?.parse(self.layers.statics().get(&own)?).ok()?;
+            if let Value::Number(number) = value { usize::try_from(number).ok() } else { None }
+        };
+        ListenerLimits {
+            name: name.to_owned(),
+            max_connections: limit("max.connections").unwrap_or(usize::MAX),
+            max_connection_creation_rate: limit("max.connection.creation.rate").unwrap_or(usize::MAX),
         }
     }
 
@@ -318,6 +346,18 @@ impl Reader<'_> {
             describe_partitions_max: self.count("max.request.partition.size.limit"),
         }
     }
+}
+
+/// Limits of listeners that there are not: somebody believes that something is limited.
+fn without_listener<'a>(
+    statics: &'a StaticConfig,
+    listeners: &'a [Endpoint],
+) -> impl Iterator<Item = Note> + use<'a> {
+    statics.iter().filter_map(|(name, _)| {
+        let (listener, _) = listener_limit(name)?;
+        let there = listeners.iter().any(|endpoint| endpoint.name.to_ascii_lowercase() == listener);
+        (!there).then(|| Note::NoListener { name: name.to_owned(), listener: listener.to_owned() })
+    })
 }
 
 impl BrokerConfig {

@@ -11,13 +11,28 @@ const INTRODUCTION: &str = "\
 Every config that Bourn knows, made from the one list in `crates/metadata/src/config/tables`. Do not edit this page;
 `UPDATE_DOCS=1 cargo test -p bourn-metadata configuration_page` writes it.
 
-Bourn starts without any. `bourn start --config server.properties` reads a file in Kafka's form, `--set name=value`
-goes over it, `--data-dir D` is `--set log.dirs=D`. Kafka's names, types, defaults and limits hold unless the text says
+Bourn starts without any. `bourn start --config server.properties` reads a file in Kafka's form, environment variables
+go over it, `--set name=value` goes over both, `--data-dir D` is `--set log.dirs=D`. Kafka's names, types, defaults and limits hold unless the text says
 otherwise. A name that is not in the list is ignored with a warning, so that files of other versions run; a misspelt
 `bourn.` name stops the start.
 
 *Update* says how a value changes: *read-only* by a restart, *per-broker* with `kafka-configs --alter` for one broker,
 *cluster-wide* for one or for all of them. Topic, group and client metrics configs change at any time.
+
+Environment variables are read as the Docker image of Kafka does it, always: `KAFKA_LOG_RETENTION_MS` is `log.retention.ms`,
+`__` stands for an underscore and `___` for a hyphen, a backslash escapes as in a file. What the image and Kafka's scripts
+use for themselves (`KAFKA_OPTS`, `KAFKA_HEAP_OPTS`, ...) is no config, and neither is what Kubernetes sets for a service
+called `kafka` (`KAFKA_PORT=tcp://...`, `KAFKA_SERVICE_HOST`, ...). With `KAFKA_ADVERTISED_LISTENERS` and without
+`KAFKA_LISTENERS`, the listeners are the advertised ones on every interface. `CLUSTER_ID` is not read: a new cluster
+mints its own.
+
+References such as `${env:PASSWORD}`, `${file:/run/secrets.properties:password}` and `${dir:/run/secrets:password}` are
+replaced in values when `config.providers` names the provider and `config.providers.NAME.class` says which one it is:
+`EnvVarConfigProvider`, `FileConfigProvider` or `DirectoryConfigProvider` of `org.apache.kafka.common.config.provider`,
+with their `param.allowlist.pattern` and `param.allowed.paths`.
+
+`listener.name.NAME.max.connections` and `listener.name.NAME.max.connection.creation.rate`, the name in lower case, limit
+one listener beside what limits all of them; they change by a restart.
 
 What differs from Kafka: `listeners` is `PLAINTEXT://127.0.0.1:9092` unless set, so that a broker without a file is not
 open to the network; data goes to `./bourn-data` unless `log.dirs` is set; `node.id` need not be set; an empty or wildcard

@@ -15,31 +15,37 @@ mod client_metrics;
 mod definition;
 mod describe;
 mod docs;
+mod environment;
 mod group;
 mod layers;
 mod listeners;
 mod names;
 mod properties;
+mod providers;
 mod statics;
 mod tables;
 mod topic;
 mod value;
 
 #[cfg(test)]
+mod effects;
+#[cfg(test)]
 mod tests;
 
-pub use broker::{BrokerConfig, Limits, LogDirectories, Sockets};
+pub use broker::{BrokerConfig, Limits, ListenerLimits, LogDirectories, Sockets};
 pub use client_metrics::{ClientFacts, ClientPattern, Subscription};
 pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
 pub use describe::{
     Described, Synonym, describe_all, describe_broker, describe_broker_defaults, describe_topic,
 };
 pub use docs::markdown;
+pub use environment::{EnvironmentError, from_environment};
 pub use group::check_group_configs;
 pub use layers::{Candidate, Layers, Resolved, Source};
 pub use listeners::{Endpoint, ListenerError, parse_listeners};
 pub use names::{Removed, nearest, removed};
-pub use properties::{PropertiesError, parse_properties};
+pub use properties::{PropertiesError, decode_properties, parse_properties};
+pub use providers::{Outside, ProviderError};
 pub use statics::{ConfigError, Note, StaticConfig};
 pub use tables::{broker_synonyms, definitions, find};
 pub use topic::{Cleanup, Compression, Durability, TimestampType, TopicConfig, check_topic_configs};

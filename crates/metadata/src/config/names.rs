@@ -79,10 +79,17 @@ pub fn removed(name: &str) -> Option<&'static Removed> {
 
 /// Whether names like this are free to choose.
 pub(super) fn is_open(name: &str) -> bool {
-    // Whoever limits one listener must hear that it is not limited.
-    let limits_listener =
-        name.ends_with(".max.connections") || name.ends_with(".max.connection.creation.rate");
-    OPEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !limits_listener
+    OPEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The listener that a name such as `listener.name.internal.max.connections` limits, as the name writes it, and the
+/// config of the broker that has the same meaning for all listeners.
+pub(super) fn listener_limit(name: &str) -> Option<(&str, &'static str)> {
+    let rest = name.strip_prefix("listener.name.")?;
+    ["max.connections", "max.connection.creation.rate"].into_iter().find_map(|config| {
+        let listener = rest.strip_suffix(config)?.strip_suffix('.')?;
+        Some((listener, config))
+    })
 }
 
 /// The config of that scope that was probably meant by an unknown `name`.

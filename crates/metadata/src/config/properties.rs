@@ -11,13 +11,20 @@ pub enum PropertiesError {
     LoneSurrogate { line: usize },
 }
 
+/// The text of a file: UTF-8, or else Latin-1, in which Java reads it, so that an old comment stops nobody.
+pub fn decode_properties(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect())
+}
+
 /// Names and values in the order of the file; a name that is there twice keeps its last value.
 ///
 /// Comments begin with `#` or `!`; a name ends with `=`, `:` or a space; a backslash continues the line or escapes
 /// what follows, with `\t`, `\n`, `\r`, `\f` and `\uXXXX` as in Java.
 pub fn parse_properties(text: &str) -> Result<Vec<(String, String)>, PropertiesError> {
     let mut found: Vec<(String, String)> = Vec::new();
-    let mut lines = text.lines().zip(1..);
+    // Lines end with \n, \r or both.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut lines = text.split('\n').zip(1..);
     while let Some((first, line)) = lines.next() {
         let first = first.trim_start_matches(is_space);
         if first.is_empty() || first.starts_with(['#', '!']) {
@@ -119,6 +126,23 @@ mod tests {
         let pairs: Vec<(&str, &str)> =
             pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(pairs, expected);
+    }
+
+    #[test]
+    fn lines_end_as_in_any_editor() {
+        let expected = [("a", "12"), ("b", "3"), ("c", "4")];
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["a=1\\", " 2", "#\\", "b=3", "", "c=4"].join(end);
+            let pairs = parse_properties(&text).unwrap();
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(pairs, expected, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_not_utf_8_are_latin_1() {
+        assert_eq!(decode_properties("# ä\na=ö".into()), "# ä\na=ö");
+        assert_eq!(decode_properties(b"# \xe4\na=\xf6".to_vec()), "# ä\na=ö");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::names::is_open;
+use super::names::{is_open, listener_limit};
 use super::{InvalidValue, ListenerError, PropertiesError, Scope, find, nearest, parse_properties, removed};
 
 /// The file and the arguments, as text by name.
@@ -46,9 +46,28 @@ impl ConfigError {
 /// Something about a config that its owner should know and that stops nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    Removed { name: String, instead: &'static str },
-    Unknown { name: String, nearest: Option<&'static str> },
-    NoEffect { name: &'static str, reason: &'static str },
+    Removed {
+        name: String,
+        instead: &'static str,
+    },
+    Unknown {
+        name: String,
+        nearest: Option<&'static str>,
+    },
+    /// A config of a listener that there is not.
+    NoListener {
+        name: String,
+        listener: String,
+    },
+    NoEffect {
+        name: &'static str,
+        reason: &'static str,
+    },
+    /// A `${provider:key}` that no provider has a value for.
+    Unresolved {
+        name: String,
+        reference: String,
+    },
 }
 
 impl fmt::Display for Note {
@@ -60,7 +79,13 @@ impl fmt::Display for Note {
             Note::Unknown { name, nearest } => {
                 write!(f, "{name} is not a broker config and is ignored{}", did_you_mean(*nearest))
             }
+            Note::NoListener { name, listener } => {
+                write!(f, "{name} is ignored: none of listeners is called {listener}")
+            }
             Note::NoEffect { name, reason } => write!(f, "{name} has no effect here: {reason}"),
+            Note::Unresolved { name, reference } => {
+                write!(f, "{name}: nobody has a value for {reference}, so it stays as it is")
+            }
         }
     }
 }
@@ -94,6 +119,10 @@ impl StaticConfig {
         let (mut errors, mut notes) = (Vec::new(), Vec::new());
         for (name, text) in self.iter() {
             let Some(definition) = find(Scope::Broker, name) else {
+                let limit = listener_limit(name).and_then(|(_, limit)| find(Scope::Broker, limit));
+                if let Some(Err(invalid)) = limit.map(|limit| limit.parse(text)) {
+                    errors.push(InvalidValue { name: name.to_owned(), ..invalid }.into());
+                }
                 if let Some(removed) = removed(name) {
                     notes.push(Note::Removed { name: name.to_owned(), instead: removed.instead });
                 } else if name.starts_with("bourn.") {
@@ -123,14 +152,14 @@ mod tests {
     fn a_file_of_another_version_runs_and_says_what_it_ignores() {
         let text = "num.partitions=3\nzookeeper.connect=z:2181\nnum.partition=4\nmy.plugin.setting=1\n\
                     listener.name.internal.ssl.keystore.location=x\nnum.io.threads=8\n\
-                    listener.name.internal.max.connections=9\n";
+                    listener.name.internal.max.connections=9\nlistener.names=x\n";
         let (errors, notes) = StaticConfig::from_properties(text).unwrap().check();
         assert_eq!(errors, []);
         let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
         assert_eq!(
             notes,
             [
-                "listener.name.internal.max.connections is not a broker config and is ignored",
+                "listener.names is not a broker config and is ignored",
                 "my.plugin.setting is not a broker config and is ignored",
                 "num.io.threads has no effect here: shards share the cores, one a core; there are no pools of threads",
                 "num.partition is not a broker config and is ignored; did you mean num.partitions?",
@@ -142,13 +171,15 @@ mod tests {
 
     #[test]
     fn wrong_values_and_misspelt_names_of_ours_are_errors() {
-        let text = "num.partitions=0\nbourn.journal.max.byte=1\nlog.segment.bytes=big\n";
+        let text = "num.partitions=0\nbourn.journal.max.byte=1\nlog.segment.bytes=big\n\
+                    listener.name.internal.max.connections=-1\n";
         let (errors, _) = StaticConfig::from_properties(text).unwrap().check();
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(
             errors,
             [
                 "bourn.journal.max.byte is not a broker config; did you mean bourn.journal.max.bytes?",
+                "listener.name.internal.max.connections: -1 is below the minimum 0",
                 "log.segment.bytes: \"big\" is not a number of type int",
                 "num.partitions: 0 is below the minimum 1",
             ]

@@ -68,6 +68,23 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn a_listener_may_have_limits_of_its_own() {
+    let text = "listeners=PLAINTEXT://:1,In_Side://:2\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,In_Side:PLAINTEXT\n\
+                listener.name.in_side.max.connections=7\nlistener.name.plaintext.max.connection.creation.rate=0\n\
+                listener.name.nobody.max.connections=1\n";
+    let (config, notes) = BrokerConfig::load(&StaticConfig::from_properties(text).unwrap()).unwrap();
+    let limits: Vec<_> = config.sockets.listeners.iter().collect();
+    let limits: Vec<_> =
+        limits.iter().map(|limit| (limit.max_connections, limit.max_connection_creation_rate)).collect();
+    assert_eq!(limits, [(usize::MAX, 0), (7, usize::MAX)]);
+    let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        ["listener.name.nobody.max.connections is ignored: none of listeners is called nobody"]
+    );
+}
+
+#[test]
 fn contradictions_are_named() {
     for (text, error) in [
         ("advertised.listeners=SSL://x:1", "advertised.listeners: SSL is not one of listeners"),
