@@ -68,6 +68,38 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn a_compose_file_for_the_docker_image_of_kafka_runs() {
+    let mut statics = StaticConfig::new();
+    let variables = from_environment([
+        ("PATH", "/usr/bin"),
+        ("CLUSTER_ID", "4L6g3nShT-eMCtK--X86sw"),
+        ("KAFKA_HEAP_OPTS", "-Xmx1G"),
+        ("KAFKA_NODE_ID", "1"),
+        ("KAFKA_PROCESS_ROLES", "broker,controller"),
+        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@broker:29093"),
+        ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER"),
+        ("KAFKA_INTER_BROKER_LISTENER_NAME", "PLAINTEXT"),
+        ("KAFKA_LISTENERS", "CONTROLLER://:29093,PLAINTEXT_HOST://:9092,PLAINTEXT://:19092"),
+        ("KAFKA_ADVERTISED_LISTENERS", "PLAINTEXT_HOST://localhost:9092,PLAINTEXT://broker:19092"),
+        (
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PLAINTEXT_HOST:PLAINTEXT",
+        ),
+        ("KAFKA_LOG_DIRS", "/tmp/kraft-combined-logs"),
+        ("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1"),
+        ("KAFKA_LOG_RETENTION_MS", "5000"),
+    ]);
+    for (name, value) in variables.unwrap() {
+        statics.set(name, value);
+    }
+    let (config, notes) = BrokerConfig::load(&statics).unwrap();
+    assert!(notes.iter().all(|note| matches!(note, Note::NoEffect { .. })), "{notes:?}");
+    let told: Vec<String> = config.advertised_listeners.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["PLAINTEXT_HOST://localhost:9092", "PLAINTEXT://broker:19092"]);
+    assert_eq!((config.node_id, config.topic_defaults.retention_ms), (Some(NodeId(1)), Some(5000)));
+}
+
+#[test]
 fn a_listener_may_have_limits_of_its_own() {
     let text = "listeners=PLAINTEXT://:1,In_Side://:2\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,In_Side:PLAINTEXT\n\
                 listener.name.in_side.max.connections=7\nlistener.name.plaintext.max.connection.creation.rate=0\n\
