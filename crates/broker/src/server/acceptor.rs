@@ -22,6 +22,9 @@ use super::request_memory::RequestMemory;
 use crate::Broker;
 use crate::api::Client;
 
+/// How soon a listener whose connections may come at a rate of 0 notices that they may come at another.
+const CLOSED_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long a listener rests after accept has failed, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -111,6 +114,9 @@ async fn admit(
     listener: Arc<str>,
     ip: IpAddr,
 ) -> Option<(Slots, IpSlot)> {
+    while limits.is_closed(&listener) {
+        broker.host.clock.sleep(CLOSED_PAUSE).await;
+    }
     let delay = limits.created(&listener, broker.host.now());
     if !delay.is_zero() {
         tracing::debug!(%listener, %ip, ?delay, "more than max.connection.creation.rate");

@@ -132,10 +132,18 @@ impl ConnectionLimits {
         self.all.connections()
     }
 
+    /// Whether a rate is 0, so that nobody comes in until it is changed.
+    pub(super) fn is_closed(&self, listener: &str) -> bool {
+        self.gates(listener).any(|gate| locked(&gate.rate).per_second == 0)
+    }
+
+    fn gates(&self, listener: &str) -> impl Iterator<Item = &Arc<Gate>> {
+        self.listeners.get(listener).into_iter().chain([&self.all])
+    }
+
     /// Counts a new connection of a listener; answers how long it has to wait before it is served.
     pub(super) fn created(&self, listener: &str, now: Instant) -> Duration {
-        let gates = self.listeners.get(listener).into_iter().chain([&self.all]);
-        gates.map(|gate| locked(&gate.rate).created(now)).max().unwrap_or_default()
+        self.gates(listener).map(|gate| locked(&gate.rate).created(now)).max().unwrap_or_default()
     }
 
     /// One of the connections that a listener and the broker may have, when both have one left.

@@ -7,6 +7,7 @@ use protocol::messages::fetch_request::FetchRequest;
 use protocol::messages::metadata_request::MetadataRequest;
 use protocol::messages::produce_request::ProduceRequest;
 
+use crate::alter_configs::set;
 use crate::support::requests::{
     FETCH, METADATA, PRODUCE, batch, fetch, from_offset, only, only_produced, produce, values,
 };
@@ -124,6 +125,12 @@ fn a_listener_may_have_limits_of_its_own() {
         let mut nobody = world.connect().await;
         nobody.send(METADATA, &nothing()).await;
         nobody.silence(ms(100_000)).await;
+        // Both follow while the broker runs.
+        set(&mut outside, (4, ""), "listener.name.other.max.connections", "2").await;
+        let mut second = world.connect_to(9093).await;
+        assert!(is_served(&mut second).await);
+        set(&mut outside, (4, ""), "listener.name.plaintext.max.connection.creation.rate", "5").await;
+        nobody.receive::<MetadataRequest>(METADATA).await;
         world.stop().await;
     });
 }

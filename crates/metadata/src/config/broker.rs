@@ -325,8 +325,11 @@ impl Reader<'_> {
     fn listener_limits(&self, name: &str) -> ListenerLimits {
         let limit = |config: &str| {
             let own = format!("listener.name.{}.{config}", name.to_ascii_lowercase());
-            let value = find(Scope::Broker, config)?.parse(self.layers.statics().get(&own)?).ok()?;
-            if let Value::Number(number) = value { usize::try_from(number).ok() } else { None }
+            let definition = find(Scope::Broker, config)?;
+            self.layers.set_for_broker(&own, |text| match definition.parse(text) {
+                Ok(Value::Number(number)) => usize::try_from(number).ok(),
+                _ => None,
+            })
         };
         ListenerLimits {
             name: name.to_owned(),

@@ -32,7 +32,7 @@ replaced in values when `config.providers` names the provider and `config.provid
 with their `param.allowlist.pattern` and `param.allowed.paths`.
 
 `listener.name.NAME.max.connections` and `listener.name.NAME.max.connection.creation.rate`, the name in lower case, limit
-one listener beside what limits all of them; they change by a restart.
+one listener beside what limits all of them; they are *cluster-wide*.
 
 What differs from Kafka: `listeners` is `PLAINTEXT://127.0.0.1:9092` unless set, so that a broker without a file is not
 open to the network; data goes to `./bourn-data` unless `log.dirs` is set; `node.id` need not be set; an empty or wildcard

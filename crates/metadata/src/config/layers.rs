@@ -150,6 +150,14 @@ impl<'a> Layers<'a> {
         })
     }
 
+    /// What is set for a broker under a name that need not be in the list, one of a listener for example, if `valid`
+    /// takes it.
+    pub(super) fn set_for_broker<T>(&self, name: &str, valid: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let dynamic = [self.broker, self.all_brokers].into_iter().flatten();
+        let dynamic = dynamic.filter_map(|configs| configs.get(name).map(Str::as_str));
+        dynamic.chain(self.statics.get(name)).find_map(valid)
+    }
+
     /// [`Layers::resolve`] of a broker config by name.
     pub(super) fn of(&self, name: &str) -> Option<Value> {
         self.resolve(find(Scope::Broker, name)?).map(|resolved| resolved.value)

@@ -43,7 +43,7 @@ pub use environment::{EnvironmentError, from_environment};
 pub use group::check_group_configs;
 pub use layers::{Candidate, Layers, Resolved, Source};
 pub use listeners::{Endpoint, ListenerError, parse_listeners};
-pub use names::{Removed, nearest, removed};
+pub use names::{Removed, listener_limit, nearest, removed};
 pub use properties::{PropertiesError, decode_properties, parse_properties};
 pub use providers::{Outside, ProviderError};
 pub use statics::{ConfigError, Note, StaticConfig};

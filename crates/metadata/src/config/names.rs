@@ -84,7 +84,7 @@ pub(super) fn is_open(name: &str) -> bool {
 
 /// The listener that a name such as `listener.name.internal.max.connections` limits, as the name writes it, and the
 /// config of the broker that has the same meaning for all listeners.
-pub(super) fn listener_limit(name: &str) -> Option<(&str, &'static str)> {
+pub fn listener_limit(name: &str) -> Option<(&str, &'static str)> {
     let rest = name.strip_prefix("listener.name.")?;
     ["max.connections", "max.connection.creation.rate"].into_iter().find_map(|config| {
         let listener = rest.strip_suffix(config)?.strip_suffix('.')?;

@@ -9,7 +9,7 @@ use super::{Context, Decision, Refusal};
 use crate::Image;
 use crate::config::{
     ConfigError, Definition, Kind, Problem, Scope, Update, Value, check_group_configs, check_topic_configs,
-    find,
+    find, listener_limit,
 };
 use crate::image::Configs;
 use crate::record::{ConfigResource, Record, ResourceKind};
@@ -282,7 +282,7 @@ fn check_broker_config(resource: &ConfigResource, name: &str, value: &str) -> Re
         Update::ReadOnly => {
             refuse(format!("{name} cannot change while the broker runs; set it in its file and restart"))
         }
-        _ if of_listener && definition.update == Update::ClusterWide => {
+        _ if of_listener && definition.update == Update::ClusterWide && listener_limit(name).is_none() => {
             refuse(format!("{name}: one listener has no limits of its own here; set {}", definition.name))
         }
         Update::PerBroker if KEYS_AND_CERTIFICATES.contains(&definition.name) && !of_listener => {

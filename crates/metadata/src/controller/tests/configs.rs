@@ -108,10 +108,10 @@ fn configs_that_a_broker_cannot_have_are_refused() {
         ),
         (
             all(),
-            "listener.name.a.max.connections",
+            "listener.name.a.num.network.threads",
             set("5"),
             ErrorCode::InvalidRequest,
-            "listener.name.a.max.connections: one listener has no limits of its own here; set max.connections",
+            "listener.name.a.num.network.threads: one listener has no limits of its own here; set num.network.threads",
         ),
         (
             all(),
