@@ -8,11 +8,18 @@ use anyhow::{Context, bail};
 use metadata::config::{Note, Outside, StaticConfig, decode_properties, from_environment};
 
 /// The configs, and what is worth saying about them.
+pub(crate) struct Settings {
+    pub(crate) statics: StaticConfig,
+    pub(crate) notes: Vec<Note>,
+    /// Names of configs that environment variables have set.
+    pub(crate) from_environment: Vec<String>,
+}
+
 pub(crate) fn load(
     file: Option<&Path>,
     sets: &[String],
     data_dir: Option<&Path>,
-) -> anyhow::Result<(StaticConfig, Vec<Note>)> {
+) -> anyhow::Result<Settings> {
     let mut statics = match file {
         Some(path) => {
             let bytes = std::fs::read(path)
@@ -27,7 +34,9 @@ pub(crate) fn load(
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in from_environment(variables)? {
+    let variables = from_environment(variables)?;
+    let from_environment = variables.iter().map(|(name, _)| name.clone()).collect();
+    for (name, value) in variables {
         statics.set(name, value);
     }
     for set in sets {
@@ -43,7 +52,7 @@ pub(crate) fn load(
         statics.set("log.dirs", path);
     }
     let notes = statics.replace_references(&Machine).map_err(|errors| unusable(&errors))?;
-    Ok((statics, notes))
+    Ok(Settings { statics, notes, from_environment })
 }
 
 /// All that is wrong with a configuration, a line each.

@@ -9,7 +9,7 @@ use host::Host;
 use host::real::{self, Signal};
 use metadata::config::{BrokerConfig, Note, StaticConfig};
 
-use crate::settings;
+use crate::settings::{self, Settings};
 
 #[derive(clap::Args)]
 pub(crate) struct Start {
@@ -26,10 +26,14 @@ pub(crate) struct Start {
 
 impl Start {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let (statics, unresolved) =
+        let Settings { statics, notes: unresolved, from_environment } =
             settings::load(self.config.as_deref(), &self.sets, self.data_dir.as_deref())?;
         let (config, notes) = BrokerConfig::load(&statics).map_err(|errors| settings::unusable(&errors))?;
         set_up_logs(&config)?;
+        if !from_environment.is_empty() {
+            // Who forgot that they are set would look for the reason elsewhere.
+            tracing::info!("set by KAFKA_ variables: {}", from_environment.join(", "));
+        }
         for note in unresolved.iter().chain(&notes) {
             log_note(note);
         }

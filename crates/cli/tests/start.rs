@@ -89,6 +89,8 @@ fn the_environment_goes_over_the_file_and_arguments_over_both() {
             json,
             "{file}: {log}"
         );
+        let named = log.contains("set by KAFKA_ variables: bourn.log.format");
+        assert_eq!(named, variables.iter().any(|(name, _)| *name == "KAFKA_BOURN_LOG_FORMAT"), "{log}");
         assert!(!log.contains("WARN") && !log.contains("tcp://"), "{log}");
     }
 }
