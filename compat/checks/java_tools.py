@@ -278,6 +278,16 @@ def _():
     assert refused.returncode != 0 and "num.partitions" in refused.text + refused.error, refused.text + refused.error
 
 
+@suite.case("alter-levels-of-loggers", needs="alter-configs")
+def _():
+    words = ["--entity-type", "broker-loggers", "--entity-name", "1"]
+    names = re.findall(r"^  (\S+)=INFO sensitive=false", config_command("--describe", *words).text, re.M)
+    assert "root" in names and len(names) > 1, names
+    logger = [name for name in names if name != "root"][0]
+    same(config_command("--alter", *words, "--add-config", f"{logger}=DEBUG").text, "Completed updating config for broker-logger 1.\n", "output")
+    assert f"  {logger}=DEBUG sensitive=false" in config_command("--describe", *words).text
+
+
 @suite.case("alter-configs-of-groups", needs="groups")
 def _():
     group = new_topic("java-group")
@@ -295,7 +305,7 @@ def _():
     same(tool("ClientMetricsCommand", *SERVER, "--list").text, f"{metrics}\n", "list")
     told = tool("ClientMetricsCommand", *SERVER, "--describe", "--name", metrics).text.splitlines()
     same((told[0], sorted(line.strip() for line in told[1:])),
-         (f"Client metrics configs for {metrics} are:", ["interval.ms=1000", "metrics=org.apache.kafka.consumer."]), "describe")
+         (f"Client metrics configs for {metrics} are:", ["interval.ms=1000", "match=", "metrics=org.apache.kafka.consumer."]), "describe")
     same(tool("ClientMetricsCommand", *SERVER, "--delete", "--name", metrics).text, f"Deleted client metrics config for {metrics}.\n", "delete")
     same(tool("ClientMetricsCommand", *SERVER, "--list").text.strip(), "", "list after")
 

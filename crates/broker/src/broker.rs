@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::api::FetchSessions;
 use crate::controller::Controller;
+use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::producer_ids::ProducerIds;
 use crate::server::ReplyMemory;
@@ -66,6 +67,7 @@ pub(crate) struct Broker {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) reply_memory: ReplyMemory,
+    pub(crate) loggers: Loggers,
     /// Nothing new is begun, and nobody waits any longer for what may come.
     pub(crate) stopping: watch::Sender<bool>,
 }

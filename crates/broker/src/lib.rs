@@ -16,6 +16,7 @@ mod applier;
 mod broker;
 mod controller;
 mod listening;
+mod loggers;
 mod metadata_view;
 mod node;
 mod ownership;
@@ -29,6 +30,7 @@ mod topic_settings;
 mod wait;
 
 pub(crate) use broker::Broker;
+pub use loggers::Loggers;
 pub use node::{Node, StartError};
 pub use ownership::OwnershipError;
 pub use serving::Usage;

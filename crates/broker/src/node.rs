@@ -31,6 +31,7 @@ use crate::applier::Applier;
 use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
 use crate::listening::bind;
+use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::ownership::{self, OwnershipError};
 use crate::producer_ids::ProducerIds;
@@ -91,6 +92,16 @@ pub struct Node {
 impl Node {
     /// Brings up a broker; when this returns, clients can use it.
     pub async fn start(host: Host, statics: StaticConfig, config: BrokerConfig) -> Result<Self, StartError> {
+        Self::start_with(host, statics, config, Loggers::default()).await
+    }
+
+    /// As [`Node::start`], in a process whose log changes with `loggers`.
+    pub async fn start_with(
+        host: Host,
+        statics: StaticConfig,
+        config: BrokerConfig,
+        loggers: Loggers,
+    ) -> Result<Self, StartError> {
         let bound = bind(&host, &config).await?;
         let endpoints: Vec<Endpoint> = bound.iter().map(|bound| bound.advertised.clone()).collect();
         let files = host.disk.files();
@@ -108,9 +119,7 @@ impl Node {
         check_metadata_log(&host, &directory, &shards).await?;
         let log = MetadataLog::open(&host, &directory, quorum_options, applier).await?;
         let node_id = NodeId(log.identity().node_id);
-        let offline = &shards.recovery().offline;
-        let usable = |dir: &&PathBuf| !offline.iter().any(|(path, _)| path == *dir);
-        ownership::claim(&*files, log.identity(), log_dirs.iter().filter(usable));
+        ownership::claim(&*files, log.identity(), usable(&log_dirs, &shards));
 
         let view = Arc::new(MetadataView::new(config.clone()));
         let limits = Arc::new(ConnectionLimits::new(&config.sockets));
@@ -152,6 +161,7 @@ impl Node {
             shards,
             producer_ids,
             reply_memory,
+            loggers,
             stopping: watch::Sender::new(false),
         });
         broker.shards.settle();
@@ -208,6 +218,12 @@ impl Node {
         self.broker.shards.stop().await;
         self.log.shutdown().await;
     }
+}
+
+/// The log directories that were not offline at the start.
+fn usable<'a>(log_dirs: &'a [PathBuf], shards: &'a Shards) -> impl Iterator<Item = &'a PathBuf> {
+    let offline = &shards.recovery().offline;
+    log_dirs.iter().filter(move |dir| !offline.iter().any(|(path, _)| path == *dir))
 }
 
 /// What the metadata has on this node.

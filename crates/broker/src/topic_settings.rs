@@ -46,6 +46,14 @@ impl SettingsSource {
         Layers::of_topic(image, &self.statics, self.node_id, name)
     }
 
+    pub(crate) fn layers_of_resource<'a>(
+        &'a self,
+        image: &'a Image,
+        resource: &ConfigResource,
+    ) -> Layers<'a> {
+        Layers::of_resource(image, &self.statics, self.node_id, resource)
+    }
+
     pub(crate) fn layers_of_broker<'a>(&'a self, image: &'a Image) -> Layers<'a> {
         Layers::of_broker(image, &self.statics, self.node_id)
     }

@@ -4,10 +4,11 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use broker::Node;
+use broker::{Loggers, Node};
 use host::Host;
 use host::real::{self, Signal};
 use metadata::config::{BrokerConfig, Note, StaticConfig};
+use tracing_subscriber::{EnvFilter, reload};
 
 use crate::settings::{self, Settings};
 
@@ -29,7 +30,7 @@ impl Start {
         let Settings { statics, notes: unresolved, from_environment } =
             settings::load(self.config.as_deref(), &self.sets, self.data_dir.as_deref())?;
         let (config, notes) = BrokerConfig::load(&statics).map_err(|errors| settings::unusable(&errors))?;
-        set_up_logs(&config)?;
+        let loggers = set_up_logs(&config)?;
         if !from_environment.is_empty() {
             // Who forgot that they are set would look for the reason elsewhere.
             tracing::info!("set by KAFKA_ variables: {}", from_environment.join(", "));
@@ -44,15 +45,21 @@ impl Start {
             panics: real::Panics::AbortExcept(&["connection"]),
             ..real::Options::default()
         };
-        real::run(options, |host| serve(host, statics, config)).context("the machine could not be started")?
+        real::run(options, |host| serve(host, statics, config, loggers))
+            .context("the machine could not be started")?
     }
 }
 
-async fn serve(host: Host, statics: StaticConfig, config: BrokerConfig) -> anyhow::Result<()> {
+async fn serve(
+    host: Host,
+    statics: StaticConfig,
+    config: BrokerConfig,
+    loggers: Loggers,
+) -> anyhow::Result<()> {
     let mut signals = real::signals().context("cannot catch SIGTERM")?;
     let directories = config.directories.log.join(",");
     let clock = host.clock.clone();
-    let node = Node::start(host, statics, config).await?;
+    let node = Node::start_with(host, statics, config, loggers).await?;
     let endpoints: Vec<String> = node.endpoints().iter().map(ToString::to_string).collect();
     let ready_ms = clock.now().0 / 1_000_000;
     // Scripts wait for this line; whoever closed our output does not stop the broker.
@@ -91,20 +98,28 @@ fn log_note(note: &Note) {
     }
 }
 
+/// Puts another filter in the place of the log's.
+type Apply = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
 /// Logs go to standard error: for people on a terminal, or as JSON lines with bourn.log.format=json.
-fn set_up_logs(config: &BrokerConfig) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("openraft=warn,{}", config.log_level))
+fn set_up_logs(config: &BrokerConfig) -> anyhow::Result<Loggers> {
+    let filter = EnvFilter::try_new(format!("openraft=warn,{}", config.log_level))
         .with_context(|| format!("bourn.log.level={}", config.log_level))?;
     // A line that cannot be written is lost: complaining about it on the same standard error would panic.
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    let colours = std::io::stderr().is_terminal();
-    let set = if config.log_format == "json" {
-        logs.json().try_init()
+    let logs = tracing_subscriber::fmt().log_internal_errors(false).with_writer(std::io::stderr);
+    let (set, apply): (_, Apply) = if config.log_format == "json" {
+        let logs = logs.json().with_env_filter(filter).with_filter_reloading();
+        let handle = logs.reload_handle();
+        (logs.try_init(), Box::new(move |filter| handle.reload(filter)))
     } else {
-        logs.with_ansi(colours).with_target(false).try_init()
+        let colours = std::io::stderr().is_terminal();
+        let logs = logs.with_ansi(colours).with_target(false).with_env_filter(filter).with_filter_reloading();
+        let handle = logs.reload_handle();
+        (logs.try_init(), Box::new(move |filter| handle.reload(filter)))
     };
-    set.map_err(|error| anyhow::anyhow!("logging could not be set up: {error}"))
+    set.map_err(|error| anyhow::anyhow!("logging could not be set up: {error}"))?;
+    Ok(Loggers::new(&config.log_level, move |directives| {
+        let filter = EnvFilter::try_new(directives).map_err(|error| error.to_string())?;
+        apply(filter).map_err(|error| error.to_string())
+    }))
 }

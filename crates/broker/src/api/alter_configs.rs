@@ -6,7 +6,7 @@ use metadata::controller::{self, AlterOp};
 use protocol::messages::alter_configs_request::{AlterConfigsRequest, AlterConfigsResource};
 use protocol::messages::alter_configs_response::{AlterConfigsResourceResponse, AlterConfigsResponse};
 
-use super::config_changes::{Answered, Asked, carry_out, value};
+use super::config_changes::{Answered, Asked, carry_out, refused, value};
 use super::{Call, Handler, Protest};
 
 pub(crate) struct AlterConfigs;
@@ -22,7 +22,8 @@ impl Handler for AlterConfigs {
     ) -> Result<Option<AlterConfigsResponse>, Protest> {
         let validate_only = request.validate_only;
         let asked = request.resources.into_iter().map(asked).collect();
-        let answers = carry_out(&call, asked, move |context, changes| {
+        let not_here = |_: &[_]| refused("levels of loggers are changed by IncrementalAlterConfigs only");
+        let answers = carry_out(&call, asked, not_here, move |context, changes| {
             controller::alter_configs(context, changes, validate_only)
         });
         let responses = answers.await.into_iter().map(response).collect();

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use metadata::config::{Described, describe_broker, describe_broker_defaults, describe_topic};
-use metadata::record::ResourceKind;
+use metadata::config::{
+    Described, Scope, Source, describe_all, describe_broker, describe_broker_defaults, describe_topic,
+};
+use metadata::record::{ConfigResource, ResourceKind};
 use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
 use protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
@@ -81,18 +83,65 @@ fn describe(call: &Call, view: &View, resource: &DescribeConfigsResource) -> Res
             Ok(describe_broker_defaults(&settings.layers_of_broker(&view.image), wanted))
         }
         Some(ResourceKind::Broker) => {
-            let me = call.broker.node_id;
-            if name.parse() != Ok(me.0) {
-                let message =
-                    format!("this is broker {me}, which does not know the configs of broker {name}");
-                return Err((ErrorCode::InvalidRequest, message));
-            }
+            of_this_broker(call, name)?;
             Ok(describe_broker(&settings.layers_of_broker(&view.image), wanted))
         }
-        _ => {
+        Some(ResourceKind::BrokerLogger) => {
+            of_this_broker(call, name)?;
+            let loggers = call.broker.loggers.all().into_iter();
+            Ok(loggers.filter(|(logger, _)| wanted(logger)).map(level).collect())
+        }
+        Some(ResourceKind::Group) => {
+            describe_own(call, view, ConfigResource::group(name.clone()), Scope::Group, wanted)
+        }
+        Some(kind @ ResourceKind::ClientMetrics) => {
+            let own = ConfigResource { kind, name: name.clone() };
+            describe_own(call, view, own, Scope::ClientMetrics, wanted)
+        }
+        None => {
             let message = format!("resources of type {} have no configs here", resource.resource_type);
             Err((ErrorCode::InvalidRequest, message))
         }
+    }
+}
+
+fn of_this_broker(call: &Call, name: &Str) -> Result<(), Refused> {
+    let me = call.broker.node_id;
+    if name.parse() == Ok(me.0) {
+        return Ok(());
+    }
+    let message = format!("this is broker {me}, which does not know the configs of broker {name:?}");
+    Err((ErrorCode::InvalidRequest, message))
+}
+
+/// The configs of something that need not exist: a group or a subscription of metrics.
+fn describe_own(
+    call: &Call,
+    view: &View,
+    resource: ConfigResource,
+    scope: Scope,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Described>, Refused> {
+    if resource.name.is_empty() {
+        return Err((
+            ErrorCode::InvalidRequest,
+            format!("the name of the {} is empty", resource.kind.name()),
+        ));
+    }
+    let layers = call.broker.settings.layers_of_resource(&view.image, &resource);
+    Ok(describe_all(&layers, scope, wanted))
+}
+
+fn level((name, level): (String, &'static str)) -> Described {
+    Described {
+        name,
+        value: Some(level.to_owned()),
+        source: Source::DynamicBrokerLogger,
+        read_only: false,
+        sensitive: false,
+        kind: None,
+        documentation: None,
+        synonyms: Vec::new(),
     }
 }
 

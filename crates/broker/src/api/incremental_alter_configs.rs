@@ -32,7 +32,8 @@ impl Handler for IncrementalAlterConfigs {
     ) -> Result<Option<IncrementalAlterConfigsResponse>, Protest> {
         let validate_only = request.validate_only;
         let asked = request.resources.into_iter().map(asked).collect();
-        let answers = carry_out(&call, asked, move |context, changes| {
+        let alter_levels = |ops: &[(Str, AlterOp)]| call.broker.loggers.alter(ops, validate_only);
+        let answers = carry_out(&call, asked, alter_levels, move |context, changes| {
             controller::incremental_alter_configs(context, changes, validate_only)
         });
         let responses = answers.await.into_iter().map(response).collect();

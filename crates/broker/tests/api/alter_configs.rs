@@ -15,6 +15,7 @@ use crate::support::{Client, run};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const LOGGER: i8 = 8;
 const METRICS: i8 = 16;
 const GROUP: i8 = 32;
 const SET: i8 = 0;
@@ -287,6 +288,39 @@ fn a_replacement_takes_away_what_it_does_not_name() {
             assert_eq!(ErrorCode::from(answer.responses[0].error_code), code, "{of:?} {key} {value:?}");
             assert!(answer.responses[0].error_message.is_some());
         }
+    });
+}
+
+#[test]
+fn levels_of_loggers_are_described_and_changed_until_the_restart() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let me = me(&mut client).await;
+        let of = (LOGGER, me.as_str());
+        assert_eq!(value_of(&mut client, of, "storage").await, (text("INFO"), 6));
+        set(&mut client, of, "storage", "DEBUG").await;
+        assert_eq!(value_of(&mut client, of, "storage").await, (text("DEBUG"), 6));
+        assert_eq!(alter(&mut client, of, &[("storage", DELETE, None)]).await.0, ErrorCode::None);
+        assert_eq!(value_of(&mut client, of, "storage").await, (text("INFO"), 6));
+        for (of, op, code) in [
+            (of, ("nobody", SET, Some("INFO")), ErrorCode::InvalidConfig),
+            (of, ("storage", SET, Some("loud")), ErrorCode::InvalidConfig),
+            (of, ("root", DELETE, None), ErrorCode::InvalidRequest),
+            (of, ("storage", APPEND, Some("INFO")), ErrorCode::InvalidRequest),
+            ((LOGGER, ""), ("storage", SET, Some("INFO")), ErrorCode::InvalidRequest),
+            ((LOGGER, "12345"), ("storage", SET, Some("INFO")), ErrorCode::InvalidRequest),
+        ] {
+            assert_eq!(alter(&mut client, of, &[op]).await.0, code, "{of:?} {op:?}");
+        }
+        let only_valid = vec![resource(LOGGER, &me, &[("root", SET, Some("ERROR"))])];
+        assert_eq!(alter_all(&mut client, only_valid, true).await[0].0, ErrorCode::None);
+        assert_eq!(value_of(&mut client, of, "root").await, (text("INFO"), 6));
+        let twice = [("root", SET, Some("ERROR")), ("root", SET, Some("WARN"))];
+        assert_eq!(alter(&mut client, of, &twice).await.0, ErrorCode::InvalidRequest);
+        set(&mut client, of, "root", "ERROR").await;
+        world.restart().await;
+        let mut client = world.connect().await;
+        assert_eq!(value_of(&mut client, of, "root").await, (text("INFO"), 6));
     });
 }
 

@@ -86,6 +86,28 @@ fn configs_of_a_broker_hide_what_is_secret() {
 }
 
 #[test]
+fn groups_and_subscriptions_of_metrics_have_configs_too() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        for (kind, name, value) in [(32, "consumer.session.timeout.ms", "50000"), (16, "interval.ms", "1000")]
+        {
+            crate::alter_configs::set(&mut client, (kind, "x"), name, value).await;
+            let own_source = if kind == 16 { 7 } else { 8 };
+            for (resource, source) in [("x", own_source), ("nobody", 5)] {
+                let result = describe(&mut client, 4, (kind, resource), None).await;
+                assert_eq!(result.error_code, 0);
+                assert_eq!(result.configs.len(), if kind == 16 { 3 } else { 21 });
+                let config = result.configs.iter().find(|config| config.name == name).unwrap();
+                assert_eq!((config.config_source, config.config_type, config.read_only), (source, 3, false));
+                assert_eq!(config.value.as_deref() == Some(value), source != 5);
+            }
+            let nameless = describe(&mut client, 4, (kind, ""), None).await;
+            assert_eq!(ErrorCode::from(nameless.error_code), ErrorCode::InvalidRequest);
+        }
+    });
+}
+
+#[test]
 fn a_config_resource_named_often_is_described_once() {
     run(&[], async |world| {
         let mut client = world.connect().await;

@@ -58,6 +58,8 @@
 //! | DeleteRecords: -1, out of range, compacted, durable | `records::records_are_deleted_up_to_an_offset_or_the_high_watermark`, `records::records_that_cannot_be_deleted_are_refused_by_themselves`, `records::a_deletion_of_records_that_was_answered_survives_a_crash` |
 //! | producers that a partition remembers | `records::producers_that_a_partition_remembers_are_told` |
 //! | DescribeLogDirs: sizes, room, offline ones | `log_dirs::directories_tell_what_they_hold_and_how_much_room_there_is`, `log_dirs::a_directory_that_is_offline_says_so_and_no_more` |
+//! | groups and metrics subscriptions are described | `configs::groups_and_subscriptions_of_metrics_have_configs_too` |
+//! | levels of loggers (KIP-412) | `alter_configs::levels_of_loggers_are_described_and_changed_until_the_restart` |
 //! | validate_only; configs from CreateTopics 5 | `topics::validate_only_creates_nothing`, `topics::every_version_creates_and_newer_ones_tell_what` |
 //!
 //! | rule: connections | test |
@@ -71,6 +73,8 @@
 //!
 //! Not to be seen with one broker: forwarding, NOT_ENOUGH_REPLICAS_AFTER_APPEND, the leader's name in answers to Produce
 //! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: groups, transactions, quotas.
+// Tests are futures in futures, and the compiler counts how deep.
+#![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod alter_configs;
