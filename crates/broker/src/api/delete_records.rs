@@ -16,6 +16,8 @@ use crate::metadata_view::View;
 use crate::shard::Refusal;
 use crate::wait::within;
 
+/// Kafka's leader deletes before it looks at the time that the client gives, which is for the followers.
+const LEADER_PATIENCE: Duration = Duration::from_secs(30);
 /// No low watermark.
 const NONE: i64 = -1;
 
@@ -32,7 +34,7 @@ impl Handler for DeleteRecords {
     ) -> Result<Option<DeleteRecordsResponse>, Protest> {
         let view = call.broker.metadata.view();
         let patience = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-        let deadline = call.broker.host.now().after(patience);
+        let deadline = call.broker.host.now().after(patience.max(LEADER_PATIENCE));
         // Each partition once, as in Kafka; the offset that is named last counts.
         let mut topics: BTreeMap<Str, BTreeMap<i32, i64>> = BTreeMap::new();
         for topic in request.topics {

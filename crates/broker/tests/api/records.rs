@@ -29,6 +29,22 @@ async fn delete(client: &mut Client, topic: &Topic, offset: i64) -> (i64, ErrorC
     (result.low_watermark, ErrorCode::from(result.error_code))
 }
 
+/// librdkafka gives no time at all. It was told that the time was up, while the records were being deleted.
+#[test]
+fn the_leader_deletes_however_little_time_it_is_given() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        client.fill(&topic, &["a", "b", "c"]).await;
+        for (offset, timeout_ms) in [(1, 0), (2, -1)] {
+            let request = DeleteRecordsRequest { timeout_ms, ..request("t", &[(0, offset)]) };
+            let answer = client.call(2, &request).await;
+            let result = &answer.topics[0].partitions[0];
+            assert_eq!((result.low_watermark, result.error_code), (offset, 0), "with {timeout_ms} ms");
+        }
+    });
+}
+
 #[test]
 fn records_are_deleted_up_to_an_offset_or_the_high_watermark() {
     run(&[], async |world| {
