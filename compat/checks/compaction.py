@@ -7,11 +7,12 @@ offsets, timestamps, keys, values, headers, and of each batch first and last off
 """
 import os
 import random
+import re
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from harness import brokers, wire
+from harness import brokers, shell, wire
 from harness.bytes import Reader
 from harness.cases import KIND, Suite, new_topic, same
 
@@ -26,6 +27,7 @@ CONFIGS = [("cleanup.policy", "compact"), ("segment.ms", str(SEGMENT_MS)), ("min
 GZIP = 1
 suite = Suite()
 running = {}
+compared = []
 
 
 class Input:
@@ -142,6 +144,7 @@ def compare(name, make, configs=(), seconds=90):
     (records, batches), (theirs, their_batches) = kept[KIND], kept["kafka"]
     same(records, theirs, "records")
     same(batches, their_batches, "batches as (first, last, attributes, producer, epoch, sequence, count)")
+    compared.append((topic, [offset for offset, *_ in records], batches))
     return f"{len(source.records)} records, {len(records)} kept in {len(batches)} batches"
 
 
@@ -259,6 +262,33 @@ def _():
     broker.start()
     wire.until(lambda: wire_ready(broker, topic), what="leader")
     same((read(broker, topic), headers(broker, topic)), before, "what is left after kill -9")
+
+
+@suite.case("dump-log-reads-what-is-left", needs="compaction", seconds=240)
+def _():
+    """Cleaned segments with their indexes, batches with gaps and batches without records, as Kafka's own tool sees them."""
+    if not compared:
+        compare("dumped", lambda source: source.batch([(key(n), b"1") for n in range(9)], producer_id=5000, producer_epoch=0, sequence=0).roll()
+                .batch([(key(n), b"2") for n in range(9)]).roll().batch([(b"last", b"")]))
+    broker = start()[KIND]
+    code = broker.stop()
+    assert broker.clean_exit(code), f"the stop ended with {code}"
+    empty = 0
+    for topic, offsets, batches in compared:
+        seen, shown = [], []
+        for path in sorted(broker.segment_directory(topic).glob("*.log")):
+            text = shell.java("org.apache.kafka.tools.DumpLogSegments", "--deep-iteration", "--files", path, seconds=60).text
+            assert "isvalid: false" not in text, f"{path.name} has a batch that is not valid"
+            seen += [int(offset) for offset in re.findall(r"^\| offset: (\d+) ", text, re.M)]
+            shown += [tuple(map(int, row)) for row in re.findall(r"^baseOffset: (\d+) lastOffset: (\d+) count: (\d+) ", text, re.M)]
+            for index in (path.with_suffix(".index"), path.with_suffix(".timeindex")):
+                checked = shell.java("org.apache.kafka.tools.DumpLogSegments", "--index-sanity-check", "--files", index).text
+                assert "passed sanity check" in checked or "is empty" in checked, checked
+        same(seen, offsets, f"offsets in the segments of {topic}")
+        same(shown, [(first, last, count) for first, last, *_, count in batches], f"batches in the segments of {topic}")
+        empty += sum(count == 0 for *_, count in shown)
+    broker.start()
+    return f"{len(compared)} topics, {empty} batches without records"
 
 
 def wire_ready(broker, topic):

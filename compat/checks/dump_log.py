@@ -122,5 +122,29 @@ def _():
     assert rows and rows[0][1] == 0 and rows == sorted(rows), rows
 
 
+@suite.case("transactions", needs="transactions", seconds=240)
+def _():
+    """Control batches, and the index of aborted transactions."""
+    broker = brokers.make(KIND, WORK / "transactions")
+    with broker:
+        wire.make_topic(broker.port, "moved")
+        client = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": "dump"})
+        client.init_transactions(60)
+        for number in range(4):
+            client.begin_transaction()
+            client.produce("moved", b"%d" % number)
+            client.flush(30)
+            client.commit_transaction(30) if number % 2 else client.abort_transaction(30)
+        code = broker.stop()
+        assert broker.clean_exit(code), f"the stop ended with {code}"
+    directory = broker.segment_directory("moved")
+    text = dump("--deep-iteration", "--files", next(directory.glob("*.log")))
+    same(re.findall(r"endTxnMarker: (\w+)", text), ["ABORT", "COMMIT"] * 2, "markers")
+    same(len(re.findall(r"isControl: true .*isvalid: true", text)), 4, "control batches")
+    text = dump("--files", next(directory.glob("*.txnindex")))
+    found = re.findall(r"version: 0 producerId: \d+ firstOffset: (\d+) lastOffset: (\d+) lastStableOffset: \d+", text)
+    same(found, [("0", "1"), ("4", "5")], "aborted transactions")
+
+
 if __name__ == "__main__":
     sys.exit(suite.main())
