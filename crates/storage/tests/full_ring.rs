@@ -102,3 +102,38 @@ fn a_full_ring_needs_no_larger_file() {
     submit(&mut opened, 5, 800_000);
     assert!(opened.journal.is_full() && !opened.journal.needs_larger_file());
 }
+
+/// Batches of 33 MB, one after the other, made the journal of 256 MiB grow until the disk was full: the file that had been made
+/// for the first of them was the one being written, which is never freed, and each new one was as small as usual.
+#[test]
+fn entries_larger_than_usual_files_come_round_in_a_few_of_their_own() {
+    const LARGE: usize = 3_000_000;
+    for awaited in [false, true] {
+        let disk = SimDisk::new(1);
+        let mut opened = open(&disk);
+        let journal = Path::new("/data").join(directory::JOURNAL);
+        for seq in 1..=30 {
+            submit(&mut opened, seq, LARGE);
+            if awaited {
+                opened.journal.watch(0);
+            }
+            let mut grown = 0;
+            while opened.journal.is_full() {
+                let (id, bytes) = opened.journal.next_growth().expect("nothing else brings it on");
+                let file = directory::add_ring_file(disk.files().as_ref(), &journal, id, bytes).unwrap();
+                opened.journal.grown(file);
+                grown += 1;
+            }
+            assert!(grown <= 1 && (grown == 0 || seq <= 2), "{grown} files for entry {seq}");
+            let write = opened.journal.next_write(Instant(seq)).expect("there is room");
+            write.file.write_at(&[write.bytes], write.offset).unwrap();
+            opened.journal.written::<String>(Ok(())).unwrap();
+            opened.journal.next_sync().expect("a sync").sync().unwrap();
+            opened.journal.synced::<String>(Instant(seq), Ok(())).unwrap();
+            opened.journal.unwatch();
+            let mark = opened.journal.mark_head();
+            opened.journal.release(&mark);
+        }
+        assert!(opened.journal.ring_bytes() < 2 * FILE_BYTES + 2 * LARGE as u64 + 200_000);
+    }
+}

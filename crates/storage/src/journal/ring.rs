@@ -135,6 +135,10 @@ impl Ring {
         live.chain(self.free.iter().map(|file| file.bytes)).max().unwrap_or(0)
     }
 
+    pub(super) fn is_one_file_in_use(&self) -> bool {
+        self.live.len() <= 1
+    }
+
     pub(super) fn next_file_id(&self) -> u32 {
         let live = self.live.iter().map(|live| live.file.id);
         live.chain(self.free.iter().map(|file| file.id)).max().map_or(0, |id| id + 1)

@@ -63,13 +63,16 @@ impl Journal {
         let total = self.ring.total_bytes();
         let too_small = self.needs_larger_file();
         let crowded = self.ring.free_bytes() * 4 < total || total < 2 * self.options.file_bytes_min;
-        // Beyond the maximum only if nothing else can bring the journal on.
-        let needed_now = too_small || (self.is_awaited() && self.is_full());
+        // Beyond the maximum only if nothing else can bring the journal on: what would free a file waits for an entry that
+        // does not fit, or the file that is being written is the only one in use, and that one cannot be freed.
+        let needed_now =
+            too_small || (self.is_full() && (self.is_awaited() || self.ring.is_one_file_in_use()));
         if self.growing || self.failed.is_some() || !(needed_now || crowded) {
             return None;
         }
         let usual = whole_blocks(total / 4).clamp(self.options.file_bytes_min, self.options.file_bytes_max);
-        let bytes = if too_small { usual.max(self.bytes_of_first()) } else { usual };
+        // A file that does not hold the next entry would bring nothing on, nor would any number of them.
+        let bytes = if needed_now { usual.max(self.bytes_of_first()) } else { usual };
         if total + bytes > self.options.bytes_max.max(2 * self.options.file_bytes_min) && !needed_now {
             return None;
         }
