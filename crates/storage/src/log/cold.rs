@@ -48,9 +48,16 @@ pub struct ColdRegion {
 }
 
 impl ColdRead {
-    /// Blocking.
+    /// Blocking. `InvalidData` names the file that is not what it was.
     pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<ColdRegion> {
-        let file = open.get(files, &segment_file(&self.dir, self.base, FileKind::Log))?;
+        let path = segment_file(&self.dir, self.base, FileKind::Log);
+        self.region(open.get(files, &path)?, files, open).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => invalid(format!("{}: {error}", path.display())),
+            _ => error,
+        })
+    }
+
+    fn region(&self, file: FileRef, files: &dyn Files, open: &OpenFiles) -> io::Result<ColdRegion> {
         let segment = Segment { read: self, files, open, file: &file };
         let from = segment.entry(|entry| entry.last_offset <= self.offset)?;
         let mut headers = Headers::new(&*file, from, u64::from(self.bytes));
@@ -74,10 +81,7 @@ impl ColdRead {
         match check_region(file, start, end, offset)? {
             Ok(()) => Ok(end),
             Err(damage) if damage.position > start => Ok(damage.position),
-            Err(damage) => {
-                let path = segment_file(&self.dir, self.base, FileKind::Log);
-                Err(invalid(format!("{}: {damage}", path.display())))
-            }
+            Err(damage) => Err(invalid(damage.to_string())),
         }
     }
 

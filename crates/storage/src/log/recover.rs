@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use host::disk::DirEntry;
-use host::{File, Files};
+use host::{File, Files, OpenMode};
 use protocol::ids::{LeaderEpoch, Offset};
 use protocol::records::{HEAD_LEN, LOG_OVERHEAD, ValidBatch, head};
 
@@ -29,7 +29,7 @@ use crate::segment::index::{check_offset_entries, check_time_entries};
 use crate::segment::names::{DELETED_SUFFIX, FileKind, parse_segment_file, partition_dir, segment_file};
 use crate::segment::scan::{Headers, scan};
 use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
-use crate::segment::{OpenFiles, SegmentState};
+use crate::segment::{OpenFiles, SealedSegment, SegmentState};
 use crate::{PartitionState, Position};
 
 /// A partition as it was found on disk. It becomes a [`Log`] when its configuration is known.
@@ -318,6 +318,22 @@ fn trim_indexes(
     Ok(())
 }
 
+/// Says so if a closed segment is not as long as it was when it was closed. What is left of it can be read.
+fn check_length(files: &dyn Files, dir: &Path, segment: &SealedSegment) -> Result<(), Error> {
+    let path = segment_file(dir, segment.base, FileKind::Log);
+    let len = files.open(&path, OpenMode::READ).and_then(|file| file.len());
+    let len = len.map_err(Error::io(&path, "look at a segment"))?;
+    let bytes = u64::from(segment.bytes);
+    if len < bytes {
+        let path = path.display();
+        tracing::error!(
+            "{path} has lost its end: {bytes} bytes were synced, {len} are there; reads of what is missing answer \
+             KAFKA_STORAGE_ERROR; restore the file from a backup while the broker is stopped"
+        );
+    }
+    Ok(())
+}
+
 /// Cuts a file back if it is longer; answers how long it was.
 fn cut_to(file: &dyn File, bytes: u64) -> io::Result<u64> {
     let len = file.len()?;
@@ -341,6 +357,7 @@ fn tidy(
             let path = segment_file(dir, segment.base, FileKind::Log);
             return Err(Error::Missing { path, because: "the checkpoint says that it holds records" });
         }
+        check_length(files, dir, segment)?;
     }
     let oldest = state.sealed.first().map_or(state.synced.base, |segment| segment.base);
     for base in bases.iter().filter(|base| **base < oldest || **base > state.synced.base) {

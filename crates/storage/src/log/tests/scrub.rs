@@ -71,6 +71,25 @@ fn damage_is_found_and_never_served() {
     assert!(try_read(&bench, second + 4).is_ok(), "what is behind it");
 }
 
+/// The connections of whoever read from such a segment just ended, also of those who read what was in front of the cut.
+#[test]
+fn what_is_left_of_a_closed_segment_that_was_cut_is_read() {
+    let size = batch(&[0, 0]).size();
+    let mut bench = filled(small_segments());
+    bench.flush();
+    let first = bench.log.sealed[0];
+    let path = segment_file(bench.log.dir(), first.base, FileKind::Log);
+    let file = bench.files.open(&path, host::OpenMode::WRITE).expect("it is there");
+    file.set_len(2 * size as u64 + 10).expect("the disk works");
+    file.sync().expect("the disk works");
+    bench.reopen();
+    assert_eq!(try_read(&bench, 0), Ok(2 * size));
+    assert_eq!(try_read(&bench, 2), Ok(size));
+    let error = try_read(&bench, 4).expect_err("it is not there");
+    assert!(error.contains(".log"), "{error}");
+    assert!(try_read(&bench, first.end.0).is_ok(), "the next segment");
+}
+
 #[test]
 fn damage_in_the_open_segment_is_not_served_once_it_is_known() {
     let mut bench = filled(LogConfig::default());
