@@ -20,8 +20,10 @@ pub(super) type SendToCommitter = Arc<dyn Fn(ToCommitter) + Send + Sync>;
 pub(super) struct DirectoryParts {
     pub(super) path: PathBuf,
     pub(super) committer: SendToCommitter,
-    /// Paced writes to segments, and whatever else changes files.
+    /// Paced writes to segments, and what else changes their files.
     pub(super) writes: LaneRef,
+    /// Where files and directories go that have their last name: thousands of them must not hold anything up.
+    pub(super) removals: LaneRef,
     /// Several, since most of a sync is waiting and concurrent ones share a commit of the file system.
     pub(super) syncs: Arc<[LaneRef]>,
     pub(super) open: Arc<OpenFiles>,
@@ -186,6 +188,7 @@ impl Directory {
     ) {
         let lane = match lane {
             Lane::Writes => &self.parts.writes,
+            Lane::Removals => &self.parts.removals,
             Lane::Syncs { turn } => {
                 let lanes = &self.parts.syncs;
                 lanes.get(turn % lanes.len().max(1)).unwrap_or(&self.parts.writes)
@@ -198,6 +201,7 @@ impl Directory {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Lane {
     Writes,
+    Removals,
     /// One of several, in turn.
     Syncs {
         turn: usize,

@@ -115,7 +115,7 @@ impl Shard {
     fn remove(&mut self, dir: usize, removal: Removal) {
         let Some(directory) = self.directories.get(dir) else { return };
         directory.call(
-            Lane::Writes,
+            Lane::Removals,
             move |files, _| match removal {
                 Removal::Files(deleted) => deleted.remove(files),
                 Removal::Directory(path) => files.remove_dir_all(&path),

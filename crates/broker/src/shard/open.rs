@@ -1,6 +1,6 @@
 //! Opens the log directories, recovers what they hold, and starts the shards over it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use host::{Files, Host, Op, Place};
@@ -27,6 +27,7 @@ const RECOVERY_OPEN_FILES: usize = 16;
 struct Found {
     opened: Opened,
     partitions: Partitions,
+    deleted: Vec<PathBuf>,
 }
 
 impl Shards {
@@ -95,20 +96,20 @@ fn start_directory(
         shards,
         Arc::new(report),
     );
-    StartDirectory { path, committer, task: Some(task), found: found.partitions }
+    StartDirectory { path, committer, task: Some(task), found: found.partitions, deleted: found.deleted }
 }
 
 fn open(
     host: &Host,
     options: &ShardsOptions,
     path: &Path,
-) -> impl Future<Output = Result<Opened, StartError>> + Send + use<> {
+) -> impl Future<Output = Result<(Opened, Vec<PathBuf>), StartError>> + Send + use<> {
     let journal = JournalOptions { bytes_max: options.journal_bytes_max, ..Default::default() };
     let (path, id) = (path.to_owned(), random::uuid(host));
     run(host, move |files| {
         let opened = directory::open(files, &path, journal, id)?;
-        remove_deleted(files, &opened.path);
-        Ok(opened)
+        let deleted = deleted(files, &opened.path);
+        Ok((opened, deleted))
     })
 }
 
@@ -116,6 +117,7 @@ fn open(
 /// waiting for the disk.
 struct Recovering<F> {
     opened: Opened,
+    deleted: Vec<PathBuf>,
     parts: Vec<F>,
 }
 
@@ -124,7 +126,7 @@ type Partitions = Vec<(PartitionKey, Result<Recovered, Broken>)>;
 impl Recovering<()> {
     fn begin(
         host: &Host,
-        mut opened: Opened,
+        (mut opened, deleted): (Opened, Vec<PathBuf>),
     ) -> Recovering<impl Future<Output = Result<Partitions, StartError>> + Send + use<>> {
         let mut left = std::mem::take(&mut opened.partitions);
         let share = left.len().div_ceil(RECOVERY_LANES);
@@ -136,7 +138,7 @@ impl Recovering<()> {
                 Ok(part.into_iter().map(|partition| recover_one(files, &open, &path, partition)).collect())
             }));
         }
-        Recovering { opened, parts }
+        Recovering { opened, deleted, parts }
     }
 }
 
@@ -146,7 +148,7 @@ impl<F: Future<Output = Result<Partitions, StartError>>> Recovering<F> {
         for part in self.parts {
             partitions.extend(part.await?);
         }
-        Ok(Found { opened: self.opened, partitions })
+        Ok(Found { opened: self.opened, partitions, deleted: self.deleted })
     }
 }
 
@@ -178,14 +180,12 @@ fn recover_one(
     (key, recovered.map_err(again))
 }
 
-/// Removes what was on its way out when the process ended.
-fn remove_deleted(files: &dyn Files, path: &Path) {
-    let Ok(entries) = files.read_dir(path) else { return };
-    for entry in entries.iter().filter(|entry| entry.is_dir && entry.name.ends_with(DELETED_DIR_SUFFIX)) {
-        if let Err(error) = files.remove_dir_all(&path.join(&entry.name)) {
-            tracing::warn!("could not remove what is left of a deleted partition: {error}");
-        }
-    }
+/// What was on its way out when the process ended. Removing it takes milliseconds for each, and can wait.
+fn deleted(files: &dyn Files, path: &Path) -> Vec<PathBuf> {
+    // A directory that cannot be listed has been refused before.
+    let entries = files.read_dir(path).unwrap_or_default();
+    let deleted = entries.iter().filter(|entry| entry.is_dir && entry.name.ends_with(DELETED_DIR_SUFFIX));
+    deleted.map(|entry| path.join(&entry.name)).collect()
 }
 
 fn note(found: &Found, recovery: &mut RecoveryReport) {

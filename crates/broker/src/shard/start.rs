@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::broken::Broken;
 use super::directory::{Directory, DirectoryParts, SendToCommitter};
+use super::housekeeping::{Removal, Removals};
 use super::memory::Budget;
 use super::message::Message;
 use super::shard::{Common, Shard};
@@ -56,6 +57,8 @@ pub(super) struct StartDirectory {
     /// The committer's task, for the stop.
     pub(super) task: Option<Task>,
     pub(super) found: Vec<(PartitionKey, Result<Recovered, Broken>)>,
+    /// Directories that were on their way out when the process ended.
+    pub(super) deleted: Vec<PathBuf>,
 }
 
 /// Mailboxes come before committers, which report into them.
@@ -99,16 +102,23 @@ pub(super) fn launch(
                 owned.add(dir, key, recovered);
             }
         }
+        for path in directory.deleted {
+            if let Some(first) = owned.first_mut() {
+                first.removals.push(host.now(), dir, Removal::Directory(path));
+            }
+        }
         committers.extend(directory.task);
         parts.push(DirectoryParts {
             path: directory.path,
             committer: directory.committer,
             writes: host.disk.lane("segment writes"),
+            removals: host.disk.lane("removals"),
             syncs: (0..SYNC_LANES).map(|_| host.disk.lane("segment syncs")).collect(),
             open: open.clone(),
         });
     }
-    for (index, (mailbox, Owned { found, broken })) in receivers.into_iter().zip(owned).enumerate() {
+    for (index, (mailbox, Owned { found, broken, removals })) in receivers.into_iter().zip(owned).enumerate()
+    {
         let directories = parts.iter().map(|parts| Directory::new(parts.clone(), index)).collect();
         let shard = Shard {
             common: common.clone(),
@@ -126,7 +136,7 @@ pub(super) fn launch(
             reads: super::read::Reads::default(),
             parked: std::collections::VecDeque::new(),
             evictable: std::collections::VecDeque::new(),
-            removals: super::housekeeping::Removals::default(),
+            removals,
             scrub: super::scrub::Scrub::new(host.now()),
             next_tick: host.now(),
             next_retention: host.now().after(options.retention_check_interval),
@@ -165,6 +175,7 @@ fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &Re
 struct Owned {
     found: BTreeMap<PartitionKey, (usize, Recovered)>,
     broken: BTreeMap<PartitionKey, (usize, Broken)>,
+    removals: Removals,
 }
 
 impl Owned {

@@ -117,6 +117,7 @@ fn bench(host: &Host, options: &ShardsOptions) -> Bench {
         committer: Arc::new(move |message| send.take(message)),
         task: None,
         found: Vec::new(),
+        deleted: Vec::new(),
     };
     host.disk.files().create_dir_all(Path::new("/data")).unwrap();
     let shards = launch(host, options, mailboxes, vec![directory], RecoveryReport::default());

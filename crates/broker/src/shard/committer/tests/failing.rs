@@ -108,3 +108,22 @@ fn a_failed_directory_leaves_the_memory_to_the_others() {
         shards.stop().await;
     });
 }
+
+/// 4,200 directories of deleted partitions held a start up for ten seconds: they were removed one after the other before
+/// anything was served.
+#[test]
+fn a_start_does_not_wait_for_what_is_left_of_deleted_partitions() {
+    let sim = Sim::new(1);
+    let host = sim.node(NODE, NodeOptions::default());
+    let left_over = Path::new("/data/gone-0.00000000000000000000000000000001-delete");
+    sim.block_on_node(NODE, async {
+        start(&host, 0).await.stop().await;
+        let files = host.disk.files();
+        files.create_dir_all(left_over).unwrap();
+        let shards = Shards::start(&host, options()).await.unwrap();
+        assert!(files.exists(left_over).unwrap(), "the start is over");
+        host.clock.sleep(Duration::from_secs(3)).await;
+        assert!(!files.exists(left_over).unwrap());
+        shards.stop().await;
+    });
+}
