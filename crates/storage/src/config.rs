@@ -58,7 +58,7 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: u64,
     /// `file.delete.delay.ms`: how long a deleted file stays under another name.
     pub file_delete_delay_ms: u64,
-    /// `flush.messages`: with [`Durability::Buffered`], fewer records than this are acknowledged and not synced.
+    /// `flush.messages`: fewer records than this are acknowledged and not synced, whatever the durability and the acks.
     pub flush_messages: u64,
     /// `min.insync.replicas`.
     pub min_insync_replicas: u32,

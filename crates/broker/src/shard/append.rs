@@ -76,8 +76,10 @@ impl Shard {
         let waiting = Waiting { end, place, appended };
         match acks {
             Acks::None => self.groups.answer(place, Ok(appended)),
-            Acks::Leader => Partition::wait(&mut partition.written, waiting),
-            Acks::All => Partition::wait(&mut partition.committed, waiting),
+            Acks::Leader if !partition.log.is_flush_due(end) => {
+                Partition::wait(&mut partition.written, waiting);
+            }
+            Acks::Leader | Acks::All => Partition::wait(&mut partition.committed, waiting),
         }
         partition.answer(&mut self.groups);
         Self::count_memory(&self.common.budget, partition);

@@ -10,7 +10,7 @@
 //! | `delete.retention.ms` | compaction | |
 //! | `errors.deadletterqueue.group.enable` | nobody yet | |
 //! | `file.delete.delay.ms` | `shard::housekeeping` | `deleted_files_stay_for_their_delay` |
-//! | `flush.messages` | `storage::log` | `flush_messages_bounds_what_a_buffered_topic_has_not_synced` |
+//! | `flush.messages` | `storage::log` | `flush_messages_bounds_what_a_buffered_topic_has_not_synced`, `flush_messages_bounds_what_acks_1_has_not_synced` |
 //! | `flush.ms` | nobody: every round is synced | |
 //! | `follower.replication.throttled.replicas` | nobody yet | |
 //! | `leader.replication.throttled.replicas` | nobody yet | |
@@ -48,7 +48,7 @@ use protocol::ErrorCode;
 use protocol::records::{BatchHeader, BatchOptions, Codec, Compression};
 
 use crate::alter_configs::set;
-use crate::support::requests::{Topic, batch, batch_at, batch_with, values};
+use crate::support::requests::{PRODUCE, Topic, batch, batch_at, batch_with, only_produced, produce, values};
 use crate::support::{Client, SERVER, World, ms, run};
 
 const TOPIC: i8 = 2;
@@ -356,6 +356,23 @@ fn durability_says_what_an_answer_waits_for() {
         assert_eq!(seconds_of_an_append(world, &mut client, &topic).await, 0);
         set(&mut client, (TOPIC, "t"), "bourn.durability", "synced").await;
         assert_eq!(seconds_of_an_append(world, &mut client, &topic).await, 2);
+    });
+}
+
+#[test]
+fn flush_messages_bounds_what_acks_1_has_not_synced() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        world.sim.disk(SERVER).faults(|faults| faults.sync_time = ms(2_000)..=ms(2_000));
+        for (flush_messages, seconds) in [("9223372036854775807", 0), ("2", 0), ("1", 2)] {
+            set(&mut client, (TOPIC, "t"), "flush.messages", flush_messages).await;
+            world.sim.sleep(ms(10_000)).await;
+            let began = world.sim.now();
+            let request = produce(PRODUCE, 1, &topic, &[(0, batch(&["x"]))]);
+            assert_eq!(only_produced(&client.call(PRODUCE, &request).await).error_code, 0);
+            assert_eq!(world.sim.now().since(began).as_secs(), seconds, "{flush_messages}");
+        }
     });
 }
 

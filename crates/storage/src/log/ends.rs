@@ -71,13 +71,18 @@ impl Log {
         }
     }
 
+    /// Whether `flush.messages` records below `end` are not synced: whoever is to hear of them has to wait.
+    #[must_use]
+    pub fn is_flush_due(&self, end: Offset) -> bool {
+        u64::try_from(end - self.journal_synced).is_ok_and(|unsynced| unsynced >= self.config.flush_messages)
+    }
+
     /// With a single replica the high watermark is its own end: on a synced topic the synced one, on a buffered one
     /// what a kill of this process leaves, as Kafka's page cache does, unless that would be `flush.messages` unsynced
     /// records.
     pub(super) fn advance_high_watermark(&mut self) -> usize {
-        let unsynced = u64::try_from(self.journal_written - self.journal_synced).unwrap_or(0);
         let end = match self.config.durability {
-            Durability::Buffered if unsynced < self.config.flush_messages => self.journal_written,
+            Durability::Buffered if !self.is_flush_due(self.journal_written) => self.journal_written,
             Durability::Synced | Durability::Buffered => self.journal_synced,
         };
         let before = self.high_watermark;

@@ -50,7 +50,7 @@ table! {
     "log.message.timestamp.after.max.ms": Long = Some("3600000"), AtLeast(0), Medium, ClusterWide;
         "How far in the future a producer's timestamp may lie.";
     "log.flush.interval.messages": Long = Some("9223372036854775807"), AtLeast(1), High, ClusterWide;
-        "So many records of a partition may be acknowledged and not synced, with bourn.durability=buffered.";
+        "Fewer records of a partition than this are acknowledged and not synced, with acks=1 or bourn.durability=buffered.";
     "log.flush.interval.ms": Long = None, Any, High, ClusterWide, SYNCED;
         "Time between two syncs of a partition.";
     "log.flush.scheduler.interval.ms": Long = Some("9223372036854775807"), Any, High, ReadOnly, SYNCED;

@@ -22,7 +22,7 @@ table! {
     "file.delete.delay.ms": Long = Some("60000"), AtLeast(0), Medium, ClusterWide;
         "Wait between taking a file out of the log and deleting it.";
     "flush.messages": Long = Some("9223372036854775807"), AtLeast(1), Medium, ClusterWide;
-        "So many records may be acknowledged and not synced, with bourn.durability=buffered.";
+        "Fewer records than this are acknowledged and not synced, with acks=1 or bourn.durability=buffered.";
     "flush.ms": Long = Some("9223372036854775807"), AtLeast(0), Medium, ClusterWide, SYNCED;
         "Time between two syncs.";
     "follower.replication.throttled.replicas": List = Some(""), ThrottledReplicas, Medium, ClusterWide, CLUSTER;
