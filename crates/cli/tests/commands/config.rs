@@ -63,6 +63,13 @@ fn subscriptions_of_metrics_are_listed_when_somebody_makes_some() {
         listed,
         serde_json::json!([{"kind": "topic", "name": "t"}, {"kind": "client-metrics", "name": "m"}])
     );
+    let described = config(&["-o", "json", "describe", "client-metrics", "m"]).json();
+    assert_eq!(described["configs"][0]["name"], "interval.ms", "{described}");
+    assert_eq!(described["configs"][0]["source"], "client-metrics", "{described}");
+    config(&["alter", "group", "g", "--set", "consumer.session.timeout.ms=50000"])
+        .prints("configs of group g: altered\n");
+    config(&["describe", "group", "g"])
+        .prints("CONFIG                       VALUE  FROM   DEFAULT\nconsumer.session.timeout.ms  50000  group  45000\n");
 }
 
 #[test]
