@@ -99,7 +99,11 @@ impl Broker {
     pub(crate) fn led_here(&self, topic: &Topic, partition: i32) -> Result<PartitionKey, ErrorCode> {
         let state = topic.partition(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         if state.leader != self.node_id {
-            return Err(ErrorCode::NotLeaderOrFollower);
+            // Nobody leads it, for its directory here is offline: Kafka answers why.
+            let view = self.metadata.view();
+            let is_here = state.replicas.contains(&self.node_id) && view.image.is_active(self.node_id);
+            let offline = is_here && view.image.offline_replicas(state).contains(&self.node_id);
+            return Err(if offline { ErrorCode::KafkaStorageError } else { ErrorCode::NotLeaderOrFollower });
         }
         Ok(PartitionKey { topic_id: topic.id(), partition })
     }

@@ -15,6 +15,7 @@ mod api;
 mod applier;
 mod broker;
 mod controller;
+mod directories;
 mod listening;
 mod loggers;
 mod metadata_view;

@@ -89,6 +89,11 @@ impl MetadataView {
         self.index.send_replace(index);
     }
 
+    /// Changes with every view that is published.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.index.subscribe()
+    }
+
     /// Resolves once the view includes entry `index` of the metadata log.
     pub(crate) async fn published(&self, index: u64) {
         let mut published = self.index.subscribe();

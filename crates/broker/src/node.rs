@@ -30,6 +30,7 @@ use crate::api::FetchSessions;
 use crate::applier::Applier;
 use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
+use crate::directories::Directories;
 use crate::listening::bind;
 use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
@@ -164,7 +165,7 @@ impl Node {
             loggers,
             stopping: watch::Sender::new(false),
         });
-        broker.shards.settle();
+        settle(&broker, broker_epoch);
         let serving = serve(&broker, bound, limits);
         Ok(Self { broker, log, endpoints, serving, broken: outlets.broken })
     }
@@ -218,6 +219,25 @@ impl Node {
         self.broker.shards.stop().await;
         self.log.shutdown().await;
     }
+}
+
+/// Everything of before this start is open. From here on the cluster is told of the log directories, if there is more to
+/// tell than at the start.
+fn settle(broker: &Arc<Broker>, broker_epoch: i64) {
+    broker.shards.settle();
+    // The only one is known at the start, and without it the process ends.
+    if broker.config.directories.log.len() < 2 {
+        return;
+    }
+    let directories = Directories {
+        node_id: broker.node_id,
+        broker_epoch,
+        shards: broker.shards.clone(),
+        view: broker.metadata.clone(),
+        controller: broker.controller.clone(),
+        stopping: broker.stopping.subscribe(),
+    };
+    broker.host.spawn(Place::Control, "directories", directories.run());
 }
 
 /// The log directories that were not offline at the start.

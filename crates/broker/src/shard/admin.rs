@@ -6,13 +6,14 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use host::Space;
 use protocol::ErrorCode;
 use protocol::ids::Offset;
 use storage::PartitionKey;
 use storage::journal::Body;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::Shards;
 use super::api::{DirectoryReport, ProducerReport, Refusal, ReplicaReport};
@@ -41,15 +42,32 @@ impl Shards {
         self.ask(key, move |reply| Message::Producers { key, reply })
     }
 
-    /// Every log directory in the order of `log.dirs`, those that work before those that were offline at the start.
-    pub async fn directories(&self) -> Vec<DirectoryReport> {
-        let sizes: Vec<_> = (0..self.mailboxes.len())
+    /// The partitions that are served, with the index of their directory among those that worked at the start.
+    pub(crate) fn replicas(&self) -> impl Future<Output = Vec<(usize, ReplicaReport)>> + Send + use<> {
+        let asked: Vec<_> = (0..self.mailboxes.len())
             .map(|shard| {
                 let (reply, receive) = oneshot::channel();
                 self.send(shard, Message::Replicas { reply });
                 receive
             })
             .collect();
+        async move {
+            let mut all = Vec::new();
+            for replicas in asked {
+                all.extend(replicas.await.unwrap_or_default());
+            }
+            all
+        }
+    }
+
+    /// Why each of the log directories that worked at the start is offline.
+    pub(crate) fn offline(&self) -> watch::Receiver<Vec<Option<Arc<str>>>> {
+        self.common.offline.subscribe()
+    }
+
+    /// Every log directory in the order of `log.dirs`, those that work before those that were offline at the start.
+    pub async fn directories(&self) -> Vec<DirectoryReport> {
+        let replicas = self.replicas();
         let offline = self.common.offline.borrow().clone();
         let spaces: Vec<_> = (0..self.common.paths.len())
             .map(|dir| {
@@ -71,11 +89,9 @@ impl Shards {
             };
             reports.push(DirectoryReport { path: path.clone(), error, space, replicas: Vec::new() });
         }
-        for sizes in sizes {
-            for (dir, replica) in sizes.await.unwrap_or_default() {
-                if let Some(report) = reports.get_mut(dir) {
-                    report.replicas.push(replica);
-                }
+        for (dir, replica) in replicas.await {
+            if let Some(report) = reports.get_mut(dir) {
+                report.replicas.push(replica);
             }
         }
         let lost = self.recovery.offline.iter().map(|(path, error): &(PathBuf, String)| DirectoryReport {

@@ -264,3 +264,53 @@ fn a_directory_that_fails_while_serving_takes_its_partitions_offline_and_no_othe
         }
     });
 }
+
+#[test]
+fn partitions_on_a_directory_that_is_offline_are_told_to_have_no_leader() {
+    run(&[("log.dirs", "/a,/b")], async |world| {
+        let topics = spread(&mut world.connect().await, world).await;
+        world.sim.disk(SERVER).faults(|faults| {
+            faults.only = "/b/journal".to_owned();
+            faults.sync_error_ppm = 1_000_000;
+        });
+        let mut client = world.connect().await;
+        for (topic, _) in &topics {
+            client.append(topic, batch(&["more"])).await;
+        }
+        world.sim.sleep(ms(1_000)).await;
+        let assert_told = async |client: &mut Client, are_offline: bool| {
+            for (topic, in_second) in &topics {
+                let told = client.describe(METADATA, &topic.name, false).await.partitions.remove(0);
+                let is_offline = *in_second && are_offline;
+                let code = if is_offline { ErrorCode::LeaderNotAvailable } else { ErrorCode::None };
+                assert_eq!(ErrorCode::from(told.error_code), code);
+                assert_eq!(
+                    (told.leader_id == -1, told.offline_replicas.len()),
+                    (is_offline, usize::from(is_offline))
+                );
+                assert_eq!(told.isr_nodes.len(), 1, "it waits for the last one in sync");
+                if is_offline {
+                    assert_offline(client, topic).await;
+                }
+            }
+        };
+        assert_told(&mut client, true).await;
+        // A start without it is no election, one with it is.
+        world.stop().await;
+        world.sim.disk(SERVER).faults(|faults| {
+            faults.only = "/b".to_owned();
+            faults.read_error_ppm = 1_000_000;
+        });
+        world.start_again().await.unwrap();
+        let mut client = world.connect().await;
+        assert_told(&mut client, true).await;
+        world.stop().await;
+        world.sim.disk(SERVER).faults(|faults| (faults.read_error_ppm, faults.sync_error_ppm) = (0, 0));
+        world.start_again().await.unwrap();
+        let mut client = world.connect().await;
+        assert_told(&mut client, false).await;
+        for (topic, _) in &topics {
+            assert_eq!(values(&client.read(topic, 0).await).first(), Some(&topic.name.to_string()));
+        }
+    });
+}

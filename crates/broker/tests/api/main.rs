@@ -60,6 +60,7 @@
 //! | DescribeLogDirs: sizes, room, offline ones | `log_dirs::directories_tell_what_they_hold_and_how_much_room_there_is`, `log_dirs::a_directory_that_is_offline_says_so_and_no_more` |
 //! | groups and metrics subscriptions are described | `configs::groups_and_subscriptions_of_metrics_have_configs_too` |
 //! | levels of loggers (KIP-412) | `alter_configs::levels_of_loggers_are_described_and_changed_until_the_restart` |
+//! | an offline directory: no leader, offline replicas, KAFKA_STORAGE_ERROR | `disks::partitions_on_a_directory_that_is_offline_are_told_to_have_no_leader` |
 //! | validate_only; configs from CreateTopics 5 | `topics::validate_only_creates_nothing`, `topics::every_version_creates_and_newer_ones_tell_what` |
 //!
 //! | rule: connections | test |

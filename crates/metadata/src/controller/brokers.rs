@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{ErrorCode, NodeId, Str, Uuid};
+use protocol::{ErrorCode, NodeId, Str, TopicId, Uuid};
 
 use super::elections::{Event, changes};
 use super::{Decision, Refusal};
 use crate::Image;
-use crate::record::{BrokerChange, BrokerFeature, BrokerRegistration, Listener, Record};
+use crate::record::{
+    BrokerChange, BrokerFeature, BrokerRegistration, Listener, Partition, PartitionChange, Record,
+};
 
 /// What a broker says of itself when it starts.
 #[derive(Clone, Debug)]
@@ -90,7 +92,14 @@ pub fn register_broker(
     }
     let epoch = registration.epoch;
     let event = Event::Restarts { active: registration.is_active() };
-    let elections = changes(image, start.node_id, event, |_| true);
+    let on_missing = |partition: &Partition| {
+        let directory = partition.directory_of(start.node_id).filter(|directory| !directory.is_zero());
+        directory.is_some_and(|directory| !registration.log_directories.contains(&directory))
+    };
+    let back = changes(image, start.node_id, event, |partition| !on_missing(partition));
+    // What is on a directory that did not come back with its broker cannot be led by it.
+    let gone = changes(image, start.node_id, Event::Leaves, on_missing);
+    let elections: Vec<Record> = back.into_iter().chain(gone).collect();
     Ok((std::iter::once(Record::RegisterBroker(registration)).chain(elections).collect(), epoch))
 }
 
@@ -206,6 +215,28 @@ pub fn set_log_directories(
     });
     let change = BrokerChange { log_directories: Some(online), ..BrokerChange::of(broker) };
     Ok((std::iter::once(Record::ChangeBroker(change)).chain(elections).collect(), ()))
+}
+
+/// Notes in which of its directories a broker keeps replicas. Who leads them stays as it is: a directory that fails is
+/// told by [`set_log_directories`].
+pub fn assign_directories(
+    image: &Image,
+    node_id: NodeId,
+    epoch: i64,
+    assignments: &[(TopicId, i32, Uuid)],
+) -> Result<Decision<()>, Refusal> {
+    check_epoch(image, node_id, epoch)?;
+    let record = |(topic_id, partition, directory): &(TopicId, i32, Uuid)| {
+        let state = image.partition(*topic_id, *partition)?;
+        let place = state.replicas.iter().position(|replica| *replica == node_id)?;
+        let mut directories = state.directories.clone();
+        directories.resize(state.replicas.len(), Uuid::ZERO);
+        let slot = directories.get_mut(place).filter(|slot| **slot != *directory)?;
+        *slot = *directory;
+        let change = PartitionChange { directories: Some(directories), ..PartitionChange::default() };
+        Some(Record::ChangePartition { topic_id: *topic_id, partition: *partition, change })
+    };
+    Ok((assignments.iter().filter_map(record).collect(), ()))
 }
 
 /// Forgets a broker that will not come back.

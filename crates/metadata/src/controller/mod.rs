@@ -28,7 +28,7 @@ mod testing;
 mod tests;
 
 pub use brokers::{
-    BrokerStart, create_cluster, fence_broker, register_broker, set_log_directories,
+    BrokerStart, assign_directories, create_cluster, fence_broker, register_broker, set_log_directories,
     start_controlled_shutdown, unfence_broker, unregister_broker,
 };
 pub use configs::{AlterOp, ConfigChange, alter_configs, incremental_alter_configs};

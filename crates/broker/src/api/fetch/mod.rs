@@ -119,7 +119,10 @@ fn sort(
         });
         match led {
             Ok(partition) => reads.push((key.clone(), read(request, partition, wanted))),
-            Err(code) => answers.push(PartAnswer { key: key.clone(), data: failed(key.1, code) }),
+            Err(code) => {
+                let data = failed(key.1, known(call, code));
+                answers.push(PartAnswer { key: key.clone(), data });
+            }
         }
     }
     (reads, answers)
@@ -226,11 +229,16 @@ impl Limit {
     }
 }
 
-fn answer(call: &Call, partition: i32, reply: ReadReply, committed_only: bool) -> PartitionData {
-    let error_code = match reply.error {
+/// The code as readers of the version know it.
+fn known(call: &Call, code: ErrorCode) -> ErrorCode {
+    match code {
         ErrorCode::KafkaStorageError if call.version < STORAGE_ERROR => ErrorCode::NotLeaderOrFollower,
-        error => error,
-    };
+        code => code,
+    }
+}
+
+fn answer(call: &Call, partition: i32, reply: ReadReply, committed_only: bool) -> PartitionData {
+    let error_code = known(call, reply.error);
     let is_read = reply.error == ErrorCode::None && reply.diverging.is_none();
     let diverging_epoch = reply.diverging.map_or_else(EpochEndOffset::default, |end| EpochEndOffset {
         epoch: end.leader_epoch.0,

@@ -136,3 +136,49 @@ fn a_lost_directory_takes_its_leaderships_along() {
     assert_eq!(code(&set_log_directories(&image, NodeId(1), 1, vec![])), ErrorCode::StaleBrokerEpoch);
     assert_eq!(code(&unregister_broker(&image, NodeId(4))), ErrorCode::BrokerIdNotRegistered);
 }
+
+#[test]
+fn what_is_on_a_directory_that_fails_is_led_by_nobody_until_it_is_back() {
+    let mut fixture = Fixture::new();
+    let node = NodeId(1);
+    let [kept, lost] = [1, 2].map(|number| Uuid::from_bytes([number; 16]));
+    let start = |directories: &[Uuid], incarnation: u8| BrokerStart {
+        node_id: node,
+        incarnation: Uuid::from_bytes([incarnation; 16]),
+        cluster_id: None,
+        listeners: broker(1, 0).listeners,
+        features: Vec::new(),
+        rack: None,
+        log_directories: directories.to_vec(),
+        fenced: false,
+    };
+    let register = |fixture: &mut Fixture, directories: &[Uuid], incarnation: u8| {
+        let (records, epoch) =
+            register_broker(&fixture.image, start(directories, incarnation), 1, false).unwrap();
+        fixture.apply(&records);
+        epoch
+    };
+    let epoch = register(&mut fixture, &[kept, lost], 50);
+    fixture.create("a", 1, 2);
+    let assigned = [(id(1), 0, kept), (id(1), 1, lost), (id(9), 0, lost), (id(1), 7, lost)];
+    assert!(assign_directories(&fixture.image, node, epoch - 1, &assigned).is_err());
+    let (records, ()) = assign_directories(&fixture.image, node, epoch, &assigned).unwrap();
+    assert_eq!(records.len(), 2);
+    fixture.apply(&records);
+    assert_eq!(assign_directories(&fixture.image, node, epoch, &assigned).unwrap().0, []);
+    let leaders = |fixture: &Fixture| {
+        [0, 1].map(|partition| {
+            let state = fixture.image.partition(id(1), partition).unwrap();
+            (state.leader.get(), state.leader_epoch.get(), fixture.image.offline_replicas(state).len())
+        })
+    };
+    assert_eq!(leaders(&fixture), [(1, 0, 0), (1, 0, 0)]);
+    let (records, ()) = set_log_directories(&fixture.image, node, epoch, vec![kept]).unwrap();
+    fixture.apply(&records);
+    assert_eq!(leaders(&fixture), [(1, 0, 0), (-1, 1, 1)]);
+    // A start without it changes nothing for what is on it; one with it brings it back.
+    register(&mut fixture, &[kept], 51);
+    assert_eq!(leaders(&fixture), [(1, 1, 0), (-1, 1, 1)]);
+    register(&mut fixture, &[kept, lost], 52);
+    assert_eq!(leaders(&fixture), [(1, 2, 0), (1, 2, 0)]);
+}
