@@ -31,6 +31,7 @@ mod operations;
 mod produce;
 mod route;
 mod sasl;
+mod update_features;
 
 pub(crate) use fetch::FetchSessions;
 pub(crate) use handler::{Answer, Call, Client, Handler, Protest};

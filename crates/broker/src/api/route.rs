@@ -10,7 +10,7 @@ use super::{
     alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics,
     describe_cluster, describe_configs, describe_log_dirs, describe_producers, describe_topic_partitions,
     fetch, find_coordinator, incremental_alter_configs, init_producer_id, list_config_resources,
-    list_offsets, metadata, offset_for_leader_epoch, produce, sasl,
+    list_offsets, metadata, offset_for_leader_epoch, produce, sasl, update_features,
 };
 use crate::Broker;
 
@@ -39,6 +39,7 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         describe_log_dirs::DescribeLogDirs::api(),
         describe_producers::DescribeProducers::api(),
         describe_topic_partitions::DescribeTopicPartitions::api(),
+        update_features::UpdateFeatures::api(),
     ];
     routes.sort_by_key(|api| api.key.code());
     routes

@@ -61,6 +61,7 @@
 //! | groups and metrics subscriptions are described | `configs::groups_and_subscriptions_of_metrics_have_configs_too` |
 //! | levels of loggers (KIP-412) | `alter_configs::levels_of_loggers_are_described_and_changed_until_the_restart` |
 //! | an offline directory: no leader, offline replicas, KAFKA_STORAGE_ERROR | `disks::partitions_on_a_directory_that_is_offline_are_told_to_have_no_leader` |
+//! | features: only what works | `features::features_that_do_not_work_here_are_neither_told_nor_finalized` |
 //! | validate_only; configs from CreateTopics 5 | `topics::validate_only_creates_nothing`, `topics::every_version_creates_and_newer_ones_tell_what` |
 //!
 //! | rule: connections | test |
@@ -83,6 +84,7 @@ mod batches;
 mod configs;
 mod connections;
 mod disks;
+mod features;
 mod fetch;
 mod fetch_limits;
 mod hostile;
@@ -113,6 +115,7 @@ fn the_table_above_names_tests_that_exist() {
         ("configs", include_str!("configs.rs")),
         ("connections", include_str!("connections.rs")),
         ("disks", include_str!("disks.rs")),
+        ("features", include_str!("features.rs")),
         ("fetch", include_str!("fetch.rs")),
         ("fetch_limits", include_str!("fetch_limits.rs")),
         ("hostile", include_str!("hostile.rs")),

@@ -27,6 +27,7 @@ use protocol::messages::offset_for_leader_epoch_request::{
 };
 use protocol::messages::sasl_authenticate_request::SaslAuthenticateRequest;
 use protocol::messages::sasl_handshake_request::SaslHandshakeRequest;
+use protocol::messages::update_features_request::{FeatureUpdateKey, UpdateFeaturesRequest};
 use protocol::wire::Request;
 use protocol::{Str, Writer, rpc};
 
@@ -150,6 +151,16 @@ fn configs(all: &mut Vec<Bytes>, topic: &Topic) {
             configs: vec![config],
         };
         IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false }
+    });
+    encode(all, 0..=2, |version| UpdateFeaturesRequest {
+        timeout_ms: 1000,
+        feature_updates: vec![FeatureUpdateKey {
+            feature: Str::from("transaction.version"),
+            max_version_level: 2,
+            allow_downgrade: false,
+            upgrade_type: 1,
+        }],
+        validate_only: version > 0,
     });
     encode(all, 0..=1, |version| ListConfigResourcesRequest {
         resource_types: if version == 0 { Vec::new() } else { vec![2, 16] },

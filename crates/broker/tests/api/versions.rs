@@ -19,13 +19,14 @@ use protocol::messages::list_offsets_request::ListOffsetsRequest;
 use protocol::messages::metadata_request::MetadataRequest;
 use protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderEpochRequest;
 use protocol::messages::produce_request::ProduceRequest;
+use protocol::messages::update_features_request::UpdateFeaturesRequest;
 use protocol::wire::{Codec, Reader, Request};
 use protocol::{ApiKey, ErrorCode, Str};
 
 use crate::support::{Client, run};
 
 /// What Kafka 4.4 advertises of the keys that are served here.
-const VERSIONS: [(i16, i16, i16); 22] = [
+const VERSIONS: [(i16, i16, i16); 23] = [
     (0, 0, 13),
     (1, 4, 18),
     (2, 1, 11),
@@ -44,6 +45,7 @@ const VERSIONS: [(i16, i16, i16); 22] = [
     (36, 0, 2),
     (37, 0, 3),
     (44, 0, 1),
+    (57, 0, 2),
     (60, 0, 2),
     (61, 0, 0),
     (74, 0, 1),
@@ -188,6 +190,7 @@ fn every_version_of_every_api_is_answered() {
         every_version(client, DescribeConfigsRequest::default()).await;
         every_version(client, CreatePartitionsRequest::default()).await;
         every_version(client, AlterConfigsRequest::default()).await;
+        every_version(client, UpdateFeaturesRequest::default()).await;
         every_version(client, DeleteRecordsRequest::default()).await;
         every_version(client, DescribeLogDirsRequest::default()).await;
         every_version(client, DescribeProducersRequest::default()).await;
@@ -206,7 +209,7 @@ fn versions_and_keys_that_are_not_served_end_the_connection() {
         for (key, min, max) in VERSIONS.into_iter().filter(|(key, ..)| *key != 18) {
             wrong.extend([(key, max + 1), (key, min - 1)]);
         }
-        wrong.extend([(4, 0), (6, 0), (57, 0), (999, 0), (-1, 0), (i16::MAX, 3)]);
+        wrong.extend([(4, 0), (6, 0), (59, 0), (999, 0), (-1, 0), (i16::MAX, 3)]);
         for (key, version) in wrong {
             let mut client = world.connect().await;
             let header =

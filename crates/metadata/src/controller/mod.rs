@@ -18,6 +18,7 @@ mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod elections;
+mod features;
 mod names;
 mod placement;
 mod producer_ids;
@@ -35,6 +36,7 @@ pub use configs::{AlterOp, ConfigChange, alter_configs, incremental_alter_config
 pub use create_partitions::{NewPartitions, create_partitions};
 pub use create_topics::{CreatedTopic, NewTopic, TopicResult, create_topics};
 pub use delete_topics::{DeletedTopic, TopicRef, delete_topics};
+pub use features::{FeatureUpdate, UpgradeType, update_features};
 pub use names::{check_topic_name, is_valid_topic_name};
 pub use producer_ids::{PRODUCER_ID_BLOCK, allocate_producer_ids};
 
