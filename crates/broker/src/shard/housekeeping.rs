@@ -148,14 +148,15 @@ impl Shard {
         directory.measuring = false;
         let Ok(available) = result else { return };
         // A write of a piece was refused, so less than one is as good as nothing.
-        let full = available < reserve.max(PIECE_BYTES_MAX as u64);
+        let floor = reserve.max(PIECE_BYTES_MAX as u64);
+        let full = available < floor;
         if full == directory.full {
             return;
         }
         directory.full = full;
         let path = directory.parts.path.display();
         if full {
-            tracing::error!(dir = %path, "{available} bytes are free, less than the reserve of {reserve}: appends are refused");
+            tracing::error!(dir = %path, "{available} bytes are free and {floor} are to stay free (bourn.disk.reserve.bytes): appends are refused");
         } else {
             tracing::info!(dir = %path, "{available} bytes are free: appends are taken again");
         }

@@ -279,6 +279,9 @@ impl Committer {
             (_, Some(Stall::Full)) => {
                 tracing::warn!(dir = %path, used, total, "the journal is full: appends wait for segments to be synced");
             }
+            (_, Some(Stall::Growing)) => {
+                tracing::debug!(dir = %path, used, total, "the journal is full and grows");
+            }
             (_, Some(Stall::LargeEntry)) => {
                 tracing::info!(dir = %path, used, total, "a batch is larger than each file of the journal, which grows for it");
             }
@@ -306,6 +309,8 @@ impl Committer {
 enum Stall {
     /// What is in the ring is still needed.
     Full,
+    /// The same, and it is about to grow.
+    Growing,
     /// The next entry fits into none of its files.
     LargeEntry,
 }
@@ -316,6 +321,7 @@ impl Stall {
             // It has no files yet.
             true if journal.ring_bytes() == 0 => None,
             true if journal.needs_larger_file() => Some(Self::LargeEntry),
+            true if !journal.is_full_grown() => Some(Self::Growing),
             true => Some(Self::Full),
             false => None,
         }

@@ -70,14 +70,28 @@ impl Journal {
         if self.growing || self.failed.is_some() || !(needed_now || crowded) {
             return None;
         }
-        let usual = whole_blocks(total / 4).clamp(self.options.file_bytes_min, self.options.file_bytes_max);
+        let usual = self.usual_file_bytes();
         // A file that does not hold the next entry would bring nothing on, nor would any number of them.
         let bytes = if needed_now { usual.max(self.bytes_of_first()) } else { usual };
-        if total + bytes > self.options.bytes_max.max(2 * self.options.file_bytes_min) && !needed_now {
+        if total + bytes > self.bytes_max() && !needed_now {
             return None;
         }
         self.growing = true;
         Some((self.ring.next_file_id(), bytes))
+    }
+
+    /// Whether it is as large as it may become. Before that a lack of room is a matter of a moment.
+    pub fn is_full_grown(&self) -> bool {
+        self.ring.total_bytes() + self.usual_file_bytes() > self.bytes_max()
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.options.bytes_max.max(2 * self.options.file_bytes_min)
+    }
+
+    fn usual_file_bytes(&self) -> u64 {
+        whole_blocks(self.ring.total_bytes() / 4)
+            .clamp(self.options.file_bytes_min, self.options.file_bytes_max)
     }
 
     /// A new file is there, zero-filled and synced, its name too, and a checkpoint that counts it ([`Self::known`]).
