@@ -49,6 +49,11 @@ pub(crate) fn load(
         let Some(path) = data_dir.to_str() else {
             bail!("--data-dir {}: the path is not UTF-8", data_dir.display());
         };
+        let is_directory =
+            |set: &&String| matches!(set.split('=').next().map(str::trim), Some("log.dirs" | "log.dir"));
+        if let Some(set) = sets.iter().find(is_directory) {
+            bail!("--data-dir {path} and --set {set} both say where data is kept: give one of them");
+        }
         statics.set("log.dirs", path);
     }
     let notes = statics.replace_references(&Machine).map_err(|errors| unusable(&errors))?;

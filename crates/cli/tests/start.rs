@@ -94,3 +94,17 @@ fn the_environment_goes_over_the_file_and_arguments_over_both() {
         assert!(!log.contains("WARN") && !log.contains("tcp://"), "{log}");
     }
 }
+
+/// The argument counted and the config was forgotten, without a word: half of the directories were not used.
+#[test]
+fn two_ways_to_say_where_data_is_kept_are_not_taken_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = format!("log.dirs={0},{0}/b", directory.path().display());
+    let output = command(directory.path(), &[&both]).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(
+        errors.contains("--data-dir") && errors.contains(&both) && errors.contains("one of them"),
+        "{errors}"
+    );
+}
