@@ -82,6 +82,8 @@ pub(super) struct Directory {
     written_at: Position,
     /// A write to a segment is under way: one at a time paces them.
     pub(super) writing: bool,
+    /// Free space, as it was measured last.
+    pub(super) available_bytes: Option<u64>,
     /// Its free space is being measured.
     pub(super) measuring: bool,
     /// Syncs of segments begun so far.
@@ -114,6 +116,7 @@ impl Directory {
             writing: false,
             syncs: 0,
             measuring: false,
+            available_bytes: None,
             to_write: VecDeque::new(),
             pressure: None,
             pressed: BTreeSet::new(),

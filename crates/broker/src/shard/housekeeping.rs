@@ -147,6 +147,7 @@ impl Shard {
         let Some(directory) = self.directories.get_mut(dir) else { return };
         directory.measuring = false;
         let Ok(available) = result else { return };
+        directory.available_bytes = Some(available);
         // A write of a piece was refused, so less than one is as good as nothing.
         let floor = reserve.max(PIECE_BYTES_MAX as u64);
         let full = available < floor;

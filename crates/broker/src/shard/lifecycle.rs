@@ -76,14 +76,16 @@ impl Shard {
         Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why) })
     }
 
-    /// Among the directories that work, the one with the fewest partitions, as Kafka does.
+    /// Among the directories that work, the one that [`place`] picks.
     fn choose_directory(&self) -> Result<usize, Refusal> {
         let working = self.directories.iter().enumerate().filter(|(_, dir)| dir.failed.is_none());
-        let counts = working.map(|(index, _)| {
-            let count = self.common.partitions.get(index).map_or(0, |count| count.load(Ordering::Relaxed));
-            (count, index)
+        let candidates = working.map(|(index, dir)| Candidate {
+            index,
+            partitions: self.common.partitions.get(index).map_or(0, |count| count.load(Ordering::Relaxed)),
+            available_bytes: dir.available_bytes,
         });
-        let Some((_, index)) = counts.min() else { return Err(storage_error("no log directory is left")) };
+        let candidates: Vec<Candidate> = candidates.collect();
+        let Some(index) = place(&candidates) else { return Err(storage_error("no log directory is left")) };
         if let Some(count) = self.common.partitions.get(index) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -262,6 +264,28 @@ impl Shard {
     }
 }
 
+/// A directory that a new partition could go to.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    index: usize,
+    partitions: usize,
+    /// `None` until it was measured.
+    available_bytes: Option<u64>,
+}
+
+/// The directory with the most room for each partition, counting the new one: on disks of one size the one with the fewest
+/// partitions, as in Kafka, and on a larger disk proportionally more of them. While the room is not known everywhere, the
+/// one with the fewest.
+fn place(candidates: &[Candidate]) -> Option<usize> {
+    let measured = candidates.iter().all(|candidate| candidate.available_bytes.is_some());
+    let crowded = |candidate: &&Candidate| {
+        let room = if measured { candidate.available_bytes.unwrap_or(0) } else { u64::MAX };
+        let partitions = u64::try_from(candidate.partitions).unwrap_or(u64::MAX).saturating_add(1);
+        (std::cmp::Reverse(room / partitions), candidate.partitions, candidate.index)
+    };
+    candidates.iter().min_by_key(crowded).map(|candidate| candidate.index)
+}
+
 /// What the topic wants is not known, so nothing is deleted.
 fn config_of_stray() -> Arc<LogConfig> {
     Arc::new(LogConfig { retention_ms: None, retention_bytes: None, ..LogConfig::default() })
@@ -300,4 +324,34 @@ fn make_directory(
     // The first write to a segment puts its metadata there, durably: that takes some syncs, and a topic may have
     // thousands of partitions.
     files.create_dir_all(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_partitions_go_where_there_is_most_room_for_each() {
+        let chosen = |candidates: &[(usize, Option<u64>)]| {
+            let candidate = |(index, (partitions, available_bytes)): (usize, &(usize, Option<u64>))| {
+                Candidate { index, partitions: *partitions, available_bytes: *available_bytes }
+            };
+            place(&candidates.iter().enumerate().map(candidate).collect::<Vec<_>>())
+        };
+        for (candidates, index) in [
+            (&[][..], None),
+            (&[(5, Some(0))], Some(0)),
+            // Of one size: the fewest partitions, the first of equals.
+            (&[(2, Some(1000)), (1, Some(1000)), (1, Some(1000))], Some(1)),
+            // Twice the room takes twice the partitions.
+            (&[(1, Some(1000)), (2, Some(2000))], Some(1)),
+            (&[(1, Some(1000)), (3, Some(2000))], Some(0)),
+            (&[(0, Some(10)), (9, Some(1000))], Some(1)),
+            // Not measured yet, all of them.
+            (&[(3, Some(1000)), (2, None)], Some(1)),
+            (&[(2, None), (2, None)], Some(0)),
+        ] {
+            assert_eq!(chosen(candidates), index, "{candidates:?}");
+        }
+    }
 }
