@@ -216,6 +216,60 @@ def _():
     return compare("producers", make)
 
 
+@suite.case("tombstones-go-after-their-time", needs="compaction", seconds=240)
+def _():
+    """The first cleaning notes when they may go (KIP-534), the next one behind that time takes them, and the batches that are
+    empty then."""
+    topic, source = new_topic("horizon"), Input()
+    source.batch([(key(n), b"value") for n in range(20)]).roll()
+    source.batch([(key(n), None) for n in range(0, 20, 2)]).batch([(b"other", b"1")]).roll()
+    source.batch([(b"between", b"")])
+    first, gone = len(source.batches), {20 + n for n in range(10)}
+    source.roll().batch([(b"other", b"2")]).roll().batch([(b"last", b"")])
+    superseded = set(range(0, 20, 2))
+    kept = {}
+    for kind, broker in start().items():
+        wire.make_topic(broker.port, topic, configs=CONFIGS + [("delete.retention.ms", "1")])
+        write(broker, topic, source.batches[:first])
+        wire.until(lambda: not superseded & {record[0] for record in read(broker, topic)}, seconds=90, what=f"{kind}: cleaned", pause=0.3)
+        write(broker, topic, source.batches[first:])
+        wanted = [offset for offset in source.survivors() if offset not in gone]
+        wire.until(lambda: [record[0] for record in read(broker, topic)] == wanted, seconds=90, what=f"{kind}: cleaned again", pause=0.3)
+        kept[kind] = (read(broker, topic), headers(broker, topic))
+    same(kept[KIND][0], kept["kafka"][0], "records")
+    same(kept[KIND][1], kept["kafka"][1], "batches")
+    compared.append((topic, [record[0] for record in kept[KIND][0]], kept[KIND][1]))
+
+
+def mixed(seed):
+    @suite.case(f"everything-at-once-{seed}", needs="compaction", full=seed > 1, seconds=240)
+    def _():
+        def make(source):
+            chance = random.Random(seed)
+            sequences = {}
+            for _ in range(chance.randrange(3, 8)):
+                for _ in range(chance.randrange(1, 15)):
+                    records = []
+                    for _ in range(chance.randrange(1, 25)):
+                        value = chance.choice([None, b"", b"x" * chance.randrange(200)])
+                        tags = [(b"h%d" % n, b"v" * n) for n in range(chance.randrange(3))]
+                        records.append((key(chance.randrange(60)), value, tags))
+                    options = {"codec": chance.choice([0, GZIP])}
+                    if chance.random() < 0.5:
+                        producer = 7000 + chance.randrange(3)
+                        options.update(producer_id=producer, producer_epoch=1, sequence=sequences.get(producer, 0))
+                        sequences[producer] = sequences.get(producer, 0) + len(records)
+                    source.batch(records, **options)
+                source.roll()
+            return source.batch([(b"last", b"")])
+
+        return compare(f"mixed{seed}", make)
+
+
+for seed_ in range(1, 6):
+    mixed(seed_)
+
+
 @suite.case("nothing-younger-than-the-lag-is-cleaned", needs="compaction", seconds=240)
 def _():
     """`min.compaction.lag.ms` counts from the largest timestamp of a segment: these are of 2023, so all may be cleaned; those of
