@@ -40,7 +40,7 @@ use crate::publisher::Publisher;
 use crate::random;
 use crate::server::{ConnectionLimits, ReplyMemory};
 use crate::serving::{Serving, Usage, serve, shares};
-use crate::shard::{ScrubOptions, Shards, ShardsOptions};
+use crate::shard::{CleanerOptions, ScrubOptions, Shards, ShardsOptions};
 use crate::topic_settings::SettingsSource;
 use crate::wait::{until, within};
 
@@ -269,6 +269,7 @@ fn shards_options(config: &BrokerConfig, open_files_max: usize) -> ShardsOptions
         producer_id_expiration_ms: ms(config.producer_id_expiration_ms),
         retention_check_interval: Duration::from_millis(ms(config.retention_check_interval_ms)),
         disk_reserve_bytes: config.directories.reserve_bytes,
+        cleaner: CleanerOptions::from(&config.cleaner),
         open_files_max: (open_files_max / 4).min(SEGMENT_FILES_MAX),
         scrub: ScrubOptions {
             interval: u64::try_from(config.directories.scrub_interval_ms).ok().map(Duration::from_millis),

@@ -91,6 +91,7 @@ impl Publisher {
         }
         let expiration_ms = u64::try_from(config.producer_id_expiration_ms).unwrap_or(0);
         self.shards.set_producer_id_expiration(expiration_ms);
+        self.shards.set_cleaner((&config.cleaner).into());
         let topics_follow = config.topic_defaults != view.config.topic_defaults;
         view.config = Arc::new(config);
         topics_follow

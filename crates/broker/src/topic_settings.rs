@@ -76,6 +76,10 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         },
         timestamp_before_max_ms: positive(config.timestamp_before_max_ms),
         timestamp_after_max_ms: positive(config.timestamp_after_max_ms),
+        delete_retention_ms: positive(config.delete_retention_ms),
+        min_compaction_lag_ms: positive(config.min_compaction_lag_ms),
+        max_compaction_lag_ms: positive(config.max_compaction_lag_ms),
+        min_cleanable_dirty_ppm: millionths(config.min_cleanable_dirty_ratio),
         file_delete_delay_ms: positive(config.file_delete_delay_ms),
         flush_messages: positive(config.flush_messages),
         min_insync_replicas: u32::try_from(config.min_insync_replicas).unwrap_or(u32::MAX),
@@ -121,6 +125,12 @@ fn recompression(config: &TopicConfig) -> Option<records::Compression> {
 /// Values above the type's range mean the same as its largest.
 fn narrow(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// A ratio between 0 and 1.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn millionths(ratio: f64) -> u32 {
+    (ratio.clamp(0.0, 1.0) * 1e6).round() as u32
 }
 
 /// Ranges exclude negative values; -1 never gets here.

@@ -56,6 +56,14 @@ pub struct LogConfig {
     pub timestamp_before_max_ms: u64,
     /// `message.timestamp.after.max.ms`.
     pub timestamp_after_max_ms: u64,
+    /// `delete.retention.ms`: how long compaction keeps tombstones.
+    pub delete_retention_ms: u64,
+    /// `min.compaction.lag.ms`: records younger than this are not compacted.
+    pub min_compaction_lag_ms: u64,
+    /// `max.compaction.lag.ms`: records older than this are compacted whatever the ratio.
+    pub max_compaction_lag_ms: u64,
+    /// `min.cleanable.dirty.ratio`, in millionths.
+    pub min_cleanable_dirty_ppm: u32,
     /// `file.delete.delay.ms`: how long a deleted file stays under another name.
     pub file_delete_delay_ms: u64,
     /// `flush.messages`: fewer records than this are acknowledged and not synced, whatever the durability and the acks.
@@ -83,6 +91,10 @@ impl Default for LogConfig {
             timestamp_source: TimestampSource::CreateTime,
             timestamp_before_max_ms: u64::MAX,
             timestamp_after_max_ms: 60 * 60 * 1000,
+            delete_retention_ms: WEEK_MS / 7,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX.unsigned_abs(),
+            min_cleanable_dirty_ppm: 500_000,
             file_delete_delay_ms: 60_000,
             flush_messages: u64::MAX,
             min_insync_replicas: 1,

@@ -1,4 +1,4 @@
-//! Logs on disk: journal, segments, indexes, producer state, checkpoint, recovery, retention.
+//! Logs on disk: journal, segments, indexes, producer state, checkpoint, recovery, retention, compaction.
 //!
 //! Synchronous state machines fed with requests and completions; the broker's shards drive them and the
 //! lanes of `host` carry out the operations they ask for.
@@ -12,6 +12,7 @@
 //! Does not know: sockets, tasks, Kafka's requests, who the leader is, replication.
 
 pub mod checkpoint;
+pub mod clean;
 pub mod config;
 mod crc;
 pub mod directory;

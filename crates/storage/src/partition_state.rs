@@ -19,10 +19,10 @@ use crate::epochs::EpochEntry;
 use crate::producers::{BATCHES_MAX, BatchMark, ProducerState};
 use crate::segment::{SealedSegment, SegmentState};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Bytes of one encoded item of each list: a bound for its length.
-const SEALED_BYTES: usize = 44;
+const SEALED_BYTES: usize = 52;
 const EPOCH_BYTES: usize = 12;
 const PRODUCER_BYTES: usize = 19;
 
@@ -39,6 +39,12 @@ pub struct PartitionState {
     pub cut: Option<Offset>,
     pub log_start: Offset,
     pub high_watermark: Offset,
+    /// What is below is compacted.
+    pub cleaned: Offset,
+    /// The number of the last replacement.
+    pub replacements: u64,
+    /// What takes the place of the segments from its base to its end, if that may not have happened to all of the files yet.
+    pub replacing: Option<SealedSegment>,
     pub epochs: Vec<EpochEntry>,
     pub producers: Vec<(ProducerId, ProducerState)>,
 }
@@ -62,6 +68,9 @@ impl PartitionState {
             cut: None,
             log_start: Offset::ZERO,
             high_watermark: Offset::ZERO,
+            cleaned: Offset::ZERO,
+            replacements: 0,
+            replacing: None,
             epochs: Vec::new(),
             producers: Vec::new(),
         }
@@ -75,21 +84,17 @@ impl PartitionState {
         to.put_slice(self.topic.as_bytes());
         to.put_i64(self.log_start.0);
         to.put_i64(self.high_watermark.0);
+        to.put_i64(self.cleaned.0);
+        to.put_u64(self.replacements);
+        put_list(to, self.replacing.as_slice(), put_sealed);
         put_segment(to, &self.synced);
         to.put_i64(self.cut.unwrap_or(Offset::NONE).0);
-        put_len(to, self.sealed.len());
-        for sealed in &self.sealed {
-            put_sealed(to, sealed);
-        }
-        put_len(to, self.epochs.len());
-        for entry in &self.epochs {
+        put_list(to, &self.sealed, put_sealed);
+        put_list(to, &self.epochs, |to, entry| {
             to.put_i32(entry.epoch.0);
             to.put_i64(entry.start.0);
-        }
-        put_len(to, self.producers.len());
-        for (id, state) in &self.producers {
-            put_producer(to, *id, state);
-        }
+        });
+        put_list(to, &self.producers, |to, (id, state)| put_producer(to, *id, state));
     }
 
     /// Reads one state and leaves `from` behind it.
@@ -105,6 +110,9 @@ impl PartitionState {
         *from = rest;
         let log_start = Offset(from.try_get_i64()?);
         let high_watermark = Offset(from.try_get_i64()?);
+        let cleaned = Offset(from.try_get_i64()?);
+        let replacements = from.try_get_u64()?;
+        let replacing = get_list(from, SEALED_BYTES, get_sealed)?.pop();
         let synced = get_segment(from)?;
         let cut = Offset(from.try_get_i64()?).known();
         let sealed = get_list(from, SEALED_BYTES, get_sealed)?;
@@ -114,7 +122,20 @@ impl PartitionState {
         })?;
         let producers = get_list(from, PRODUCER_BYTES, get_producer)?;
         let topic = Arc::from(topic);
-        Ok(Self { key, topic, sealed, synced, cut, log_start, high_watermark, epochs, producers })
+        Ok(Self {
+            key,
+            topic,
+            sealed,
+            synced,
+            cut,
+            log_start,
+            high_watermark,
+            cleaned,
+            replacements,
+            replacing,
+            epochs,
+            producers,
+        })
     }
 }
 
@@ -128,6 +149,13 @@ impl From<bytes::TryGetError> for DecodeError {
 
 fn put_len(to: &mut Vec<u8>, len: usize) {
     to.put_u32(u32::try_from(len).expect("a list in a checkpoint has fewer than 2^32 items"));
+}
+
+fn put_list<T>(to: &mut Vec<u8>, items: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
+    put_len(to, items.len());
+    for item in items {
+        put(to, item);
+    }
 }
 
 /// The length of a list whose items take at least `item_bytes` each.
@@ -182,6 +210,7 @@ fn put_sealed(to: &mut Vec<u8>, sealed: &SealedSegment) {
     to.put_i64(sealed.base.0);
     to.put_i64(sealed.end.0);
     to.put_u32(sealed.bytes);
+    to.put_i64(sealed.first_timestamp_ms);
     to.put_i64(sealed.max_timestamp_ms);
     to.put_i64(sealed.max_timestamp_offset.0);
     to.put_i64(sealed.created_ms);
@@ -192,6 +221,7 @@ fn get_sealed(from: &mut &[u8]) -> Result<SealedSegment, DecodeError> {
         base: Offset(from.try_get_i64()?),
         end: Offset(from.try_get_i64()?),
         bytes: from.try_get_u32()?,
+        first_timestamp_ms: from.try_get_i64()?,
         max_timestamp_ms: from.try_get_i64()?,
         max_timestamp_offset: Offset(from.try_get_i64()?),
         created_ms: from.try_get_i64()?,
@@ -258,6 +288,9 @@ mod tests {
             cut: Some(Offset(120)),
             log_start: Offset(5),
             high_watermark: Offset(139),
+            cleaned: Offset(80),
+            replacements: 6,
+            replacing: Some(SealedSegment::from(&SegmentState::new(Offset(0), 3))),
             epochs: vec![EpochEntry { epoch: LeaderEpoch(2), start: Offset(0) }],
             producers: vec![(ProducerId(77), state)],
             ..PartitionState::empty(key, Arc::from("flights"))

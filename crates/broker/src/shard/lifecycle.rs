@@ -204,6 +204,7 @@ impl Shard {
         }
         partition.refuse_all(&mut self.groups, &ErrorCode::UnknownTopicOrPartition.into());
         partition.deleting = Some(vec![reply]);
+        partition.compaction.cancel();
         let entry = partition.log.delete();
         let dir = partition.dir;
         if let Some(directory) = self.directories.get_mut(dir) {
@@ -214,8 +215,8 @@ impl Shard {
     /// Renames the directory of a partition whose deletion the journal has synced, once no lane works in it.
     pub(super) fn rename_deleted(&mut self, key: PartitionKey) {
         let Some(partition) = self.partitions.get_mut(&key) else { return };
-        if partition.deleting.is_none() || !partition.deleted || partition.log.is_busy() || partition.renaming
-        {
+        let in_use = partition.log.is_busy() || partition.compaction.is_under_way();
+        if partition.deleting.is_none() || !partition.deleted || in_use || partition.renaming {
             return;
         }
         partition.renaming = true;

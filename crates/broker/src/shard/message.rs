@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use host::Space;
 use protocol::ids::{LeaderEpoch, Offset};
+use storage::clean;
 use storage::journal::Report;
 use storage::log::{ColdRegion, DeletedFiles, Found, Scrubbed, SegmentSync, SegmentWrite};
 use storage::{LogConfig, PartitionKey};
@@ -17,6 +18,7 @@ use super::api::{
     Acks, Append, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec, PartitionStatus, ProducerReport,
     ReadBatch, ReadReply, Refusal, ReplicaReport,
 };
+use super::compaction::{Begun, Candidate, CleaningEnd};
 use super::scrub::ScrubbedSegment;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -93,6 +95,25 @@ pub(super) enum Message {
     Stop {
         reply: oneshot::Sender<()>,
     },
+    /// From a cleaner: which log is to be compacted first?
+    Dirtiest {
+        reply: oneshot::Sender<Option<Candidate>>,
+    },
+    BeginCleaning {
+        key: PartitionKey,
+        options: clean::Options,
+        reply: oneshot::Sender<Option<Begun>>,
+    },
+    /// A new segment, for the place of others.
+    Replace {
+        key: PartitionKey,
+        replacement: clean::Replacement,
+        reply: oneshot::Sender<bool>,
+    },
+    EndCleaning {
+        key: PartitionKey,
+        end: CleaningEnd,
+    },
     /// From a committer.
     Report(Report),
     /// From a lane.
@@ -132,6 +153,10 @@ pub(super) enum Done {
         sync: Arc<SegmentSync>,
         result: io::Result<()>,
     },
+    Swapped {
+        key: PartitionKey,
+        result: io::Result<DeletedFiles>,
+    },
     BrokenDeleted {
         dir: usize,
         result: io::Result<PathBuf>,
@@ -161,6 +186,8 @@ pub(super) enum Done {
     Found {
         key: PartitionKey,
         timestamp_ms: i64,
+        /// How often segments had been replaced when the search was planned.
+        swaps: u64,
         reply: Reply<OffsetFound>,
         result: io::Result<Option<Found>>,
     },

@@ -12,7 +12,9 @@ mod admin;
 pub mod api;
 mod append;
 mod broken;
+mod cleaner;
 mod committer;
+mod compaction;
 mod directory;
 mod flush;
 mod gather;
@@ -50,9 +52,11 @@ pub use api::{
     Acks, Append, Appended, DirectoryReport, EpochEnd, OffsetFound, OffsetQuery, PartitionSpec,
     PartitionStatus, ProducerReport, Read, ReadBatch, ReadReply, ReadWaiter, Refusal, ReplicaReport,
 };
+pub use cleaner::CleanerOptions;
 pub use scrub::ScrubOptions;
 pub use start::{RecoveryReport, StartError};
 
+use cleaner::Cleaners;
 use message::{AppendRequest, Message};
 use shard::Common;
 
@@ -75,6 +79,7 @@ pub struct ShardsOptions {
     pub open_files_max: usize,
     /// The background check of segments.
     pub scrub: ScrubOptions,
+    pub cleaner: CleanerOptions,
 }
 
 impl Default for ShardsOptions {
@@ -88,6 +93,7 @@ impl Default for ShardsOptions {
             disk_reserve_bytes: 64 << 20,
             open_files_max: 512,
             scrub: ScrubOptions::default(),
+            cleaner: CleanerOptions::default(),
         }
     }
 }
@@ -99,6 +105,7 @@ pub struct Shards {
     common: Arc<Common>,
     recovery: Arc<RecoveryReport>,
     committers: Arc<[Task]>,
+    cleaners: Cleaners,
 }
 
 /// One partition's outcome of an append.
@@ -258,8 +265,20 @@ impl Shards {
         self.ask(key, move |reply| Message::Status { key, reply })
     }
 
+    /// Compaction goes by these from now on. The number of threads stays what it was at the start.
+    pub fn set_cleaner(&self, options: CleanerOptions) {
+        self.cleaners.set(options);
+    }
+
+    /// Partitions that are not compacted any more, because they are damaged.
+    #[must_use]
+    pub fn uncleanable(&self) -> usize {
+        self.common.uncleanable.load(Ordering::Relaxed)
+    }
+
     /// Writes out every tail, empties the journals and ends the tasks. Whatever is asked afterwards is refused.
     pub async fn stop(&self) {
+        self.cleaners.stop().await;
         let stops: Vec<_> = (0..self.mailboxes.len())
             .map(|shard| {
                 let (reply, receive) = oneshot::channel();

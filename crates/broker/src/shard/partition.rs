@@ -8,6 +8,7 @@ use protocol::ids::{LeaderEpoch, Offset};
 use storage::{Log, Position};
 
 use super::api::{Appended, ReadWaiter, Refusal};
+use super::compaction::Compaction;
 use super::groups::{Groups, Place};
 use super::message::Reply;
 
@@ -39,6 +40,7 @@ pub(super) struct Partition {
     pub(super) starting: Vec<(Offset, Reply<Offset>)>,
     /// Asked for until the directory has got its last name.
     pub(super) deleting: Option<Vec<Reply<()>>>,
+    pub(super) compaction: Compaction,
     /// Memory that the budget knows of.
     pub(super) counted: usize,
     /// It stands in its directory's list of partitions to write.
@@ -73,6 +75,7 @@ impl Partition {
             opening: Vec::new(),
             starting: Vec::new(),
             deleting: None,
+            compaction: Compaction::default(),
             counted: 0,
             queued: false,
             swept_end: Offset::ZERO,

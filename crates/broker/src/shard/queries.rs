@@ -10,6 +10,7 @@ use storage::log::{Found, Search};
 use super::api::{EpochEnd, OffsetFound, OffsetQuery, PartitionStatus, Refusal};
 use super::directory::call;
 use super::message::{Done, Reply};
+use super::read::Late;
 use super::shard::Shard;
 
 const NOTHING: OffsetFound =
@@ -28,12 +29,17 @@ impl Shard {
             Err(refusal) => return drop(reply.send(Err(refusal))),
             Ok(Answer::FirstAt { timestamp_ms }) => timestamp_ms,
         };
+        self.find(key, timestamp_ms, reply);
+    }
+
+    pub(super) fn find(&mut self, key: PartitionKey, timestamp_ms: i64, reply: Reply<OffsetFound>) {
         let Some(partition) = self.partitions.get(&key) else { return };
         match partition.log.find(timestamp_ms) {
             Search::Done(found) => self.found(key, timestamp_ms, reply, Ok(found)),
             Search::Cold(search) => {
+                let swaps = partition.log.swaps();
                 let completion =
-                    self.completion(move |result| Done::Found { key, timestamp_ms, reply, result });
+                    self.completion(move |result| Done::Found { key, timestamp_ms, swaps, reply, result });
                 let work = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
                     search.run(files, open)
                 };
@@ -66,8 +72,26 @@ impl Shard {
         })
     }
 
+    /// The end of a search in files. It is begun again if they were replaced meanwhile.
+    pub(super) fn search_done(
+        &mut self,
+        key: PartitionKey,
+        timestamp_ms: i64,
+        swaps: u64,
+        reply: Reply<OffsetFound>,
+        result: io::Result<Option<Found>>,
+    ) {
+        match self.partitions.get_mut(&key) {
+            Some(partition) if partition.log.is_swapping() => {
+                partition.compaction.late.push(Late::Search { timestamp_ms, reply });
+            }
+            Some(partition) if partition.log.swaps() != swaps => self.find(key, timestamp_ms, reply),
+            _ => self.found(key, timestamp_ms, reply, result),
+        }
+    }
+
     /// The end of a search, in files if it had to look there.
-    pub(super) fn found(
+    fn found(
         &mut self,
         key: PartitionKey,
         timestamp_ms: i64,

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use protocol::ids::LeaderEpoch;
+use protocol::ids::{LeaderEpoch, Offset};
 use protocol::wire::Extern;
 use protocol::{ErrorCode, RecordSet};
 use storage::PartitionKey;
 use storage::log::{ColdRegion, ReadLimits, ReadPlan};
 use tokio::sync::oneshot;
 
-use super::api::{EpochEnd, Read, ReadBatch, ReadReply};
+use super::api::{EpochEnd, OffsetFound, Read, ReadBatch, ReadReply};
 use super::directory::call;
-use super::message::{Done, ReadDone};
+use super::message::{Done, ReadDone, Reply};
 use super::partition::Partition;
 use super::shard::Shard;
 
@@ -25,11 +25,22 @@ pub(super) struct Reads {
 }
 
 #[derive(Debug)]
-struct Pending {
+pub(super) struct Pending {
     batch: ReadBatch,
     /// In the order of the batch; the first one without a reply is the one that is being read.
     replies: Vec<ReadReply>,
     reply: oneshot::Sender<ReadDone>,
+    /// Where the partition that is being read goes on, if compaction has left nothing before.
+    from: Option<Offset>,
+    /// How often its segments had been replaced when the read was planned.
+    swaps: u64,
+}
+
+/// What came too late for the files that it was planned for, and is planned anew when others are in their place.
+#[derive(Debug)]
+pub(super) enum Late {
+    Read(Box<Pending>),
+    Search { timestamp_ms: i64, reply: Reply<OffsetFound> },
 }
 
 impl Pending {
@@ -51,7 +62,7 @@ impl Shard {
             }
         }
         let replies = Vec::with_capacity(batch.reads.len());
-        self.go_on_reading(Pending { batch, replies, reply });
+        self.go_on_reading(Pending { batch, replies, reply, from: None, swaps: 0 });
     }
 
     /// Reads one partition after the other, up to the end or to one that is in a file.
@@ -60,7 +71,11 @@ impl Shard {
             let bytes_max = read.bytes_max.min(pending.batch.bytes_max);
             let at_least_one = pending.batch.at_least_one;
             let planned = match self.partition(&read.key) {
-                Ok(partition) => plan(partition, &read, bytes_max, at_least_one),
+                Ok(partition) => {
+                    pending.swaps = partition.log.swaps();
+                    let from = pending.from.take().unwrap_or(read.offset);
+                    plan(partition, &read, from, bytes_max, at_least_one)
+                }
                 Err(refusal) => Err(Box::new(ReadReply::refused(read.key, refusal.code))),
             };
             match planned {
@@ -96,8 +111,20 @@ impl Shard {
     pub(super) fn read_done(&mut self, read: u64, result: io::Result<ColdRegion>) {
         let Some(mut pending) = self.reads.waiting.remove(&read) else { return };
         let Some(read) = pending.batch.reads.get(pending.replies.len()).cloned() else { return };
+        // Of a file that has been replaced meanwhile nothing counts.
+        match self.partitions.get_mut(&read.key) {
+            Some(partition) if partition.log.is_swapping() => {
+                return partition.compaction.late.push(Late::Read(Box::new(pending)));
+            }
+            Some(partition) if partition.log.swaps() != pending.swaps => return self.go_on_reading(pending),
+            _ => {}
+        }
         let reply = match result {
-            Ok(ColdRegion { file, position, len }) => {
+            Ok(ColdRegion { goes_on_at: Some(next), .. }) => {
+                pending.from = Some(next);
+                return self.go_on_reading(pending);
+            }
+            Ok(ColdRegion { file, position, len, .. }) => {
                 let mut records = RecordSet::new();
                 records.push_extern(Extern { handle: Arc::new(file), offset: position, len });
                 self.reply(read.key, records)
@@ -106,6 +133,14 @@ impl Shard {
         };
         pending.push(reply);
         self.go_on_reading(pending);
+    }
+
+    /// Plans anew what has come too late.
+    pub(super) fn read_late(&mut self, key: PartitionKey, late: Late) {
+        match late {
+            Late::Read(pending) => self.go_on_reading(*pending),
+            Late::Search { timestamp_ms, reply } => self.find(key, timestamp_ms, reply),
+        }
     }
 
     fn failed_read(&mut self, read: &Read, error: &io::Error) -> ReadReply {
@@ -142,6 +177,7 @@ fn empty(partition: &Partition, key: PartitionKey) -> ReadReply {
 fn plan(
     partition: &Partition,
     read: &Read,
+    from: Offset,
     bytes_max: usize,
     at_least_one: bool,
 ) -> Result<ReadPlan, Box<ReadReply>> {
@@ -156,5 +192,5 @@ fn plan(
     }
     let end = partition.log.high_watermark();
     let limits = ReadLimits { end, bytes_max, at_least_one, from_file: read.from_file };
-    partition.log.read(read.offset, limits).map_err(|_| refused(ErrorCode::OffsetOutOfRange))
+    partition.log.read(from, limits).map_err(|_| refused(ErrorCode::OffsetOutOfRange))
 }

@@ -15,6 +15,7 @@ impl Shard {
             Report::Written { dir, up_to_seq, position } => self.journal_wrote(dir, up_to_seq, position),
             Report::Synced { dir, up_to_seq } => self.journal_synced(dir, up_to_seq),
             Report::RingPressure { dir, free_up_to, full } => self.press(dir, free_up_to, full),
+            Report::Checkpointed { dir } => self.checkpointed(dir),
             Report::CheckpointWanted { dir } => self.send_checkpoint(dir),
             Report::Failed { dir, error } => self.fail(dir, error),
         }
@@ -143,9 +144,7 @@ impl Shard {
             .partitions
             .values_mut()
             .filter(|partition| partition.dir == dir && partition.deleting.is_none());
-        let changed =
-            here.filter_map(|partition| partition.log.take_changed().then(|| partition.log.state()));
-        let changed: Vec<_> = changed.collect();
+        let changed: Vec<_> = here.filter_map(|partition| partition.log.take_state()).collect();
         let Some(directory) = self.directories.get_mut(dir) else { return };
         let part = CheckpointPart {
             shard: self.index,
@@ -170,6 +169,7 @@ impl Shard {
         let refusal = storage_error(&error);
         let why = refusal.message.clone().unwrap_or_default();
         for (key, mut partition) in self.partitions.extract_if(.., |_, partition| partition.dir == dir) {
+            partition.compaction.cancel();
             partition.refuse_all(&mut self.groups, &refusal);
             for reply in
                 partition.setting_aside.drain(..).chain(partition.deleting.take().into_iter().flatten())

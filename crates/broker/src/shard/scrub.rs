@@ -76,6 +76,8 @@ pub(super) struct ScrubbedSegment {
     pub(super) key: PartitionKey,
     pub(super) base: Offset,
     pub(super) bytes: u32,
+    /// How often segments of the partition had been replaced.
+    pub(super) swaps: u64,
 }
 
 impl Shard {
@@ -102,9 +104,10 @@ impl Shard {
         let Some((segment, key)) = rest.or_else(|| self.next_segment()) else {
             return self.end_pass();
         };
-        let Some(dir) = self.partitions.get(&key).map(|partition| partition.dir) else { return };
+        let facts = self.partitions.get(&key).map(|partition| (partition.dir, partition.log.swaps()));
+        let Some((dir, swaps)) = facts else { return };
         tracing::trace!(dir, path = %segment.path().display(), "checking a segment");
-        let checked = ScrubbedSegment { key, base: segment.base(), bytes: segment.bytes() };
+        let checked = ScrubbedSegment { key, base: segment.base(), bytes: segment.bytes(), swaps };
         let left = self.scrub.left;
         self.scrub.busy = true;
         let completion = self.completion(move |result| Done::Scrubbed { segment: checked, result });
@@ -134,7 +137,7 @@ impl Shard {
 
     pub(super) fn scrubbed(&mut self, segment: ScrubbedSegment, result: io::Result<(u64, Scrubbed)>) {
         self.scrub.busy = false;
-        let ScrubbedSegment { key, base, bytes } = segment;
+        let ScrubbedSegment { key, base, bytes, swaps } = segment;
         // Not one byte is left over, else small segments would cost nothing.
         let read = result.as_ref().map_or(1, |(read, _)| *read);
         self.scrub.left = self.scrub.left.saturating_sub(read.max(1));
@@ -150,8 +153,10 @@ impl Shard {
         };
         self.scrub.at = Some((key, Some(base)));
         // Retention, compaction or a truncation may have been there meanwhile.
+        let is_same =
+            |log: &storage::Log| log.still_has(base, bytes) && log.swaps() == swaps && !log.is_replacing();
         if let Some(why) = damage
-            && let Some(partition) = self.partitions.get_mut(&key).filter(|it| it.log.still_has(base, bytes))
+            && let Some(partition) = self.partitions.get_mut(&key).filter(|it| is_same(&it.log))
         {
             self.scrub.damaged += 1;
             partition.log.suspect(base);

@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api::Refusal;
 use super::broken::Broken;
+use super::compaction::CleaningEnd;
 use super::directory::Directory;
 use super::groups::Groups;
 use super::housekeeping::Removals;
@@ -47,6 +48,8 @@ pub(super) struct Common {
     pub(super) partitions: Vec<AtomicUsize>,
     /// Why each directory is offline.
     pub(super) offline: watch::Sender<Vec<Option<Arc<str>>>>,
+    /// Partitions that are not compacted any more, because they are damaged.
+    pub(super) uncleanable: AtomicUsize,
     pub(super) producer_id_expiration_ms: AtomicU64,
     pub(super) retention_check_interval: Duration,
     pub(super) disk_reserve_bytes: u64,
@@ -169,6 +172,17 @@ impl Shard {
                 let _ = reply.send(self.replicas());
             }
             Message::Space { dir, reply } => self.space_of(dir, reply),
+            Message::Dirtiest { reply } => {
+                // The asker may be gone.
+                let _ = reply.send(self.dirtiest());
+            }
+            Message::BeginCleaning { key, options, reply } => {
+                if let Err(Some(_)) = reply.send(self.begin_cleaning(key, options)) {
+                    self.end_cleaning(key, CleaningEnd::Abandoned);
+                }
+            }
+            Message::Replace { key, replacement, reply } => self.replace(key, &replacement, reply),
+            Message::EndCleaning { key, end } => self.end_cleaning(key, end),
             Message::Evict => self.evict(),
             Message::Stop { reply } => self.stopping.get_or_insert_default().push(reply),
         }
@@ -185,7 +199,10 @@ impl Shard {
             Done::Space { dir, result } => self.space(dir, result),
             Done::Scrubbed { segment, result } => self.scrubbed(segment, result),
             Done::Read { read, result } => self.read_done(read, result),
-            Done::Found { key, timestamp_ms, reply, result } => self.found(key, timestamp_ms, reply, result),
+            Done::Found { key, timestamp_ms, swaps, reply, result } => {
+                self.search_done(key, timestamp_ms, swaps, reply, result);
+            }
+            Done::Swapped { key, result } => self.swapped(key, result),
         }
     }
 

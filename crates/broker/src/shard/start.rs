@@ -14,6 +14,7 @@ use storage::segment::OpenFiles;
 use tokio::sync::{mpsc, watch};
 
 use super::broken::Broken;
+use super::cleaner::Cleaners;
 use super::directory::{Directory, DirectoryParts, SendToCommitter};
 use super::housekeeping::{Removal, Removals};
 use super::memory::Budget;
@@ -108,14 +109,7 @@ pub(super) fn launch(
             }
         }
         committers.extend(directory.task);
-        parts.push(DirectoryParts {
-            path: directory.path,
-            committer: directory.committer,
-            writes: host.disk.lane("segment writes"),
-            removals: host.disk.lane("removals"),
-            syncs: (0..SYNC_LANES).map(|_| host.disk.lane("segment syncs")).collect(),
-            open: open.clone(),
-        });
+        parts.push(parts_of(host, directory.path, directory.committer, &open));
     }
     for (index, (mailbox, Owned { found, broken, removals })) in receivers.into_iter().zip(owned).enumerate()
     {
@@ -150,7 +144,20 @@ pub(super) fn launch(
         };
         host.spawn(Place::Shard(index), "shard", shard.run());
     }
-    Shards { mailboxes: senders, common, recovery: Arc::new(recovery), committers: committers.into() }
+    let cleaners = Cleaners::start(host, &senders, &open, options.cleaner);
+    let (committers, recovery) = (committers.into(), Arc::new(recovery));
+    Shards { mailboxes: senders, common, recovery, committers, cleaners }
+}
+
+fn parts_of(host: &Host, path: PathBuf, committer: SendToCommitter, open: &Arc<OpenFiles>) -> DirectoryParts {
+    DirectoryParts {
+        path,
+        committer,
+        writes: host.disk.lane("segment writes"),
+        removals: host.disk.lane("removals"),
+        syncs: (0..SYNC_LANES).map(|_| host.disk.lane("segment syncs")).collect(),
+        open: open.clone(),
+    }
 }
 
 fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &RecoveryReport) -> Common {
@@ -161,6 +168,7 @@ fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &Re
         paths: directories.iter().map(|directory| directory.path.clone()).collect(),
         partitions: directories.iter().map(count).collect(),
         offline: watch::Sender::new(vec![None; directories.len()]),
+        uncleanable: AtomicUsize::new(0),
         producer_id_expiration_ms: AtomicU64::new(options.producer_id_expiration_ms),
         retention_check_interval: options.retention_check_interval,
         disk_reserve_bytes: options.disk_reserve_bytes,

@@ -39,6 +39,13 @@
 //! | sequences wrap; any after expiry (KIP-360); duplicates wait | `producers::sequences_wrap_at_the_largest_int32`, `producers::a_producer_that_is_not_known_begins_with_any_sequence`, `producers::a_duplicate_waits_for_the_same_high_watermark_as_its_original` |
 //! | internal topics | `produce::internal_topics_are_flagged_and_not_for_clients_to_write_to` |
 //!
+//! | rule: compaction | test |
+//! |---|---|
+//! | the newest record of each key, at its offset; gaps are passed over | `compaction::of_each_key_the_newest_record_survives` |
+//! | tombstones for delete.retention.ms (KIP-534) | `compaction::tombstones_stay_for_their_time` |
+//! | sequences of producers whose records are gone | `compaction::a_producer_goes_on_though_its_records_are_gone` |
+//! | min and max lag | `compaction::records_are_compacted_neither_too_early_nor_too_late` |
+//!
 //! | rule: metadata, offsets, configs | test |
 //! |---|---|
 //! | the advertised address is that of the listener | `listeners::clients_are_told_the_address_that_is_advertised_for_their_listener` |
@@ -81,6 +88,7 @@
 
 mod alter_configs;
 mod batches;
+mod compaction;
 mod configs;
 mod connections;
 mod disks;
@@ -112,6 +120,7 @@ fn the_table_above_names_tests_that_exist() {
     let sources = [
         ("alter_configs", include_str!("alter_configs.rs")),
         ("batches", include_str!("batches.rs")),
+        ("compaction", include_str!("compaction.rs")),
         ("configs", include_str!("configs.rs")),
         ("connections", include_str!("connections.rs")),
         ("disks", include_str!("disks.rs")),

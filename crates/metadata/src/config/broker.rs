@@ -37,6 +37,7 @@ pub struct BrokerConfig {
     pub default_replication_factor: i16,
     /// What topics go by that do not say otherwise.
     pub topic_defaults: TopicConfig,
+    pub cleaner: CleanerConfig,
     pub retention_check_interval_ms: i64,
     pub producer_id_expiration_ms: i64,
     pub broker_heartbeat_interval_ms: i64,
@@ -60,6 +61,16 @@ pub struct LogDirectories {
     /// From the beginning of one check of all segments to that of the next; -1 for never.
     pub scrub_interval_ms: i64,
     pub scrub_bytes_per_second: u64,
+}
+
+/// `log.cleaner.*`: compaction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CleanerConfig {
+    pub enable: bool,
+    pub threads: usize,
+    pub dedupe_buffer_bytes: usize,
+    pub io_max_bytes_per_second: f64,
+    pub backoff_ms: u64,
 }
 
 /// Connections and their limits.
@@ -164,6 +175,20 @@ impl Reader<'_> {
 
     fn flag(&self, name: &str) -> bool {
         self.layers.of(name) == Some(Value::Boolean(true))
+    }
+
+    fn cleaner(&self) -> CleanerConfig {
+        let rate = match self.layers.of("log.cleaner.io.max.bytes.per.second") {
+            Some(Value::Double(rate)) => rate,
+            _ => f64::MAX,
+        };
+        CleanerConfig {
+            enable: self.flag("log.cleaner.enable"),
+            threads: self.count("log.cleaner.threads"),
+            dedupe_buffer_bytes: self.count("log.cleaner.dedupe.buffer.size"),
+            io_max_bytes_per_second: rate,
+            backoff_ms: u64::try_from(self.number("log.cleaner.backoff.ms")).unwrap_or(0),
+        }
     }
 
     fn text(&self, name: &str) -> Option<String> {
@@ -281,6 +306,7 @@ impl Reader<'_> {
             num_partitions: i32::try_from(self.number("num.partitions")).unwrap_or(1),
             default_replication_factor: i16::try_from(self.number("default.replication.factor")).unwrap_or(1),
             topic_defaults: TopicConfig::defaults(&self.layers),
+            cleaner: self.cleaner(),
             retention_check_interval_ms: self.number("log.retention.check.interval.ms"),
             producer_id_expiration_ms: self.number("producer.id.expiration.ms"),
             broker_heartbeat_interval_ms: self.number("broker.heartbeat.interval.ms"),

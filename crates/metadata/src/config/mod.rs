@@ -32,7 +32,7 @@ mod effects;
 #[cfg(test)]
 mod tests;
 
-pub use broker::{BrokerConfig, Limits, ListenerLimits, LogDirectories, Sockets};
+pub use broker::{BrokerConfig, CleanerConfig, Limits, ListenerLimits, LogDirectories, Sockets};
 pub use client_metrics::{ClientFacts, ClientPattern, Subscription};
 pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
 pub use describe::{

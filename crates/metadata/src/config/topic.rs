@@ -216,11 +216,9 @@ pub fn check_topic_configs<'a>(
         config.set(name, &value);
     }
     if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
-        return Err(ConfigError::Conflict {
-            name: "min.compaction.lag.ms",
-            other: "max.compaction.lag.ms",
-            why: format!("{} is more than {}", config.min_compaction_lag_ms, config.max_compaction_lag_ms),
-        });
+        let (name, other) = ("min.compaction.lag.ms", "max.compaction.lag.ms");
+        let why = format!("{} is more than {}", config.min_compaction_lag_ms, config.max_compaction_lag_ms);
+        return Err(ConfigError::Conflict { name, other, why });
     }
     Ok(())
 }

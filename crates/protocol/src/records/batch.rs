@@ -2,7 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::header::{BATCH_OVERHEAD, HEAD_LEN, LOG_OVERHEAD, at, crc32c, head};
+use super::header::{BATCH_OVERHEAD, HEAD_LEN, LOG_OVERHEAD, NO_TIMESTAMP, at, crc32c, head};
+use super::validate::rebuild;
 use super::{Attributes, BatchHeader, Codec, Error, Limits, RecordRefs, Scratch};
 use crate::{LeaderEpoch, Offset};
 
@@ -90,6 +91,15 @@ impl ValidBatch {
     #[must_use]
     pub fn copied_out(&self) -> ValidBatch {
         ValidBatch { header: self.header, rest: Bytes::copy_from_slice(&self.rest) }
+    }
+
+    /// The same batch without its records: what compaction keeps of a batch whose offsets and sequences still count.
+    #[must_use]
+    pub fn emptied(&self) -> ValidBatch {
+        let attributes = self.header.attributes.with_codec(Codec::None).with_delete_horizon(false);
+        let empty = BatchHeader { attributes, base_timestamp: NO_TIMESTAMP, record_count: 0, ..self.header };
+        let (header, bytes) = rebuild(&empty, &[]);
+        ValidBatch::trusted(header, &bytes)
     }
 
     /// The whole batch in one piece: a copy.

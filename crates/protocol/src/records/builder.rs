@@ -22,6 +22,8 @@ pub struct BatchOptions {
     pub base_sequence: i32,
     pub transactional: bool,
     pub control: bool,
+    /// Until when tombstones in it stay (KIP-534), if compaction has seen them.
+    pub delete_horizon_ms: Option<i64>,
 }
 
 impl Default for BatchOptions {
@@ -37,6 +39,7 @@ impl Default for BatchOptions {
             base_sequence: NO_SEQUENCE,
             transactional: false,
             control: false,
+            delete_horizon_ms: None,
         }
     }
 }
@@ -125,7 +128,8 @@ impl BatchBuilder {
         if delta <= self.last_offset_delta {
             return Err(BuildError::OffsetDelta { delta, last: self.last_offset_delta });
         }
-        let base_timestamp = if self.is_empty() { record.timestamp } else { self.base_timestamp };
+        let first = || self.options.delete_horizon_ms.unwrap_or(record.timestamp);
+        let base_timestamp = if self.is_empty() { first() } else { self.base_timestamp };
         let timestamp_delta = record.timestamp.wrapping_sub(base_timestamp);
         let fixed = 1 + varlong_len(timestamp_delta) + varlong_len(i64::from(delta));
         let size = fixed + payload_size(record);
@@ -150,6 +154,12 @@ impl BatchBuilder {
         self.last_offset_delta = delta;
         self.record_count += 1;
         Ok(())
+    }
+
+    /// Has the batch end at this offset delta though its last record comes before it, as compaction does. Nothing can be
+    /// appended afterwards.
+    pub fn end_at(&mut self, last_offset_delta: i32) {
+        self.last_offset_delta = self.last_offset_delta.max(last_offset_delta);
     }
 
     /// Compresses the records and writes the batch.
@@ -178,7 +188,8 @@ impl BatchBuilder {
                 .with_codec(options.compression.codec)
                 .with_timestamp_type(kind)
                 .with_transactional(options.transactional)
-                .with_control(options.control),
+                .with_control(options.control)
+                .with_delete_horizon(options.delete_horizon_ms.is_some()),
             last_offset_delta: self.last_offset_delta,
             base_timestamp: self.base_timestamp,
             max_timestamp: append_time.unwrap_or(self.max_timestamp),

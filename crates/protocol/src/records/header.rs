@@ -102,6 +102,11 @@ impl Attributes {
         self.with(Self::CONTROL, on)
     }
 
+    #[must_use]
+    pub fn with_delete_horizon(self, on: bool) -> Attributes {
+        self.with(Self::DELETE_HORIZON, on)
+    }
+
     fn with(self, flag: i16, on: bool) -> Attributes {
         Attributes(if on { self.0 | flag } else { self.0 & !flag })
     }

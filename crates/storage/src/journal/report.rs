@@ -16,6 +16,8 @@ pub enum ToCommitter {
     Stopped {
         shard: usize,
     },
+    /// Something waits for the next checkpoint: let it come now.
+    CheckpointSoon,
     /// A shard could not write or sync a segment: the whole directory is offline, and every shard is to hear of it.
     Failed {
         error: Arc<str>,
@@ -69,6 +71,8 @@ pub enum Report {
     RingPressure { dir: usize, free_up_to: Position, full: Option<Position> },
     /// Send a [`CheckpointPart`].
     CheckpointWanted { dir: usize },
+    /// The part that was sent last is on disk.
+    Checkpointed { dir: usize },
     /// Nothing will be written or synced any more; entries not reported synced may be lost. Final.
     Failed { dir: usize, error: Arc<str> },
 }

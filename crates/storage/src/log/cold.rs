@@ -2,14 +2,15 @@
 //! [`TimeSearch`] the first record at or after a time.
 //!
 //! Invariants: an index entry is believed only if the batch it names is where it says; else the indexes of a closed
-//! segment are written anew, and those of the open one passed over. Nothing is read whole but single batches.
+//! segment are written anew, and those of the open one passed over. Nothing is read whole but single batches. Compaction may replace a
+//! file between the plan of a read and its end: whoever planned it sees that, and plans anew.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use host::{File, FileRef, Files};
+use host::{File, FileRef, Files, OpenMode};
 use protocol::ids::{LeaderEpoch, Offset};
 use protocol::records::{BatchHeader, Limits, Scratch, ValidBatch};
 
@@ -26,6 +27,8 @@ use crate::segment::{OffsetEntry, OpenFiles};
 pub struct ColdRead {
     pub(super) dir: PathBuf,
     pub(super) base: Offset,
+    /// Where the next segment begins.
+    pub(super) end: Offset,
     /// Bytes of the file that may be read.
     pub(super) bytes: u32,
     pub(super) closed: bool,
@@ -45,6 +48,8 @@ pub struct ColdRegion {
     pub position: u64,
     /// 0: there is nothing to read, or nothing that fits.
     pub len: usize,
+    /// Compaction has left nothing from the offset to the end of the segment: the next batch is at or behind this one.
+    pub goes_on_at: Option<Offset>,
 }
 
 impl ColdRead {
@@ -63,7 +68,10 @@ impl ColdRead {
         let mut headers = Headers::new(&*file, from, u64::from(self.bytes));
         let (start, first) = loop {
             match headers.advance()? {
-                None => return Ok(ColdRegion { file, position: u64::from(self.bytes), len: 0 }),
+                None => {
+                    let goes_on_at = self.closed.then_some(self.end);
+                    return Ok(ColdRegion { file, position: u64::from(self.bytes), len: 0, goes_on_at });
+                }
                 Some((at, header)) if header.last_offset() >= self.offset => break (at, header),
                 Some(_) => {}
             }
@@ -73,7 +81,7 @@ impl ColdRead {
         // a network thread. What was written a short while ago is there: the open segment is not read.
         let end = if self.checked { self.whole(&*file, start, end, first.base_offset)? } else { end };
         let len = usize::try_from(end - start).unwrap_or(usize::MAX);
-        Ok(ColdRegion { file, position: start, len })
+        Ok(ColdRegion { file, position: start, len, goes_on_at: None })
     }
 
     /// How far the batches are what was appended; an error if not even the first one is.
@@ -141,6 +149,12 @@ impl Segment<'_> {
                 Ok(0)
             }
             Err(error) => {
+                // An index that came with another segment is right for that one.
+                let path = segment_file(&self.read.dir, self.read.base, FileKind::Log);
+                if self.files.open(&path, OpenMode::READ)?.len()? != self.file.len()? {
+                    let text = format!("{}: it was replaced meanwhile", path.display());
+                    return Err(io::Error::new(io::ErrorKind::NotFound, text));
+                }
                 let (dir, base) = (self.read.dir.display(), self.read.base);
                 tracing::warn!("{dir}: rebuilding the indexes of segment {base}: {error}");
                 rebuild(self.files, self.open, &self.read.dir, base, self.file, &self.read.config)?;

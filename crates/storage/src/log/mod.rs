@@ -20,6 +20,7 @@ mod held;
 mod offsets;
 mod read;
 mod recover;
+mod replace;
 mod retention;
 mod roll;
 mod scrub;
@@ -41,6 +42,7 @@ pub use cold::{ColdRead, ColdRegion, TimeSearch};
 pub use offsets::{Found, Search};
 pub use read::{OutOfRange, ReadLimits, ReadPlan};
 pub use recover::{Recovered, recover};
+pub use replace::{Overtaken, SegmentSwap};
 pub use retention::{DeletedFiles, SegmentDelete, expired_segments};
 pub use roll::{Limits, RollReason, roll_reason};
 pub use scrub::{Scrubbed, SegmentScrub};
@@ -54,6 +56,7 @@ use crate::segment::names::partition_dir;
 use crate::segment::{SealedSegment, SegmentState};
 use crate::{LogConfig, PartitionKey, PartitionState, Position};
 use held::Held;
+use replace::Replacing;
 use tail::Tail;
 
 #[derive(Debug)]
@@ -95,6 +98,14 @@ pub struct Log {
     high_watermark: Offset,
     journal_written: Offset,
     journal_synced: Offset,
+    /// What is below is compacted.
+    cleaned: Offset,
+    /// The number of the last replacement of segments, the one under way, and how many there were since the start.
+    replacements: u64,
+    replacing: Option<Replacing>,
+    swaps: u64,
+    /// How often its files have been cut since the start.
+    cuts: u64,
     /// Something has changed that a checkpoint would show.
     changed: bool,
 }
@@ -148,6 +159,11 @@ impl Log {
             high_watermark: state.high_watermark.min(end).max(state.log_start),
             journal_written: end,
             journal_synced: end,
+            cleaned: state.cleaned,
+            replacements: state.replacements,
+            replacing: None,
+            swaps: 0,
+            cuts: 0,
             changed: true,
         }
     }
@@ -229,14 +245,12 @@ impl Log {
             cut: self.cut,
             log_start: self.next_start,
             high_watermark: self.high_watermark,
+            cleaned: self.cleaned,
+            replacements: self.replacements,
+            replacing: self.replacing.map(|replacing| replacing.segment),
             epochs: self.epochs.entries().to_vec(),
             producers: self.producers.iter().map(|(id, state)| (id, state.clone())).collect(),
         }
-    }
-
-    /// Whether [`Log::state`] has changed since this was asked last.
-    pub fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
     }
 
     /// Bytes of all segments and of what is not in them yet.

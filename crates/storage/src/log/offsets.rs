@@ -29,10 +29,10 @@ impl Log {
         let closed = self.sealed.iter().take_while(|segment| segment.base < written.base);
         let mut segments: Vec<ColdRead> = closed
             .filter(|segment| segment.max_timestamp_ms >= timestamp_ms && segment.end > self.log_start())
-            .map(|segment| self.whole_segment(segment.base, segment.bytes))
+            .map(|segment| self.whole_segment(segment.base, segment.end, segment.bytes))
             .collect();
         if written.bytes > 0 && written.max_timestamp_ms >= timestamp_ms {
-            segments.push(self.whole_segment(written.base, written.bytes));
+            segments.push(self.whole_segment(written.base, written.end, written.bytes));
         }
         // A segment that is in memory as a whole needs no file.
         let start = self.tail.start();
@@ -74,10 +74,11 @@ impl Log {
         live.map(|segment| segment.max_timestamp_ms).fold(self.active.max_timestamp_ms, i64::max)
     }
 
-    fn whole_segment(&self, base: Offset, bytes: u32) -> ColdRead {
+    fn whole_segment(&self, base: Offset, end: Offset, bytes: u32) -> ColdRead {
         ColdRead {
             dir: self.dir.clone(),
             base,
+            end,
             bytes,
             closed: base < self.written.base,
             // Who searches looks at each batch himself.

@@ -67,6 +67,7 @@ impl Log {
             checked: base < self.written.base || self.suspects.contains(&base),
             dir: self.dir.clone(),
             base,
+            end,
             bytes,
             closed: base < self.written.base,
             offset,

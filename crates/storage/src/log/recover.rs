@@ -19,6 +19,7 @@ use host::{File, Files, OpenMode};
 use protocol::ids::{LeaderEpoch, Offset};
 use protocol::records::{HEAD_LEN, LOG_OVERHEAD, ValidBatch, head};
 
+use super::replace::finish_replacing;
 use super::truncate::{SegmentCut, remove_segment};
 use super::{Log, LogConfig};
 use crate::epochs::Epochs;
@@ -26,7 +27,9 @@ use crate::error::Error;
 use crate::journal::Body;
 use crate::producers::Producers;
 use crate::segment::index::{check_offset_entries, check_time_entries};
-use crate::segment::names::{DELETED_SUFFIX, FileKind, parse_segment_file, partition_dir, segment_file};
+use crate::segment::names::{
+    CLEANED_SUFFIX, DELETED_SUFFIX, FileKind, parse_segment_file, partition_dir, segment_file,
+};
 use crate::segment::scan::{Headers, scan};
 use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
 use crate::segment::{OpenFiles, SealedSegment, SegmentState};
@@ -100,6 +103,7 @@ pub fn recover(
         replay.entry(position, body);
     }
     state.log_start = replay.log_start;
+    finish_replacing(files, open, &dir, &mut state).map_err(Error::io(&dir, "replace a segment"))?;
     let names = names_in(files, &dir)?;
     let bases = segment_bases(&names);
     let is_gone = state.synced.bytes > 0 && !bases.contains(&state.synced.base);
@@ -135,6 +139,7 @@ pub fn recover(
     replay.epochs.truncate_from_end(end);
     replay.epochs.truncate_from_start(recovered.state.log_start);
     replay.producers.truncate_from_end(end);
+    recovered.state.cleaned = recovered.state.cleaned.min(end);
     recovered.state.log_start = recovered.state.log_start.min(end);
     recovered.state.high_watermark = end;
     recovered.state.epochs = replay.epochs.entries().to_vec();
@@ -364,7 +369,8 @@ fn tidy(
         tracing::info!("{}: removing segment {base}, which is not part of the log", dir.display());
         remove_segment(files, open, dir, *base).map_err(Error::io(dir, "remove a segment"))?;
     }
-    for entry in names.iter().filter(|entry| entry.name.ends_with(DELETED_SUFFIX)) {
+    let is_left = |name: &str| name.ends_with(DELETED_SUFFIX) || name.ends_with(CLEANED_SUFFIX);
+    for entry in names.iter().filter(|entry| is_left(&entry.name)) {
         let path = dir.join(&entry.name);
         files.remove_file(&path).map_err(Error::io(&path, "remove a leftover file"))?;
     }

@@ -54,8 +54,8 @@ pub fn expired_segments(
 /// Renames the files of segments that are no longer part of a log.
 #[derive(Debug)]
 pub struct SegmentDelete {
-    dir: PathBuf,
-    bases: Vec<Offset>,
+    pub(super) dir: PathBuf,
+    pub(super) bases: Vec<Offset>,
 }
 
 /// Files under their last names, to be removed after `file.delete.delay.ms`.
@@ -142,7 +142,7 @@ impl Log {
 
     /// The segments that lie below the log start and that nothing needs any more.
     pub fn next_delete(&mut self) -> Option<SegmentDelete> {
-        if self.is_busy() || self.cut.is_some() {
+        if self.is_busy() || self.cut.is_some() || self.replacing.is_some() {
             return None;
         }
         let gone = |segment: &SealedSegment| segment.end <= self.log_start && segment.base < self.synced.base;

@@ -28,11 +28,14 @@ impl Limits {
     /// `random` decides about the jitter: any number.
     #[must_use]
     pub fn new(config: &LogConfig, random: u64) -> Self {
-        let jitter_max = config.segment_jitter_ms.min(config.segment_ms);
+        // Only a closed segment can be compacted.
+        let lag_ms = config.cleanup_policy.compact.then_some(config.max_compaction_lag_ms);
+        let segment_ms = lag_ms.map_or(config.segment_ms, |lag_ms| lag_ms.min(config.segment_ms));
+        let jitter_max = config.segment_jitter_ms.min(segment_ms);
         let jitter = random.checked_rem(jitter_max).unwrap_or(0);
         Self {
             bytes: config.segment_bytes,
-            age_ms: config.segment_ms - jitter,
+            age_ms: segment_ms - jitter,
             index_bytes: config.segment_index_bytes,
         }
     }
@@ -124,5 +127,19 @@ mod tests {
             assert_eq!(Limits::new(&config, random).age_ms, age_ms);
         }
         assert_eq!(Limits::new(&LogConfig::default(), 7).age_ms, LogConfig::default().segment_ms);
+    }
+
+    #[test]
+    fn segments_are_closed_in_time_to_be_compacted() {
+        for (compact, age_ms) in [(false, 100), (true, 40)] {
+            let cleanup_policy = crate::CleanupPolicy { delete: true, compact };
+            let config = LogConfig {
+                segment_ms: 100,
+                max_compaction_lag_ms: 40,
+                cleanup_policy,
+                ..LogConfig::default()
+            };
+            assert_eq!(Limits::new(&config, 7).age_ms, age_ms, "{compact}");
+        }
     }
 }

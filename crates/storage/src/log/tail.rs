@@ -147,6 +147,15 @@ impl Tail {
         cost
     }
 
+    /// Drops the batches below `end` that are in their segments.
+    pub(crate) fn evict_below(&mut self, end: Offset) {
+        while self.batches.front().is_some_and(|batch| batch.facts.last_offset < end) {
+            if self.evict_one() == 0 {
+                break;
+            }
+        }
+    }
+
     /// Drops the newest batch if it ends at or behind `end`.
     pub(crate) fn pop_from(&mut self, end: Offset) -> bool {
         if self.batches.back().is_none_or(|batch| batch.facts.last_offset < end) {

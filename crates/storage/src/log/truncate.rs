@@ -52,6 +52,8 @@ impl SegmentCut {
             return Err(error);
         }
         state.created_ms = self.created_ms;
+        // Compaction may have taken the last batches before it.
+        state.end = self.end;
         log.set_len(u64::from(state.bytes))?;
         log.sync()?;
         for (kind, bytes) in [(FileKind::Index, &index.offset), (FileKind::TimeIndex, &index.time)] {
@@ -122,6 +124,7 @@ impl Log {
         self.high_watermark = self.high_watermark.min(end);
         self.next_start = self.next_start.min(end);
         self.log_start = self.log_start.min(end);
+        self.cleaned = self.cleaned.min(end);
         self.journal_written = self.journal_written.min(end);
         self.journal_synced = self.journal_synced.min(end);
         self.unwritten_cuts.push_back(end);
@@ -155,6 +158,7 @@ impl Log {
     fn cut_files(&mut self, end: Offset) {
         let end = self.cut.map_or(end, |earlier| earlier.min(end));
         self.cut = Some(end);
+        self.cuts += 1;
         // Stands in for the state that the cut will find. Closed segments stay known until then: they are read.
         self.active = SegmentState { end, ..SegmentState::new(end, self.active.created_ms) };
     }
@@ -185,7 +189,7 @@ impl Log {
     /// The cut of the files that truncations ask for, once the journal has synced them and nothing else is done to
     /// the files.
     pub fn next_cut(&mut self) -> Option<SegmentCut> {
-        if self.is_busy() || !self.unsynced_cuts.is_empty() {
+        if self.is_busy() || self.replacing.is_some() || !self.unsynced_cuts.is_empty() {
             return None;
         }
         let end = self.cut?;

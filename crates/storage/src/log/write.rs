@@ -251,6 +251,6 @@ impl Log {
     /// Whether an operation on files is under way that must end before the directory may go.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.writing || self.syncing
+        self.writing || self.syncing || self.is_swapping()
     }
 }

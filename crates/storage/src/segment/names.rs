@@ -34,6 +34,8 @@ pub const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
 pub const METADATA_FILE: &str = "partition.metadata";
 /// Behind the name of a file that is about to go.
 pub const DELETED_SUFFIX: &str = ".deleted";
+/// Behind the name of a file that compaction has written and that is not in its place yet.
+pub const CLEANED_SUFFIX: &str = ".cleaned";
 /// At the end of the name of a partition's directory that is about to go.
 pub const DELETED_DIR_SUFFIX: &str = "-delete";
 /// The same for one that the metadata does not know: it stays, for somebody to look at.
@@ -42,6 +44,16 @@ const STRAY_DIR_SUFFIX: &str = "-stray";
 #[must_use]
 pub fn segment_file(dir: &Path, base: Offset, kind: FileKind) -> PathBuf {
     dir.join(format!("{:020}{}", base.0, kind.suffix()))
+}
+
+/// The kinds of files that compaction writes, the one first that says what is in the others.
+pub const CLEANED_KINDS: [FileKind; 3] = [FileKind::Log, FileKind::Index, FileKind::TimeIndex];
+
+/// What compaction number `number` of a log has written for the segment `base`, until it is in its place. The number tells a
+/// file that has been promised from one that is being written.
+#[must_use]
+pub fn cleaned_file(dir: &Path, base: Offset, kind: FileKind, number: u64) -> PathBuf {
+    dir.join(format!("{:020}{}.{number}{CLEANED_SUFFIX}", base.0, kind.suffix()))
 }
 
 /// The segment and kind that a file's name stands for; `None` if it is not of a segment.

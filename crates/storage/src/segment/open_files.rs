@@ -27,6 +27,8 @@ struct State {
     by_use: BTreeMap<u64, PathBuf>,
     /// Counts uses, as a clock.
     uses: u64,
+    /// Counts what has been forgotten.
+    forgotten: u64,
 }
 
 impl State {
@@ -77,12 +79,15 @@ impl OpenFiles {
 
     /// The next use opens `path` anew.
     pub fn forget(&self, path: &Path) {
-        self.lock().forget(path);
+        let mut state = self.lock();
+        state.forgotten += 1;
+        state.forget(path);
     }
 
     /// The next use of anything in `dir` opens it anew.
     pub fn forget_dir(&self, dir: &Path) {
         let mut state = self.lock();
+        state.forgotten += 1;
         // What is in a directory sorts right behind it.
         let behind = state.open.range::<Path, _>((Bound::Excluded(dir), Bound::Unbounded));
         let inside: Vec<_> =
@@ -93,11 +98,18 @@ impl OpenFiles {
     }
 
     fn get_or(&self, path: &Path, open: impl FnOnce() -> io::Result<FileRef>) -> io::Result<FileRef> {
-        if let Some(file) = self.lock().used(path) {
+        let mut state = self.lock();
+        if let Some(file) = state.used(path) {
             return Ok(file);
         }
+        let forgotten = state.forgotten;
+        drop(state);
         let file = open()?;
         let mut state = self.lock();
+        // It may have lost its name meanwhile: whoever asked has what was there, nobody else gets it.
+        if state.forgotten != forgotten {
+            return Ok(file);
+        }
         // Somebody may have been faster; then both work, and one is closed when it is no longer used.
         state.keep(path, file.clone());
         if state.open.len() > self.files_max

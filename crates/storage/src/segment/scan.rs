@@ -5,7 +5,7 @@ use std::path::Path;
 
 use host::{File, FileRef, Files};
 use protocol::ids::{Offset, ProducerId};
-use protocol::records::{BATCH_OVERHEAD, BatchHeader};
+use protocol::records::{BATCH_OVERHEAD, BatchHeader, NO_TIMESTAMP};
 
 use super::OpenFiles;
 use super::index::IndexBytes;
@@ -79,13 +79,14 @@ pub(crate) fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// The facts that logs keep of a batch.
+/// The facts that logs keep of a batch. One without records has no time.
 #[must_use]
 pub fn facts(header: &BatchHeader) -> BatchFacts {
+    let has_records = header.record_count > 0;
     BatchFacts {
         base_offset: header.base_offset,
         last_offset: header.last_offset(),
-        max_timestamp_ms: header.max_timestamp,
+        max_timestamp_ms: if has_records { header.max_timestamp } else { NO_TIMESTAMP },
         bytes: u32::try_from(header.size()).unwrap_or(u32::MAX),
     }
 }

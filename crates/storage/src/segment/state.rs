@@ -130,7 +130,10 @@ pub struct SealedSegment {
     pub base: Offset,
     /// Where the next segment begins.
     pub end: Offset,
+    /// Exactly what the `.log` file holds.
     pub bytes: u32,
+    /// Of the first batch; -1 if there is none, or if it is not known.
+    pub first_timestamp_ms: i64,
     /// -1 if no record has one.
     pub max_timestamp_ms: i64,
     pub max_timestamp_offset: Offset,
@@ -143,6 +146,7 @@ impl From<&SegmentState> for SealedSegment {
             base: state.base,
             end: state.end,
             bytes: state.bytes,
+            first_timestamp_ms: state.first_timestamp_ms,
             max_timestamp_ms: state.max_timestamp_ms,
             max_timestamp_offset: state.max_timestamp_offset,
             created_ms: state.created_ms,

@@ -1,17 +1,19 @@
-//! Random appends, rolls, retention, truncations, failed syncs and crashes on a disk that loses and tears what was
+//! Random appends, rolls, retention, compaction, truncations, failed syncs and crashes on a disk that loses and tears what was
 //! not synced, against a model of each log that is a list of batches.
 //!
 //! What the model knows: the entries of the journal in their order. After a crash the logs must be what some number
 //! of them gives, at least those that were synced (written, if only the process died): so every acknowledged record
-//! survives, and nothing that was truncated or deleted comes back.
+//! survives, and nothing that was truncated or deleted comes back. Where a log was compacted, superseded records may be
+//! missing, others not.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod cleaning;
 mod crash;
 mod model;
 mod steps;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,16 +26,18 @@ use protocol::Uuid;
 use protocol::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
 use protocol::records::{BatchBuilder, BatchOptions, NewRecord, ValidBatch, head};
 use storage::checkpoint::{Record, Section};
+use storage::clean::{self, Cleaning};
 use storage::directory::{self, Opened};
 use storage::journal::{Body, Entry, Options};
 use storage::log::{Outcome, ReadLimits, ReadPlan, recover};
 use storage::segment::OpenFiles;
-use storage::{Log, LogConfig, PartitionKey, Position};
+use storage::{CleanupPolicy, Log, LogConfig, PartitionKey, Position};
 
 use model::Model;
 
 const DIRECTORY: &str = "/data/logs";
 const PARTITIONS: u8 = 3;
+const KEYS: u8 = 12;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -48,6 +52,10 @@ enum Step {
     StartAt { partition: u8, by: u8 },
     Tidy { partition: u8 },
     Again { partition: u8 },
+    Clean { partition: u8, steps: u8 },
+    Swap { partition: u8 },
+    Compact { partition: u8, die_after: Option<u8> },
+    SwapAndDie { partition: u8, after: u8 },
     Checkpoint,
     Read { partition: u8, at: u8, bytes: u16 },
     FailSync,
@@ -70,7 +78,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (partition(), any::<u8>()).prop_map(|(partition, by)| Step::StartAt { partition, by }),
         3 => partition().prop_map(|partition| Step::Tidy { partition }),
         1 => partition().prop_map(|partition| Step::Again { partition }),
-        3 => Just(Step::Checkpoint),
+        8 => (partition(), 1..40_u8).prop_map(|(partition, steps)| Step::Clean { partition, steps }),
+        6 => (partition(), prop::option::weighted(0.3, 1..60_u8))
+            .prop_map(|(partition, die_after)| Step::Compact { partition, die_after }),
+        4 => partition().prop_map(|partition| Step::Swap { partition }),
+        2 => (partition(), 1..12_u8).prop_map(|(partition, after)| Step::SwapAndDie { partition, after }),
+        4 => Just(Step::Checkpoint),
         6 => (partition(), any::<u8>(), 0..3_000_u16)
             .prop_map(|(partition, at, bytes)| Step::Read { partition, at, bytes }),
         1 => Just(Step::FailSync),
@@ -118,6 +131,10 @@ struct World {
     sequences: BTreeMap<PartitionKey, i32>,
     epoch: i32,
     stamp: u32,
+    /// Passes that are not at their end.
+    cleanings: BTreeMap<PartitionKey, Cleaning>,
+    /// Of these, records that are superseded may be gone.
+    cleaned: BTreeSet<PartitionKey>,
 }
 
 fn key(partition: u8) -> PartitionKey {
@@ -133,6 +150,9 @@ impl World {
             index_interval_bytes: 300,
             retention_bytes: Some(4_000),
             retention_ms: None,
+            cleanup_policy: CleanupPolicy { delete: true, compact: true },
+            min_cleanable_dirty_ppm: 0,
+            delete_retention_ms: 20,
             ..LogConfig::default()
         };
         let mut world = Self {
@@ -154,6 +174,8 @@ impl World {
             sequences: BTreeMap::new(),
             epoch: 0,
             stamp: 0,
+            cleanings: BTreeMap::new(),
+            cleaned: BTreeSet::new(),
         };
         world.recover(0);
         world
@@ -210,6 +232,10 @@ impl World {
             }
             Step::Tidy { partition } => self.tidy(partition),
             Step::Again { partition } => self.again(partition),
+            Step::Clean { partition, steps } => self.clean(partition, steps),
+            Step::Compact { partition, die_after } => self.compact(partition, die_after),
+            Step::Swap { partition } => self.swap(partition),
+            Step::SwapAndDie { partition, after } => self.swap_and_die(partition, after),
             Step::Checkpoint => self.checkpoint(),
             Step::Read { partition, at, bytes } => self.check_read(partition, at, bytes),
             Step::FailSync => self.fail_sync(),

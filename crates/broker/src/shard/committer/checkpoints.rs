@@ -38,6 +38,8 @@ pub(super) struct Checkpoints {
     clean: bool,
     pause: Option<Instant>,
     periodic: Instant,
+    /// A shard waits for one.
+    pub(super) soon: bool,
     /// The last time for one has passed without any.
     overdue: bool,
     /// The journal's end at the last checkpoint.
@@ -69,6 +71,7 @@ impl Checkpoints {
             clean: false,
             pause: None,
             periodic: now.after(interval),
+            soon: false,
             overdue: false,
             head: Position::default(),
         }
@@ -187,7 +190,7 @@ impl Committer {
         let is_needed = free > 0 && self.journal.is_full();
         let is_time = self.checkpoints.overdue && self.journal.head() != self.checkpoints.head;
         self.checkpoints.overdue = false;
-        is_worth || is_needed || is_time
+        is_worth || is_needed || is_time || std::mem::take(&mut self.checkpoints.soon)
     }
 
     /// Writes what the shards have sent, if everything they speak of is synced.
@@ -241,6 +244,9 @@ impl Committer {
                     return;
                 }
                 self.checkpoints.periodic = now.after(self.checkpoints.interval);
+                if !draft.parts.is_empty() {
+                    self.report_all(&Report::Checkpointed { dir: self.dir });
+                }
                 if !self.checkpoints.all_stopped() {
                     self.checkpoints.pause = Some(now.after(PAUSE));
                 }

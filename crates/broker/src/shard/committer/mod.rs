@@ -222,6 +222,7 @@ impl Committer {
                 self.checkpoints.stopped(shard);
                 self.ended |= self.failed && self.checkpoints.all_stopped();
             }
+            ToCommitter::CheckpointSoon => self.checkpoints.soon = true,
             ToCommitter::Failed { error } => self.fail(&error),
         }
     }

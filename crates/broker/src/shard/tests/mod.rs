@@ -54,7 +54,7 @@ impl FakeCommitter {
             }
             ToCommitter::Stopped { .. } => fake.stopped += 1,
             ToCommitter::Released(released) => fake.released.push(released.oldest_needed),
-            ToCommitter::CheckpointPart(_) | ToCommitter::Failed { .. } => {}
+            ToCommitter::CheckpointPart(_) | ToCommitter::CheckpointSoon | ToCommitter::Failed { .. } => {}
         }
     }
 

@@ -79,6 +79,11 @@ impl World {
         self.try_start().await
     }
 
+    /// The server's clock.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.host.clock.wall_ms()
+    }
+
     /// The server's files.
     pub(crate) fn files(&self) -> Arc<dyn host::Files> {
         self.host.disk.files()

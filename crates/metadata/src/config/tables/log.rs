@@ -1,6 +1,6 @@
 //! Logs of partitions: segments, retention, timestamps, compaction.
 
-use super::reasons::{CLUSTER, COMPACTION, JOURNAL, SYNCED};
+use super::reasons::{CLUSTER, JOURNAL, PIECES, SYNCED, TABLE};
 use super::table;
 
 table! {
@@ -65,27 +65,27 @@ table! {
         "In-sync replicas that an acks=all write needs.";
     "unclean.leader.election.enable": Boolean = Some("false"), Any, High, ClusterWide, CLUSTER;
         "Let a replica lead that may lack acknowledged records, when no other is left.";
-    "log.cleaner.enable": Boolean = Some("true"), Any, Medium, ReadOnly, COMPACTION;
+    "log.cleaner.enable": Boolean = Some("true"), Any, Medium, ReadOnly;
         "Run compaction.";
-    "log.cleaner.threads": Int = Some("1"), AtLeast(0), Medium, ClusterWide, COMPACTION;
-        "Threads for compaction.";
-    "log.cleaner.io.max.bytes.per.second": Double = Some("1.7976931348623157E308"), Any, Medium, ClusterWide, COMPACTION;
+    "log.cleaner.threads": Int = Some("1"), AtLeast(0), Medium, ClusterWide;
+        "Logs that are compacted at once; a change counts from the next start.";
+    "log.cleaner.io.max.bytes.per.second": Double = Some("1.7976931348623157E308"), Any, Medium, ClusterWide;
         "Most bytes a second that compaction reads and writes.";
-    "log.cleaner.dedupe.buffer.size": Long = Some("134217728"), Any, Medium, ClusterWide, COMPACTION;
-        "Memory for the keys that compaction compares.";
-    "log.cleaner.io.buffer.size": Int = Some("524288"), AtLeast(0), Medium, ClusterWide, COMPACTION;
+    "log.cleaner.dedupe.buffer.size": Long = Some("134217728"), Any, Medium, ClusterWide;
+        "Most memory for the keys that compaction compares; it takes what it needs.";
+    "log.cleaner.io.buffer.size": Int = Some("524288"), AtLeast(0), Medium, ClusterWide, PIECES;
         "Memory for the bytes that compaction copies.";
-    "log.cleaner.io.buffer.load.factor": Double = Some("0.9"), Any, Medium, ClusterWide, COMPACTION;
+    "log.cleaner.io.buffer.load.factor": Double = Some("0.9"), Any, Medium, ClusterWide, TABLE;
         "How full the table of keys may get.";
-    "log.cleaner.backoff.ms": Long = Some("15000"), AtLeast(0), Medium, ClusterWide, COMPACTION;
+    "log.cleaner.backoff.ms": Long = Some("15000"), AtLeast(0), Medium, ClusterWide;
         "Wait when there is nothing to compact.";
-    "log.cleaner.min.cleanable.ratio": Double = Some("0.5"), Between(0, 1), Medium, ClusterWide, COMPACTION;
+    "log.cleaner.min.cleanable.ratio": Double = Some("0.5"), Between(0, 1), Medium, ClusterWide;
         "Share of a log that must be new before it is compacted.";
-    "log.cleaner.delete.retention.ms": Long = Some("86400000"), AtLeast(0), Medium, ClusterWide, COMPACTION;
+    "log.cleaner.delete.retention.ms": Long = Some("86400000"), AtLeast(0), Medium, ClusterWide;
         "How long a compacted topic keeps its tombstones.";
-    "log.cleaner.min.compaction.lag.ms": Long = Some("0"), AtLeast(0), Medium, ClusterWide, COMPACTION;
+    "log.cleaner.min.compaction.lag.ms": Long = Some("0"), AtLeast(0), Medium, ClusterWide;
         "Age before which a record is not compacted.";
-    "log.cleaner.max.compaction.lag.ms": Long = Some("9223372036854775807"), AtLeast(1), Medium, ClusterWide, COMPACTION;
+    "log.cleaner.max.compaction.lag.ms": Long = Some("9223372036854775807"), AtLeast(1), Medium, ClusterWide;
         "Age at which a record must have been compacted.";
     "producer.id.expiration.ms": Int = Some("86400000"), AtLeast(1), Low, ClusterWide;
         "How long the sequences of a silent idempotent producer are remembered.";

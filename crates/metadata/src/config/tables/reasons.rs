@@ -2,7 +2,8 @@
 
 pub(super) const BUFFERS: &str = "the system sizes the buffers of each socket as it is used";
 pub(super) const CLUSTER: &str = "there is one node so far; it takes effect with replication";
-pub(super) const COMPACTION: &str = "compaction is not there yet";
+pub(super) const PIECES: &str = "compaction copies in pieces of 256 KiB";
+pub(super) const TABLE: &str = "the table of keys is filled to nine tenths";
 pub(super) const GROUPS: &str = "consumer groups are not there yet";
 pub(super) const IN_WORK: &str =
     "a connection has at most 64 requests in work, and all share the memory budget";

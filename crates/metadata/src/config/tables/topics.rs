@@ -1,6 +1,6 @@
 //! Configs of a topic.
 
-use super::reasons::{CLUSTER, COMPACTION, JOURNAL, LZ4, SHARE, SYNCED, TIERED};
+use super::reasons::{CLUSTER, JOURNAL, LZ4, SHARE, SYNCED, TIERED};
 use super::table;
 
 table! {
@@ -15,7 +15,7 @@ table! {
         "Level of lz4 when the broker compresses.";
     "compression.zstd.level": Int = Some("3"), Between(-131_072, 22), Medium, ClusterWide;
         "Level of zstd when the broker compresses.";
-    "delete.retention.ms": Long = Some("86400000"), AtLeast(0), Medium, ClusterWide, COMPACTION;
+    "delete.retention.ms": Long = Some("86400000"), AtLeast(0), Medium, ClusterWide;
         "How long a compacted topic keeps its tombstones.";
     "errors.deadletterqueue.group.enable": Boolean = Some("false"), Any, Medium, ClusterWide, SHARE;
         "Let share groups use this topic for what they give up.";
@@ -35,7 +35,7 @@ table! {
         "Size at which copied segments are deleted here; -2 is retention.bytes.";
     "local.retention.ms": Long = Some("-2"), AtLeast(-2), Medium, ClusterWide, TIERED;
         "Age at which a copied segment is deleted here; -2 is retention.ms.";
-    "max.compaction.lag.ms": Long = Some("9223372036854775807"), AtLeast(1), Medium, ClusterWide, COMPACTION;
+    "max.compaction.lag.ms": Long = Some("9223372036854775807"), AtLeast(1), Medium, ClusterWide;
         "Age at which a record must have been compacted.";
     "max.decompressed.message.bytes": Int = Some("2147483639"), Between(1, 2_147_483_639), Medium, ClusterWide;
         "Largest size a record batch may reach when it is decompressed, 128 MiB at most.";
@@ -47,9 +47,9 @@ table! {
         "How far in the past a producer's timestamp may lie.";
     "message.timestamp.type": String = Some("CreateTime"), OneOf(&["CreateTime", "LogAppendTime"]), Medium, ClusterWide;
         "Timestamp of records: CreateTime of the producer or LogAppendTime of the broker.";
-    "min.cleanable.dirty.ratio": Double = Some("0.5"), Between(0, 1), Medium, ClusterWide, COMPACTION;
+    "min.cleanable.dirty.ratio": Double = Some("0.5"), Between(0, 1), Medium, ClusterWide;
         "Share of the log that must be new before it is compacted.";
-    "min.compaction.lag.ms": Long = Some("0"), AtLeast(0), Medium, ClusterWide, COMPACTION;
+    "min.compaction.lag.ms": Long = Some("0"), AtLeast(0), Medium, ClusterWide;
         "Age before which a record is not compacted.";
     "min.insync.replicas": Int = Some("1"), AtLeast(1), Medium, ClusterWide;
         "In-sync replicas that an acks=all write needs.";

@@ -92,3 +92,33 @@ fn gaps_are_kept() {
     assert_eq!(seen, [(103, 9), (107, 4), (108, 5)]);
     assert!(BatchBuilder::new(BatchOptions::default()).build().is_err());
 }
+
+/// What compaction makes of a batch: its place, sequences and producer stay, whatever records go.
+#[test]
+fn a_batch_keeps_its_place_without_its_last_records_or_any() {
+    let options = BatchOptions {
+        base_offset: Offset(100),
+        compression: Codec::Lz4.into(),
+        producer_id: ProducerId(7),
+        producer_epoch: ProducerEpoch(1),
+        base_sequence: 40,
+        delete_horizon_ms: Some(9_000),
+        ..BatchOptions::default()
+    };
+    let mut builder = BatchBuilder::new(options);
+    builder.append_at(2, &NewRecord { timestamp: 5_000, key: Some(b"k"), ..NewRecord::default() }).unwrap();
+    builder.end_at(9);
+    let batch = builder.build_valid().unwrap();
+    let header = *batch.header();
+    assert_eq!((header.last_offset(), header.last_sequence(), header.record_count), (Offset(109), 49, 1));
+    assert_eq!((header.delete_horizon_ms(), header.max_timestamp), (Some(9_000), 5_000));
+    let record = read(&batch).remove(0);
+    assert_eq!((record.offset, record.timestamp, record.value), (Offset(102), 5_000, None));
+
+    let empty = batch.emptied();
+    assert_eq!(ValidBatch::split_from(&mut empty.to_bytes()).as_ref(), Ok(&empty));
+    let kept = *empty.header();
+    assert_eq!((kept.base_offset, kept.last_offset(), kept.last_sequence()), (Offset(100), Offset(109), 49));
+    assert_eq!((kept.producer_id, kept.record_count, kept.delete_horizon_ms()), (ProducerId(7), 0, None));
+    assert!(read(&empty).is_empty());
+}
