@@ -236,6 +236,14 @@ def _():
          [(f"{topic}-0", False, 0, False), (f"{topic}-1", True, 0, False)], "partitions")
 
 
+@suite.case("features")
+def _():
+    told = tool("FeatureCommand", *SERVER, "describe")
+    same(told.returncode, 0, "exit code")
+    refused = tool("FeatureCommand", *SERVER, "upgrade", "--feature", "transaction.version=99", check=False)
+    assert refused.returncode != 0 and "transaction.version" in refused.text + refused.error, refused.text + refused.error
+
+
 @suite.case("describe-producers")
 def _():
     topic = create(new_topic("java-producers"))
