@@ -52,6 +52,11 @@ fn retention_breaks_no_invariant() {
 }
 
 #[test]
+fn compaction_breaks_no_invariant() {
+    all_pass(Family::Compaction, &[1, 2, 4], 3000);
+}
+
+#[test]
 fn failing_directories_break_no_invariant() {
     all_pass(Family::Directories, &[2, 3, 4], 3000);
 }

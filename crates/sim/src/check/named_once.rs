@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::records::BatchHeader;
+use protocol::records::{BatchHeader, Codec};
 use protocol::{LeaderEpoch, Offset};
 
 use super::Check;
@@ -33,6 +33,20 @@ impl NamedOnce {
     }
 }
 
+/// What compaction leaves of a header.
+fn what_stays(header: &BatchHeader) -> BatchHeader {
+    let attributes = header.attributes.with_codec(Codec::None).with_delete_horizon(false);
+    BatchHeader {
+        attributes,
+        batch_length: 0,
+        crc: 0,
+        base_timestamp: 0,
+        max_timestamp: 0,
+        record_count: 0,
+        ..*header
+    }
+}
+
 impl Check for NamedOnce {
     fn invariant(&self) -> &'static str {
         "an offset names one batch for ever"
@@ -42,6 +56,7 @@ impl Check for NamedOnce {
         match event {
             Event::Batch { log, header, records, .. } => {
                 let epoch = header.partition_leader_epoch;
+                let header = if scenario.is_compacted(&log.topic) { &what_stays(header) } else { header };
                 let key = (log.clone(), epoch, header.base_offset);
                 let known = self.batches.entry(key).or_insert(*header);
                 if known != header {

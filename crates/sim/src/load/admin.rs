@@ -95,7 +95,7 @@ impl Hand {
             let id = Id { producer: number, n: self.context.next_extra() };
             let log = Log { topic: name.clone(), partition };
             self.context.history.record(&Event::Sent { id, log });
-            deliveries.push(producer.send(id.record(name, partition, None)).await?);
+            deliveries.push(producer.send(id.record(name, partition, None, false)).await?);
         }
         for delivery in deliveries {
             delivery.await?;

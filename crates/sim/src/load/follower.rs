@@ -49,7 +49,7 @@ async fn write(context: &Context, producer: &Producer, name: &Str, partitions: i
         let id = Id { producer: context.scenario.number_of(Extra::Follower), n: context.next_extra() };
         let log = Log { topic: name.clone(), partition };
         context.history.record(&Event::Sent { id, log: log.clone() });
-        match producer.send(id.record(name, partition, None)).await {
+        match producer.send(id.record(name, partition, None, false)).await {
             Ok(delivery) => deliveries.push((id, log, delivery)),
             Err(error) => context.history.record(&Event::Failed { id, error: error.to_string() }),
         }

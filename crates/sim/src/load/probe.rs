@@ -33,7 +33,11 @@ pub(crate) async fn probe(
             n += 1;
             let log = Log { topic: plan.name.clone(), partition };
             history.record(&Event::Sent { id, log: log.clone() });
-            deliveries.push((id, log, producer.send(id.record(&plan.name, partition, None)).await?));
+            deliveries.push((
+                id,
+                log,
+                producer.send(id.record(&plan.name, partition, None, plan.compacted)).await?,
+            ));
         }
     }
     for (id, log, delivery) in deliveries {

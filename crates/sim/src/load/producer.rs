@@ -66,14 +66,15 @@ async fn send(
     let partition = i32::try_from(context.dice.index(partitions)).unwrap_or(0);
     let log = Log { topic: topic.name.clone(), partition };
     context.history.record(&Event::Sent { id, log: log.clone() });
-    let delivery = match producer.send(id.record(&topic.name, partition, plan.value_bytes)).await {
-        Ok(delivery) => delivery,
-        Err(error) => {
-            failures.fetch_add(1, Relaxed);
-            context.history.record(&Event::Failed { id, error: error.to_string() });
-            return;
-        }
-    };
+    let delivery =
+        match producer.send(id.record(&topic.name, partition, plan.value_bytes, topic.compacted)).await {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                failures.fetch_add(1, Relaxed);
+                context.history.record(&Event::Failed { id, error: error.to_string() });
+                return;
+            }
+        };
     let (history, failures) = (context.history.clone(), failures.clone());
     let working = Working::begin(context);
     context.host.spawn(host::Place::Control, "delivery", async move {

@@ -13,19 +13,23 @@ pub enum Family {
     Crowd,
     /// Small segments that retention takes away while they are read.
     Retention,
+    /// Small segments that are compacted while they are written and read.
+    Compaction,
     /// Several log directories, which fail one by one.
     Directories,
 }
 
 impl Family {
-    pub const ALL: [Self; 4] = [Self::Mixed, Self::Crowd, Self::Retention, Self::Directories];
+    pub const ALL: [Self; 5] =
+        [Self::Mixed, Self::Crowd, Self::Retention, Self::Compaction, Self::Directories];
 
     /// Crowds take long.
     pub(super) fn draw(dice: &Dice) -> Self {
         match dice.index(100) {
             0..50 => Self::Mixed,
             50..60 => Self::Crowd,
-            60..80 => Self::Retention,
+            60..70 => Self::Retention,
+            70..85 => Self::Compaction,
             _ => Self::Directories,
         }
     }
@@ -37,6 +41,7 @@ impl fmt::Display for Family {
             Self::Mixed => "mixed",
             Self::Crowd => "crowd",
             Self::Retention => "retention",
+            Self::Compaction => "compaction",
             Self::Directories => "directories",
         })
     }

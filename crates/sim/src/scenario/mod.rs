@@ -60,7 +60,7 @@ impl Scenario {
         let family = family.unwrap_or_else(|| Family::draw(dice));
         let mixed = Self::mixed(dice, family);
         match family {
-            Family::Mixed | Family::Retention => mixed,
+            Family::Mixed | Family::Retention | Family::Compaction => mixed,
             Family::Directories => Self { log_dirs: dice.index(3) + 2, ..mixed },
             Family::Crowd => Self::crowd(dice, mixed),
         }
@@ -68,8 +68,10 @@ impl Scenario {
 
     fn mixed(dice: &Dice, family: Family) -> Self {
         let retained = if family == Family::Retention { 80 } else { 15 };
-        let topics: Vec<TopicPlan> =
-            (0..dice.between(1, 3)).map(|n| TopicPlan::draw(dice, n, dice.chance(retained))).collect();
+        let compacted = if family == Family::Compaction { 80 } else { 10 };
+        let topics: Vec<TopicPlan> = (0..dice.between(1, 3))
+            .map(|n| TopicPlan::draw(dice, n, dice.chance(retained), dice.chance(compacted)))
+            .collect();
         let producers = (0..dice.between(2, 4)).map(|_| ProducerPlan::draw(dice, topics.len())).collect();
         let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| dice.chance(40)).collect();
         if faults.is_empty() {
@@ -135,6 +137,11 @@ impl Scenario {
         self.topic(name).is_some_and(|topic| topic.retained)
     }
 
+    /// Whether superseded records may be gone from this topic.
+    pub(crate) fn is_compacted(&self, name: &Str) -> bool {
+        self.topic(name).is_some_and(|topic| topic.compacted)
+    }
+
     pub(crate) fn topic(&self, name: &Str) -> Option<&TopicPlan> {
         self.topics.iter().find(|topic| topic.name == *name)
     }
@@ -162,6 +169,7 @@ impl Scenario {
             ("auto.create.topics.enable", "false".to_owned()),
             ("log.retention.ms", "-1".to_owned()),
             ("log.retention.check.interval.ms", "300".to_owned()),
+            ("log.cleaner.backoff.ms", "200".to_owned()),
             ("bourn.disk.reserve.bytes", "65536".to_owned()),
         ] {
             statics.set(name, value);
