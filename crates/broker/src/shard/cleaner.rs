@@ -7,8 +7,7 @@
 //! * It owns no state of a log. What it has made is offered to the log's shard, which decides.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use super::shard_of;
 /// `log.cleaner.*`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CleanerOptions {
-    /// How many logs are compacted at once; none with 0.
+    /// How many logs are compacted at once, at most [`CLEANERS_MAX`]; none with 0.
     pub threads: usize,
     /// `log.cleaner.dedupe.buffer.size`: what they may take for keys, together.
     pub map_bytes_max: usize,
@@ -48,10 +47,16 @@ impl Default for CleanerOptions {
     }
 }
 
+/// More would compete for the same disks.
+const CLEANERS_MAX: usize = 16;
+
 pub(super) struct Cleaner {
+    /// It works if this is below the number of threads.
+    index: usize,
     host: Host,
     mailboxes: Arc<[mpsc::UnboundedSender<Message>]>,
-    lane: LaneRef,
+    /// Made when there is something to do: it is a thread.
+    lane: OnceLock<LaneRef>,
     open: Arc<OpenFiles>,
     options: watch::Receiver<CleanerOptions>,
     stop: watch::Receiver<bool>,
@@ -77,33 +82,33 @@ pub(super) struct Cleaners {
 }
 
 impl Cleaners {
-    /// Starts as many cleaners as the options say.
+    /// Starts the cleaners. As many of them work as the options say.
     pub(super) fn start(
         host: &Host,
         mailboxes: &Arc<[mpsc::UnboundedSender<Message>]>,
         open: &Arc<OpenFiles>,
         options: CleanerOptions,
     ) -> Self {
-        let threads = options.threads;
         let (options, stop) = (watch::Sender::new(options), watch::Sender::new(false));
-        let start = |_| {
+        let start = |index| {
             let cleaner = Cleaner {
+                index,
                 host: host.clone(),
                 mailboxes: mailboxes.clone(),
-                lane: host.disk.lane("cleaner"),
+                lane: OnceLock::new(),
                 open: open.clone(),
                 options: options.subscribe(),
                 stop: stop.subscribe(),
             };
             host.spawn(Place::Control, "cleaner", cleaner.run())
         };
-        let tasks = (0..threads).map(start).collect();
+        let tasks = (0..CLEANERS_MAX).map(start).collect();
         Self { tasks, options: Arc::new(options), stop: Arc::new(stop) }
     }
 
-    /// They go by these from now on. Their number stays what it was at the start.
+    /// They go by these from now on, also those that rest.
     pub(super) fn set(&self, options: CleanerOptions) {
-        self.options.send_modify(|now| *now = CleanerOptions { threads: now.threads, ..options });
+        self.options.send_if_modified(|now| std::mem::replace(now, options) != options);
     }
 
     /// Ends them. What they have offered is carried out, what they are writing is given up.
@@ -120,8 +125,10 @@ impl Cleaner {
         let mut has_cleaned = false;
         while !self.is_stopped() {
             if !has_cleaned {
-                let backoff = self.options.borrow().backoff;
-                self.rest(backoff).await;
+                let index = self.index;
+                let is_off = move |options: &CleanerOptions| index >= options.threads;
+                self.rest(None, |options| if is_off(options) { Duration::MAX } else { options.backoff })
+                    .await;
             }
             has_cleaned = match self.dirtiest().await {
                 Some(candidate) => self.clean(candidate.key).await,
@@ -135,10 +142,42 @@ impl Cleaner {
         *self.stop.borrow() || self.stop.has_changed().is_err()
     }
 
-    /// Sleeps, or until the stop.
-    async fn rest(&mut self, duration: Duration) {
-        let sleep = self.host.clock.sleep(duration);
-        self.or_stop(sleep).await;
+    /// Sleeps as long as the options ask, whenever they change, or until the stop, or until the pass is to end.
+    async fn rest(
+        &mut self,
+        cancelled: Option<&watch::Receiver<bool>>,
+        duration: impl Fn(&CleanerOptions) -> Duration,
+    ) {
+        let began = self.host.now();
+        loop {
+            let mut options = self.options.clone();
+            let until = began.after(duration(&options.borrow_and_update()));
+            let mut sleep = self.host.clock.sleep_until(until);
+            let mut changed = std::pin::pin!(async move {
+                // Without a sender nothing changes any more, and the stop comes.
+                if options.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            });
+            let mut cancelled = std::pin::pin!(async {
+                match cancelled.cloned() {
+                    // Without a sender the partition has gone.
+                    Some(mut cancelled) => drop(cancelled.wait_for(|cancelled| *cancelled).await),
+                    None => std::future::pending().await,
+                }
+            });
+            let rested = std::future::poll_fn(|cx| {
+                let over = Pin::new(&mut sleep).poll(cx).is_ready() || cancelled.as_mut().poll(cx).is_ready();
+                match changed.as_mut().poll(cx) {
+                    _ if over => Poll::Ready(true),
+                    Poll::Ready(()) => Poll::Ready(false),
+                    Poll::Pending => Poll::Pending,
+                }
+            });
+            if self.or_stop(rested).await != Some(false) {
+                return;
+            }
+        }
     }
 
     /// What `future` answers, unless the stop comes first.
@@ -178,7 +217,7 @@ impl Cleaner {
     async fn clean(&mut self, key: PartitionKey) -> bool {
         let secret = [self.host.rng.next_u64(), self.host.rng.next_u64()];
         let CleanerOptions { map_bytes_max, threads, .. } = *self.options.borrow();
-        let options = Options { map_bytes_max: map_bytes_max / threads.max(1), secret };
+        let options = Options { map_bytes_max: map_bytes_max / threads.clamp(1, CLEANERS_MAX), secret };
         let (reply, receive) = oneshot::channel();
         self.send(key, Message::BeginCleaning { key, options, reply });
         let Some(Ok(Some(begun))) = self.or_stop(receive).await else { return false };
@@ -197,7 +236,7 @@ impl Cleaner {
     async fn pass(&mut self, key: PartitionKey, begun: Begun) -> (CleaningEnd, storage::clean::Stats) {
         let Begun { mut cleaning, cancelled, .. } = begun;
         loop {
-            if self.is_stopped() || cancelled.load(Ordering::Relaxed) {
+            if self.is_stopped() || *cancelled.borrow() {
                 let stats = cleaning.stats();
                 return (self.abandon(cleaning).await, stats);
             }
@@ -208,7 +247,7 @@ impl Cleaner {
             match result {
                 Ok(Step::Partly { bytes }) if bytes > 0 => {
                     let took = self.host.now().since(before);
-                    self.rest(took.max(self.time_for(bytes))).await;
+                    self.rest(Some(&cancelled), |options| took.max(time_for(bytes, options))).await;
                 }
                 Ok(Step::Partly { .. }) => {}
                 Ok(Step::Done { cleaned }) => {
@@ -230,13 +269,6 @@ impl Cleaner {
         }
     }
 
-    /// How long so many bytes should take at least.
-    fn time_for(&self, bytes: usize) -> Duration {
-        #[allow(clippy::cast_precision_loss)]
-        let seconds = bytes as f64 / self.options.borrow().io_bytes_per_second.max(1.0);
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
-    }
-
     /// A step on the lane. Without the pass if the lane has lost it.
     async fn step(&self, mut cleaning: Cleaning) -> (Option<Cleaning>, std::io::Result<Step>) {
         let (send, receive) = oneshot::channel();
@@ -244,7 +276,7 @@ impl Cleaner {
             let result = cleaning.step(files);
             Ok((cleaning, result))
         };
-        call(&self.lane, self.open.clone(), work, move |done| drop(send.send(done)));
+        call(self.lane(), self.open.clone(), work, move |done| drop(send.send(done)));
         match receive.await {
             Ok(Ok((cleaning, result))) => (Some(cleaning), result),
             Ok(Err(error)) => (None, Err(error)),
@@ -274,8 +306,12 @@ impl Cleaner {
             }
             Ok(cleaning)
         };
-        call(&self.lane, self.open.clone(), work, move |done| drop(send.send(done)));
+        call(self.lane(), self.open.clone(), work, move |done| drop(send.send(done)));
         receive.await.ok().and_then(Result::ok)
+    }
+
+    fn lane(&self) -> &LaneRef {
+        self.lane.get_or_init(|| self.host.disk.lane("cleaner"))
     }
 
     fn send(&self, key: PartitionKey, message: Message) {
@@ -284,4 +320,11 @@ impl Cleaner {
             let _ = mailbox.send(message);
         }
     }
+}
+
+/// How long so many bytes should take at least.
+fn time_for(bytes: usize, options: &CleanerOptions) -> Duration {
+    #[allow(clippy::cast_precision_loss)]
+    let seconds = bytes as f64 / options.io_bytes_per_second.max(1.0);
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use protocol::ids::Offset;
@@ -13,7 +13,7 @@ use storage::PartitionKey;
 use storage::clean::{Cleaning, Options, Replacement};
 use storage::journal::ToCommitter;
 use storage::log::DeletedFiles;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::directory::Lane;
 use super::housekeeping::Removal;
@@ -35,7 +35,7 @@ pub(super) struct Candidate {
 pub(super) struct Begun {
     pub(super) topic: Arc<str>,
     pub(super) cleaning: Cleaning,
-    pub(super) cancelled: Arc<AtomicBool>,
+    pub(super) cancelled: watch::Receiver<bool>,
 }
 
 /// How a pass ended.
@@ -56,7 +56,7 @@ pub(super) enum CleaningEnd {
 #[derive(Debug, Default)]
 pub(super) struct Compaction {
     /// A pass is under way, which this tells to end.
-    pass: Option<Arc<AtomicBool>>,
+    pass: Option<watch::Sender<bool>>,
     /// Who waits for a new segment to be in its place.
     replacing: Option<oneshot::Sender<bool>>,
     /// A pass has met damage: there is no further one.
@@ -72,7 +72,7 @@ impl Compaction {
 
     pub(super) fn cancel(&self) {
         if let Some(pass) = &self.pass {
-            pass.store(true, Ordering::Relaxed);
+            pass.send_replace(true);
         }
     }
 }
@@ -111,8 +111,8 @@ impl Shard {
         }
         let dirtiness = partition.log.dirtiness(now_ms)?;
         let cleaning = Cleaning::new(partition.log.plan_cleaning(dirtiness, now_ms), options);
-        let cancelled = Arc::new(AtomicBool::new(false));
-        partition.compaction.pass = Some(cancelled.clone());
+        let (cancel, cancelled) = watch::channel(false);
+        partition.compaction.pass = Some(cancel);
         Some(Begun { topic: partition.log.topic().clone(), cleaning, cancelled })
     }
 

@@ -5,6 +5,7 @@ use protocol::ErrorCode;
 use protocol::records::{BatchBuilder, BatchOptions, NewRecord};
 use protocol::{ProducerEpoch, ProducerId};
 
+use crate::alter_configs::set;
 use crate::support::requests::{Topic, records};
 use crate::support::{Client, ms, run};
 
@@ -188,5 +189,35 @@ fn records_are_compacted_neither_too_early_nor_too_late() {
             world.sim.sleep(ms(60_000)).await;
             assert!(read_all(&mut client, &topic).await.len() < at_most, "{name}: too late");
         }
+    });
+}
+
+/// A pass that rests for days after each step, because its rate is tiny, held the deletion of its topic up, and with that every
+/// change of metadata.
+#[test]
+fn a_throttled_pass_ends_with_its_topic_and_hears_of_a_higher_rate() {
+    let slow = [
+        ("log.cleaner.backoff.ms", "1000"),
+        ("log.cleaner.io.max.bytes.per.second", "1"),
+        ("log.cleaner.threads", "2"),
+    ];
+    run(&slow, async |world| {
+        let mut client = world.connect().await;
+        let mut topics = Vec::new();
+        for name in ["deleted", "kept"] {
+            let topic = client.create(name, 1, &COMPACTED).await;
+            for at in 0..4 {
+                put(&mut client, &topic, at, &[("a", Some("value")), ("b", Some("value"))]).await;
+            }
+            topics.push(topic);
+        }
+        world.sim.sleep(ms(60_000)).await;
+        for topic in &topics {
+            assert_eq!(read_all(&mut client, topic).await.len(), 8, "a pass is far from its end");
+        }
+        client.delete("deleted").await;
+        set(&mut client, (4, ""), "log.cleaner.io.max.bytes.per.second", "1000000").await;
+        world.sim.sleep(ms(60_000)).await;
+        assert!(read_all(&mut client, &topics[1]).await.len() < 8);
     });
 }

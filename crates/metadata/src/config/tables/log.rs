@@ -68,7 +68,7 @@ table! {
     "log.cleaner.enable": Boolean = Some("true"), Any, Medium, ReadOnly;
         "Run compaction.";
     "log.cleaner.threads": Int = Some("1"), AtLeast(0), Medium, ClusterWide;
-        "Logs that are compacted at once; a change counts from the next start.";
+        "Logs that are compacted at once, at most 16; 0 rests.";
     "log.cleaner.io.max.bytes.per.second": Double = Some("1.7976931348623157E308"), Any, Medium, ClusterWide;
         "Most bytes a second that compaction reads and writes.";
     "log.cleaner.dedupe.buffer.size": Long = Some("134217728"), Any, Medium, ClusterWide;
