@@ -69,7 +69,8 @@ impl ColdRead {
         let (start, first) = loop {
             match headers.advance()? {
                 None => {
-                    let goes_on_at = self.closed.then_some(self.end);
+                    // Of the open segment, too: a truncation may have left a gap at its end.
+                    let goes_on_at = (self.end > self.offset).then_some(self.end);
                     return Ok(ColdRegion { file, position: u64::from(self.bytes), len: 0, goes_on_at });
                 }
                 Some((at, header)) if header.last_offset() >= self.offset => break (at, header),

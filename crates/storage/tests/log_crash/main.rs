@@ -269,3 +269,52 @@ proptest! {
         world.recover(world.synced);
     }
 }
+
+/// A truncation to 7 left a segment with records up to 2, the rest of which had been compacted away, and readers at 3 got
+/// nothing for ever, whatever was appended behind it.
+#[test]
+fn a_gap_at_the_end_of_the_open_segment_is_passed_over() {
+    let steps = [
+        Step::Append { partition: 0, records: 1, bytes: 0 },
+        Step::Append { partition: 0, records: 1, bytes: 0 },
+        Step::Append { partition: 0, records: 1, bytes: 0 },
+        Step::Append { partition: 1, records: 1, bytes: 0 },
+        Step::Append { partition: 0, records: 1, bytes: 0 },
+        Step::Append { partition: 1, records: 1, bytes: 0 },
+        Step::Append { partition: 1, records: 1, bytes: 0 },
+        Step::Append { partition: 0, records: 1, bytes: 0 },
+        Step::Journal { sync: false },
+        Step::Append { partition: 0, records: 1, bytes: 0 },
+        Step::Append { partition: 0, records: 1, bytes: 0 },
+        Step::Append { partition: 1, records: 1, bytes: 0 },
+        Step::StartAt { partition: 0, by: 13 },
+        Step::Append { partition: 1, records: 1, bytes: 34 },
+        Step::Truncate { partition: 2, batches: 198 },
+        Step::Append { partition: 2, records: 3, bytes: 39 },
+        Step::Append { partition: 1, records: 2, bytes: 47 },
+        Step::Append { partition: 1, records: 1, bytes: 90 },
+        Step::Append { partition: 2, records: 1, bytes: 56 },
+        Step::Append { partition: 0, records: 2, bytes: 429 },
+        Step::Append { partition: 0, records: 1, bytes: 109 },
+        Step::Append { partition: 1, records: 2, bytes: 34 },
+        Step::Append { partition: 0, records: 2, bytes: 99 },
+        Step::Append { partition: 0, records: 3, bytes: 11 },
+        Step::Compact { partition: 2, die_after: None },
+        Step::PowerLoss,
+        Step::PowerLoss,
+        Step::Append { partition: 2, records: 3, bytes: 63 },
+        Step::Append { partition: 0, records: 3, bytes: 327 },
+        Step::Compact { partition: 0, die_after: None },
+        Step::Truncate { partition: 0, batches: 154 },
+        Step::Compact { partition: 0, die_after: None },
+        Step::Append { partition: 0, records: 2, bytes: 45 },
+        Step::Append { partition: 0, records: 2, bytes: 59 },
+        Step::Compact { partition: 2, die_after: None },
+    ];
+    let mut world = World::new(2045160052831584629);
+    for step in &steps {
+        world.run(step);
+    }
+    world.disk.crash();
+    world.recover(world.synced);
+}
