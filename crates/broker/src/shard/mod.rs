@@ -270,12 +270,6 @@ impl Shards {
         self.cleaners.set(options);
     }
 
-    /// Partitions that are not compacted any more, because they are damaged.
-    #[must_use]
-    pub fn uncleanable(&self) -> usize {
-        self.common.uncleanable.load(Ordering::Relaxed)
-    }
-
     /// Writes out every tail, empties the journals and ends the tasks. Whatever is asked afterwards is refused.
     pub async fn stop(&self) {
         self.cleaners.stop().await;

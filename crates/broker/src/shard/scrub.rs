@@ -104,9 +104,7 @@ impl Shard {
         let Some((segment, key)) = rest.or_else(|| self.next_segment()) else {
             return self.end_pass();
         };
-        let facts = self.partitions.get(&key).map(|partition| (partition.dir, partition.log.swaps()));
-        let Some((dir, swaps)) = facts else { return };
-        tracing::trace!(dir, path = %segment.path().display(), "checking a segment");
+        let Some(swaps) = self.partitions.get(&key).map(|partition| partition.log.swaps()) else { return };
         let checked = ScrubbedSegment { key, base: segment.base(), bytes: segment.bytes(), swaps };
         let left = self.scrub.left;
         self.scrub.busy = true;
@@ -138,7 +136,7 @@ impl Shard {
     pub(super) fn scrubbed(&mut self, segment: ScrubbedSegment, result: io::Result<(u64, Scrubbed)>) {
         self.scrub.busy = false;
         let ScrubbedSegment { key, base, bytes, swaps } = segment;
-        // Not one byte is left over, else small segments would cost nothing.
+        // At least one byte, so that segments which cannot be read use the second up, too.
         let read = result.as_ref().map_or(1, |(read, _)| *read);
         self.scrub.left = self.scrub.left.saturating_sub(read.max(1));
         self.scrub.read += read;
@@ -152,11 +150,14 @@ impl Shard {
             Err(error) => Some(error.to_string()),
         };
         self.scrub.at = Some((key, Some(base)));
-        // Retention, compaction or a truncation may have been there meanwhile.
+        // Retention, compaction or a truncation may have been there meanwhile, or the end of the whole directory.
+        let works =
+            |dir: usize| self.directories.get(dir).is_some_and(|directory| directory.failed.is_none());
         let is_same =
             |log: &storage::Log| log.still_has(base, bytes) && log.swaps() == swaps && !log.is_replacing();
         if let Some(why) = damage
-            && let Some(partition) = self.partitions.get_mut(&key).filter(|it| is_same(&it.log))
+            && let Some(partition) =
+                self.partitions.get_mut(&key).filter(|it| works(it.dir) && is_same(&it.log))
         {
             self.scrub.damaged += 1;
             partition.log.suspect(base);

@@ -158,11 +158,7 @@ fn a_directory_that_is_bad_at_the_start_is_left_out_and_comes_back_with_its_reco
     run(&[("log.dirs", "/a,/b")], async |world| {
         let topics = spread(&mut world.connect().await, world).await;
         world.stop().await;
-        world.sim.disk(SERVER).faults(|faults| {
-            faults.only = "/b".to_owned();
-            faults.read_error_ppm = 1_000_000;
-            faults.write_error_ppm = 1_000_000;
-        });
+        world.break_directory("/b");
         world.start_again().await.unwrap();
         let mut client = world.connect().await;
         for (topic, in_second) in &topics {
@@ -246,10 +242,7 @@ fn partitions_without_their_metadata_are_left_alone() {
 fn a_directory_that_fails_while_serving_takes_its_partitions_offline_and_no_others() {
     run(&[("log.dirs", "/a,/b")], async |world| {
         let topics = spread(&mut world.connect().await, world).await;
-        world.sim.disk(SERVER).faults(|faults| {
-            faults.only = "/b/journal".to_owned();
-            faults.sync_error_ppm = 1_000_000;
-        });
+        world.fail_syncs("/b/journal");
         let mut client = world.connect().await;
         for (topic, in_second) in &topics {
             let code = client.append_code(topic, batch(&["more"])).await;
@@ -269,10 +262,7 @@ fn a_directory_that_fails_while_serving_takes_its_partitions_offline_and_no_othe
 fn partitions_on_a_directory_that_is_offline_are_told_to_have_no_leader() {
     run(&[("log.dirs", "/a,/b")], async |world| {
         let topics = spread(&mut world.connect().await, world).await;
-        world.sim.disk(SERVER).faults(|faults| {
-            faults.only = "/b/journal".to_owned();
-            faults.sync_error_ppm = 1_000_000;
-        });
+        world.fail_syncs("/b/journal");
         let mut client = world.connect().await;
         for (topic, _) in &topics {
             client.append(topic, batch(&["more"])).await;

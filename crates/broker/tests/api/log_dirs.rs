@@ -5,7 +5,7 @@ use protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use protocol::{ErrorCode, Str};
 
 use crate::support::requests::batch;
-use crate::support::{Client, SERVER, run};
+use crate::support::{Client, run};
 
 /// Topics and partitions; `None` is all.
 type Asked<'a> = Option<&'a [(&'a str, &'a [i32])]>;
@@ -83,10 +83,7 @@ fn a_directory_that_is_offline_says_so_and_no_more() {
         for name in ["t", "u"] {
             topics.push(client.create(name, 1, &[]).await);
         }
-        world.sim.disk(SERVER).faults(|faults| {
-            faults.only = "/b/journal".to_owned();
-            faults.sync_error_ppm = 1_000_000;
-        });
+        world.fail_syncs("/b/journal");
         for topic in &topics {
             client.append(topic, batch(&["a"])).await;
         }
@@ -103,11 +100,7 @@ fn a_directory_that_is_offline_says_so_and_no_more() {
         ];
         assert_eq!(codes(&describe(&mut client, 5, None).await), expected);
         world.stop().await;
-        world.sim.disk(SERVER).faults(|faults| {
-            faults.only = "/b".to_owned();
-            faults.read_error_ppm = 1_000_000;
-            faults.write_error_ppm = 1_000_000;
-        });
+        world.break_directory("/b");
         world.start_again().await.unwrap();
         let mut client = world.connect().await;
         assert_eq!(codes(&describe(&mut client, 5, None).await), expected);

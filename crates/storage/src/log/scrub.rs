@@ -36,11 +36,6 @@ pub enum Scrubbed {
 
 impl SegmentScrub {
     #[must_use]
-    pub fn path(&self) -> &PathBuf {
-        &self.path
-    }
-
-    #[must_use]
     pub fn base(&self) -> Offset {
         self.base
     }

@@ -1,6 +1,6 @@
 //! [`BatchCheck`]: the CRC of batches that lie one behind the other, while their bytes pass by in pieces of any size.
 //!
-//! Invariant: what is in front of [`BatchCheck::whole`] is batches that are as they were when they were appended, as far as
+//! Invariant: what is in front of the position of a [`Damage`] is batches that are as they were when they were appended, as far as
 //! their CRC covers them (all but offset, length and epoch), with offsets that grow.
 
 use std::io;
@@ -54,12 +54,6 @@ impl BatchCheck {
     #[must_use]
     pub fn new(position: u64, offset: Offset) -> Self {
         Self { position, end: offset, header: Vec::with_capacity(BATCH_OVERHEAD), body: None }
-    }
-
-    /// Up to this position everything is whole.
-    #[must_use]
-    pub fn whole(&self) -> u64 {
-        self.position
     }
 
     /// Takes the next bytes.
@@ -178,7 +172,7 @@ mod tests {
         let mut check = BatchCheck::new(0, Offset::ZERO);
         bytes.chunks(piece).try_for_each(|piece| check.feed(piece))?;
         check.finish()?;
-        Ok(check.whole())
+        Ok(check.position)
     }
 
     proptest! {

@@ -89,6 +89,23 @@ impl World {
         self.host.disk.files()
     }
 
+    /// From now on the server's disk neither reads nor writes in `directory`.
+    pub(crate) fn break_directory(&self, directory: &str) {
+        self.sim.disk(SERVER).faults(|faults| {
+            faults.only = directory.to_owned();
+            faults.read_error_ppm = 1_000_000;
+            faults.write_error_ppm = 1_000_000;
+        });
+    }
+
+    /// From now on nothing in `directory` can be synced.
+    pub(crate) fn fail_syncs(&self, directory: &str) {
+        self.sim.disk(SERVER).faults(|faults| {
+            faults.only = directory.to_owned();
+            faults.sync_error_ppm = 1_000_000;
+        });
+    }
+
     /// Runs a future as a task of the broker's node.
     async fn on_server<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
         let (send, receive) = oneshot::channel();
