@@ -11,7 +11,7 @@ use host::sim::{Control, OpKind, Rule};
 use crate::dice::Dice;
 use crate::event::Setback;
 use crate::history::History;
-use crate::load::Load;
+use crate::load::{ADMIN, Load, OPERATOR};
 use crate::scenario::{BROKER, Fault, Scenario};
 use crate::server::Server;
 
@@ -154,8 +154,9 @@ impl Chaos {
             }
             Fault::ClientCrash => {
                 let client = self.client();
-                // What a dead admin has asked for may happen later, which its next life could not tell from a fault.
-                if client != "admin" && self.control.is_up(&client) {
+                // What a dead one has asked for may happen later, which its next life could not tell from a fault.
+                let may_die = client != ADMIN && client != OPERATOR;
+                if may_die && self.control.is_up(&client) {
                     if self.dice.chance(50) {
                         self.control.kill(&client)
                     } else {

@@ -42,9 +42,14 @@ pub(crate) struct Seen {
     pub(crate) offset: Offset,
     /// `None` if it is nothing that a producer of ours makes.
     pub(crate) id: Option<Id>,
-    /// Whether it is what was sent, byte for byte.
+    /// Whether it is what was sent, byte for byte but for its time.
     pub(crate) whole: bool,
+    /// Whether its time is that which was sent.
+    pub(crate) in_time: bool,
 }
+
+/// Configs of a topic by name; `None` for the default.
+pub(crate) type Settings = Vec<(Str, Option<Str>)>;
 
 /// Who reads; each has a number of its own.
 pub(crate) type Reader = usize;
@@ -139,6 +144,32 @@ pub(crate) enum Event {
         topic: Str,
         id: TopicId,
     },
+    /// A change of configs is about to be asked for.
+    AlterBegins {
+        topic: Str,
+        settings: Settings,
+    },
+    /// The broker says that they are changed.
+    Altered {
+        topic: Str,
+        settings: Settings,
+    },
+    /// The broker tells what is set.
+    Described {
+        topic: Str,
+        settings: Settings,
+    },
+    /// Records below an offset, or all if there is none, are about to be deleted.
+    TrimBegins {
+        log: Log,
+        before: Option<Offset>,
+    },
+    /// They are, and the log starts there now.
+    Trimmed {
+        log: Log,
+        before: Option<Offset>,
+        start: Offset,
+    },
     /// A list of topics was asked for. Deletions that were answered before must be in the answer.
     ListBegins {
         reader: Reader,
@@ -160,6 +191,14 @@ fn ids(records: &[Seen]) -> String {
         text += &format!(" and {} more", records.len() - SHOWN_MAX);
     }
     text
+}
+
+fn shown(settings: &Settings) -> String {
+    let one = |(name, value): &(Str, Option<Str>)| match value {
+        Some(value) => format!("{name}={value}"),
+        None => format!("{name} as usual"),
+    };
+    settings.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Event {
@@ -200,6 +239,13 @@ impl fmt::Display for Event {
             Self::TopicMade { topic, id } => write!(f, "topic {topic} is made as {id}"),
             Self::NotEmpty { log, end } => write!(f, "{log} is new and ends at {end}"),
             Self::TopicDeleted { topic, id } => write!(f, "topic {topic}, {id}, is deleted"),
+            Self::AlterBegins { topic, settings } => write!(f, "{topic} is to have {}", shown(settings)),
+            Self::Altered { topic, settings } => write!(f, "{topic} is changed to {}", shown(settings)),
+            Self::Described { topic, settings } => write!(f, "{topic} has {}", shown(settings)),
+            Self::TrimBegins { log, before } => write!(f, "{log} is to lose what is below {before:?}"),
+            Self::Trimmed { log, before, start } => {
+                write!(f, "{log} has lost what is below {before:?} and starts at {start}")
+            }
             Self::ListBegins { reader } => write!(f, "r{reader} lists the topics"),
             Self::Listed { reader, topics } => write!(f, "r{reader} sees {} topics", topics.len()),
         }

@@ -86,7 +86,7 @@ impl Id {
         Some(Self { producer: usize::try_from(producer).ok()?, n })
     }
 
-    /// Whether `record` is this one, whole.
+    /// Whether `record` is this one, whole but for its time.
     pub(crate) fn is_whole(self, record: &Record) -> bool {
         let header = record.headers.first();
         let number = header.filter(|header| header.key == "n").and_then(|header| header.value.as_ref());
@@ -94,7 +94,6 @@ impl Id {
         let filler = numbers(record).map_or(0, |[_, _, filler]| filler.min(len));
         record.value.as_ref() == Some(&self.value(filler))
             && record.key.as_ref().map_or(!self.has_key_anyway(), |key| *key == self.key())
-            && record.timestamp == self.timestamp()
             && record.headers.len() == 1
             && number.is_some_and(|number| *number == self.n.to_string())
     }

@@ -57,6 +57,11 @@ fn compaction_breaks_no_invariant() {
 }
 
 #[test]
+fn changing_configs_break_no_invariant() {
+    all_pass(Family::Configs, &[1, 2, 3, 4], 3000);
+}
+
+#[test]
 fn failing_directories_break_no_invariant() {
     all_pass(Family::Directories, &[2, 3, 4], 3000);
 }

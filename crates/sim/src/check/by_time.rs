@@ -28,6 +28,7 @@ impl Check for ByTime {
     fn see(&mut self, event: &Event, scenario: &Scenario) -> Result<(), String> {
         if let Event::FoundByTime { log, timestamp, end, found } = event
             && scenario.is_synced(&log.topic)
+            && !scenario.is_restamped(&log.topic)
         {
             let (log, timestamp, end, found) = (log.clone(), *timestamp, *end, *found);
             self.answers.push(Answer { log, timestamp, end, found });

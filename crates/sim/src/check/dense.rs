@@ -52,7 +52,7 @@ impl Check for Dense {
             }
             Event::Chunk { reader, log, records, .. } => {
                 let first = records.first().map_or(Offset::ZERO, |record| record.offset);
-                let start = if scenario.is_retained(&log.topic) { first } else { Offset::ZERO };
+                let start = if scenario.loses_front(&log.topic) { first } else { Offset::ZERO };
                 let next = self.next.entry((*reader, log.clone())).or_insert(start);
                 *next = contiguous(log, *next, records, scenario.is_compacted(&log.topic))?;
             }

@@ -1,17 +1,18 @@
 //! Nothing acknowledged is lost.
 //!
-//! acks=all on a synced topic outlives everything. acks=all on a buffered topic, and acks=1, outlive the end of the
-//! process, and may be lost with what is not synced. In a compacted topic a record may be gone when there is a later one of
+//! acks=all on a topic that is synced from before the record is sent until it is acknowledged outlives everything.
+//! acks=all on a buffered topic, and acks=1, outlive the end of the process, and may be lost with what is not synced. In a compacted topic a record may be gone when there is a later one of
 //! its key.
 
 use std::collections::BTreeMap;
 
 use client::Acks;
-use protocol::Offset;
+use protocol::{Offset, Str};
 
+use super::settings::Known;
 use super::{Check, FinalLog, FinalLogs};
 use crate::event::{Event, Log, Setback};
-use crate::scenario::Scenario;
+use crate::scenario::{Knob, Scenario};
 use crate::value::Id;
 
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +25,31 @@ struct Owed {
 #[derive(Debug, Default)]
 pub(super) struct Lost {
     owed: BTreeMap<Log, BTreeMap<Id, Owed>>,
-    /// How many losses there had been when a record was sent. An answer may be older than the loss before it.
-    sent: BTreeMap<Id, u64>,
+    sent: BTreeMap<Id, Sent>,
     losses: u64,
+    known: Known,
+}
+
+/// What there was when a record was sent.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// How many losses there had been. An answer may be older than the loss before it.
+    losses: u64,
+    /// See [`Lost::synced`].
+    synced: Option<u64>,
+}
+
+impl Lost {
+    /// `None` if the topic may be buffered. While the number is the same it has been synced without a break.
+    fn synced(&self, topic: &Str, scenario: &Scenario) -> Option<u64> {
+        let plan = scenario.topic(topic)?;
+        if !plan.knobs.contains(&Knob::Durability) {
+            return plan.synced.then_some(0);
+        }
+        let (value, changes) = self.known.certain(plan, Knob::Durability)?;
+        // The default.
+        value.is_none_or(|value| value.as_str() == "synced").then_some(changes)
+    }
 }
 
 fn check(log: &Log, held: &FinalLog, owed: &BTreeMap<Id, Owed>, compacted: bool) -> Result<(), String> {
@@ -62,13 +85,17 @@ impl Check for Lost {
     }
 
     fn see(&mut self, event: &Event, scenario: &Scenario) -> Result<(), String> {
+        self.known.see(event, scenario)?;
         match event {
-            Event::Sent { id, .. } => {
-                self.sent.insert(*id, self.losses);
+            Event::Sent { id, log } => {
+                let sent = Sent { losses: self.losses, synced: self.synced(&log.topic, scenario) };
+                self.sent.insert(*id, sent);
             }
             Event::Acked { id, log, offset } if scenario.topic(&log.topic).is_some() => {
-                let always = scenario.acks(id.producer) == Acks::All && scenario.is_synced(&log.topic);
-                if !always && self.sent.get(id) != Some(&self.losses) {
+                let Some(sent) = self.sent.get(id) else { return Ok(()) };
+                let synced = sent.synced.is_some() && sent.synced == self.synced(&log.topic, scenario);
+                let always = scenario.acks(id.producer) == Acks::All && synced;
+                if !always && sent.losses != self.losses {
                     return Ok(());
                 }
                 let owed = Owed { offset: *offset, always };

@@ -5,6 +5,7 @@
 
 mod as_sent;
 mod by_time;
+mod configs;
 mod deleted;
 mod dense;
 mod doubled;
@@ -13,6 +14,7 @@ mod lost;
 mod named_once;
 mod order;
 mod producer_ids;
+mod settings;
 mod watermark;
 
 use std::collections::BTreeMap;
@@ -54,6 +56,7 @@ pub(crate) fn all() -> Vec<Box<dyn Check>> {
         Box::new(watermark::Watermark::default()),
         Box::new(producer_ids::ProducerIds::default()),
         Box::new(deleted::Deleted::default()),
+        Box::new(configs::Configs::default()),
         Box::new(lost::Lost::default()),
         Box::new(doubled::Doubled),
         Box::new(order::Order::default()),

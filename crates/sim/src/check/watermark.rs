@@ -76,7 +76,7 @@ impl Check for Watermark {
                 }
             }
             Event::OutOfRange { reader, log, position }
-                if scenario.is_synced(&log.topic) && !scenario.is_retained(&log.topic) =>
+                if scenario.is_synced(&log.topic) && !scenario.loses_front(&log.topic) =>
             {
                 return Err(format!("r{reader} was at {log}@{position}, which is now out of range"));
             }

@@ -9,6 +9,7 @@ use host::Host;
 use protocol::{ErrorCode, Offset, TopicId};
 
 use super::fetch::Fetcher;
+use super::operator;
 use crate::check::{FinalLog, FinalLogs};
 use crate::dice::Dice;
 use crate::event::Event;
@@ -27,6 +28,9 @@ pub(crate) async fn audit(
     let cluster = super::cluster(host);
     let dice = Dice::of(host);
     let mut logs = FinalLogs::new();
+    for plan in scenario.topics.iter().filter(|plan| !plan.knobs.is_empty()) {
+        operator::describe(&cluster, history, plan).await?;
+    }
     for plan in &scenario.topics {
         let mut fetcher = Fetcher::new(&cluster, history, AUDITS + number, &plan.name);
         fetcher.taken = Some(BTreeMap::new());

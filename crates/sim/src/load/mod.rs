@@ -8,6 +8,7 @@ mod audit;
 mod consumer;
 mod fetch;
 mod follower;
+mod operator;
 mod probe;
 mod producer;
 mod sluggard;
@@ -31,6 +32,10 @@ use crate::event::{Reader, Seen};
 use crate::history::History;
 use crate::scenario::{BROKER, PORT, Scenario};
 use crate::value::Id;
+
+/// Two clients whose dead lives may have asked for what happens later.
+pub(crate) const ADMIN: &str = "admin";
+pub(crate) const OPERATOR: &str = "operator";
 
 /// What every client has.
 #[derive(Clone)]
@@ -64,6 +69,7 @@ enum Role {
     Admin,
     Follower,
     Sluggard,
+    Operator,
 }
 
 /// The clients of a run.
@@ -93,9 +99,10 @@ impl Load {
         (0..scenario.watchers).for_each(|index| add(format!("watcher{index}"), Role::Watcher));
         (0..scenario.consumers).for_each(|index| add(format!("consumer{index}"), Role::Consumer));
         let others = [
-            (scenario.admin, "admin", Role::Admin),
+            (scenario.admin, ADMIN, Role::Admin),
             (scenario.follower, "follower", Role::Follower),
             (scenario.sluggard, "sluggard", Role::Sluggard),
+            (scenario.has_operator(), OPERATOR, Role::Operator),
         ];
         for (_, name, role) in others.into_iter().filter(|(wanted, ..)| *wanted) {
             add(name.to_owned(), role);
@@ -130,6 +137,7 @@ impl Load {
             Role::Admin => context.spawn("admin", admin::run),
             Role::Follower => context.spawn("follower", follower::run),
             Role::Sluggard => context.spawn("sluggard", sluggard::run),
+            Role::Operator => context.spawn("operator", operator::run),
         }
     }
 
@@ -261,7 +269,9 @@ pub(crate) fn cluster(host: &Host) -> Cluster {
 fn seen(records: &[Record]) -> Vec<Seen> {
     let seen = records.iter().map(|record| {
         let id = Id::parse(record);
-        Seen { offset: record.offset, id, whole: id.is_some_and(|id| id.is_whole(record)) }
+        let whole = id.is_some_and(|id| id.is_whole(record));
+        let in_time = id.is_some_and(|id| id.timestamp() == record.timestamp);
+        Seen { offset: record.offset, id, whole, in_time }
     });
     seen.collect()
 }

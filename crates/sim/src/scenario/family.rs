@@ -15,21 +15,24 @@ pub enum Family {
     Retention,
     /// Small segments that are compacted while they are written and read.
     Compaction,
+    /// Configs of topics change and records are deleted while the topics are written and read.
+    Configs,
     /// Several log directories, which fail one by one.
     Directories,
 }
 
 impl Family {
-    pub const ALL: [Self; 5] =
-        [Self::Mixed, Self::Crowd, Self::Retention, Self::Compaction, Self::Directories];
+    pub const ALL: [Self; 6] =
+        [Self::Mixed, Self::Crowd, Self::Retention, Self::Compaction, Self::Configs, Self::Directories];
 
     /// Crowds take long.
     pub(super) fn draw(dice: &Dice) -> Self {
         match dice.index(100) {
-            0..50 => Self::Mixed,
-            50..60 => Self::Crowd,
-            60..70 => Self::Retention,
-            70..85 => Self::Compaction,
+            0..45 => Self::Mixed,
+            45..53 => Self::Crowd,
+            53..62 => Self::Retention,
+            62..74 => Self::Compaction,
+            74..88 => Self::Configs,
             _ => Self::Directories,
         }
     }
@@ -42,6 +45,7 @@ impl fmt::Display for Family {
             Self::Crowd => "crowd",
             Self::Retention => "retention",
             Self::Compaction => "compaction",
+            Self::Configs => "configs",
             Self::Directories => "directories",
         })
     }

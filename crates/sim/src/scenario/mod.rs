@@ -2,6 +2,7 @@
 
 mod family;
 mod fault;
+mod knob;
 mod producer;
 mod topic;
 
@@ -15,6 +16,7 @@ use protocol::Str;
 
 pub use self::family::Family;
 pub(crate) use self::fault::Fault;
+pub(crate) use self::knob::Knob;
 pub(crate) use self::producer::ProducerPlan;
 pub(crate) use self::topic::TopicPlan;
 use crate::dice::Dice;
@@ -60,7 +62,7 @@ impl Scenario {
         let family = family.unwrap_or_else(|| Family::draw(dice));
         let mixed = Self::mixed(dice, family);
         match family {
-            Family::Mixed | Family::Retention | Family::Compaction => mixed,
+            Family::Mixed | Family::Retention | Family::Compaction | Family::Configs => mixed,
             Family::Directories => Self { log_dirs: dice.index(3) + 2, ..mixed },
             Family::Crowd => Self::crowd(dice, mixed),
         }
@@ -69,8 +71,10 @@ impl Scenario {
     fn mixed(dice: &Dice, family: Family) -> Self {
         let retained = if family == Family::Retention { 80 } else { 15 };
         let compacted = if family == Family::Compaction { 80 } else { 10 };
+        let operated = if family == Family::Configs { 90 } else { 10 };
         let topics: Vec<TopicPlan> = (0..dice.between(1, 3))
             .map(|n| TopicPlan::draw(dice, n, dice.chance(retained), dice.chance(compacted)))
+            .map(|plan| if dice.chance(operated) { plan.operated(dice) } else { plan })
             .collect();
         let producers = (0..dice.between(2, 4)).map(|_| ProducerPlan::draw(dice, topics.len())).collect();
         let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| dice.chance(40)).collect();
@@ -132,23 +136,38 @@ impl Scenario {
         format!("/data{index}")
     }
 
-    /// Whether records may be gone from the front of this topic.
+    /// Whether retention may take records from the front of this topic at some time.
     pub(crate) fn is_retained(&self, name: &Str) -> bool {
         self.topic(name).is_some_and(|topic| topic.retained)
     }
 
-    /// Whether superseded records may be gone from this topic.
+    /// Whether records may be gone from the front of this topic, by retention or by request.
+    pub(crate) fn loses_front(&self, name: &Str) -> bool {
+        self.topic(name).is_some_and(|topic| topic.retained || topic.trimmed)
+    }
+
+    /// Whether superseded records may be gone from this topic at some time.
     pub(crate) fn is_compacted(&self, name: &Str) -> bool {
         self.topic(name).is_some_and(|topic| topic.compacted)
+    }
+
+    /// Whether records of this topic may have the time of their append.
+    pub(crate) fn is_restamped(&self, name: &Str) -> bool {
+        self.topic(name).is_some_and(|topic| topic.knobs.contains(&Knob::TimestampType))
+    }
+
+    /// Whether somebody changes configs and deletes records.
+    pub(crate) fn has_operator(&self) -> bool {
+        self.topics.iter().any(|topic| topic.trimmed || !topic.knobs.is_empty())
     }
 
     pub(crate) fn topic(&self, name: &Str) -> Option<&TopicPlan> {
         self.topics.iter().find(|topic| topic.name == *name)
     }
 
-    /// Whether what is acknowledged in this topic is synced. Topics of the admin client have the default.
+    /// Whether what is acknowledged in this topic is synced at all times. Topics of the admin client have the default.
     pub(crate) fn is_synced(&self, name: &Str) -> bool {
-        self.topic(name).is_none_or(|topic| topic.synced)
+        self.topic(name).is_none_or(|topic| topic.synced && !topic.knobs.contains(&Knob::Durability))
     }
 
     /// Whether this producer writes each record once. The [extra](Extra) ones do.
@@ -189,8 +208,8 @@ impl fmt::Display for Scenario {
             let kind = if topic.synced { "synced" } else { "buffered" };
             writeln!(
                 f,
-                "topic {}: {} partitions, {kind}, {:?}",
-                topic.name, topic.partitions, topic.configs
+                "topic {}: {} partitions, {kind}, {:?}, changing {:?}, trimmed: {}",
+                topic.name, topic.partitions, topic.configs, topic.knobs, topic.trimmed
             )?;
         }
         for (index, plan) in self.producers.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use protocol::Str;
 
+use super::Knob;
 use crate::dice::Dice;
 
 #[derive(Clone, Debug)]
@@ -9,10 +10,15 @@ pub(crate) struct TopicPlan {
     pub(crate) name: Str,
     pub(crate) partitions: i32,
     pub(crate) synced: bool,
-    /// Retention takes records away from its front.
+    /// Retention takes records away from its front, at times at least.
     pub(crate) retained: bool,
     /// Of each key only the newest record is sure to stay.
     pub(crate) compacted: bool,
+    /// Somebody deletes records from its front.
+    pub(crate) trimmed: bool,
+    /// What is changed of it in the run.
+    pub(crate) knobs: Vec<Knob>,
+    /// What it is made with.
     pub(crate) configs: Vec<(Str, Str)>,
 }
 
@@ -27,6 +33,8 @@ impl TopicPlan {
             synced,
             retained,
             compacted,
+            trimmed: false,
+            knobs: Vec::new(),
             configs: Vec::new(),
         };
         this.set("bourn.durability", durability);
@@ -62,14 +70,43 @@ impl TopicPlan {
         this
     }
 
+    /// Somebody changes configs of this topic in the run, or deletes records.
+    pub(super) fn operated(mut self, dice: &Dice) -> Self {
+        let trimmed = dice.chance(60);
+        let knobs: Vec<Knob> = Knob::ALL.into_iter().filter(|_| dice.chance(35)).collect();
+        let has = |knob| knobs.contains(&knob);
+        let retained = self.retained || has(Knob::RetentionMs) || has(Knob::RetentionBytes);
+        let compacted = self.compacted || has(Knob::CleanupPolicy);
+        if dice.chance(70) {
+            self.set("index.interval.bytes", dice.pick(&[0, 1000]));
+            self.set("segment.index.bytes", dice.between(8, 200));
+            self.set("file.delete.delay.ms", dice.pick(&[0, 1000]));
+            self.set("min.cleanable.dirty.ratio", dice.pick(&["0.01", "0.5"]));
+        }
+        Self { retained, compacted, trimmed, knobs, ..self }
+    }
+
     /// Many partitions, nothing else.
     pub(super) fn crowded(dice: &Dice) -> Self {
         let partitions = dice.pick(&[50, 200, 500, 1000]);
         let synced = dice.chance(80);
-        let (name, configs) = (text("t0"), Vec::new());
-        let mut this = Self { name, partitions, synced, retained: false, compacted: false, configs };
+        let mut this = Self {
+            name: text("t0"),
+            partitions,
+            synced,
+            retained: false,
+            compacted: false,
+            trimmed: false,
+            knobs: Vec::new(),
+            configs: Vec::new(),
+        };
         this.set("bourn.durability", if synced { "synced" } else { "buffered" });
         this
+    }
+
+    /// What is set of a config at the beginning.
+    pub(crate) fn made_with(&self, name: &Str) -> Option<Str> {
+        self.configs.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
     }
 
     fn set(&mut self, name: &str, value: impl std::fmt::Display) {
