@@ -18,6 +18,7 @@ use crate::metadata_view::MetadataView;
 use crate::producer_ids::ProducerIds;
 use crate::server::ReplyMemory;
 use crate::shard::Shards;
+use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
 use crate::wait::within;
 
@@ -68,6 +69,7 @@ pub(crate) struct Broker {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) reply_memory: ReplyMemory,
     pub(crate) loggers: Loggers,
+    pub(crate) telemetry: Telemetry,
     /// Nothing new is begun, and nobody waits any longer for what may come.
     pub(crate) stopping: watch::Sender<bool>,
 }

@@ -27,6 +27,7 @@ mod random;
 mod server;
 mod serving;
 pub mod shard;
+mod telemetry;
 mod topic_settings;
 mod wait;
 

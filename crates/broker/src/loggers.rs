@@ -16,8 +16,9 @@ use protocol::{ErrorCode, Str};
 
 /// The logger that the others go by.
 const ROOT: &str = "root";
-/// Parts of the broker that log.
-const PARTS: [&str; 6] = ["broker", "host", "metadata", "openraft", "quorum", "storage"];
+/// Parts of the broker that log, and what clients push.
+const PARTS: [&str; 7] =
+    ["broker", crate::telemetry::LOGGER, "host", "metadata", "openraft", "quorum", "storage"];
 /// Kafka's names for levels, and ours.
 const LEVELS: [(&str, &str); 6] = [
     ("FATAL", "error"),

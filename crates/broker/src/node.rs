@@ -41,6 +41,7 @@ use crate::random;
 use crate::server::{ConnectionLimits, ReplyMemory};
 use crate::serving::{Serving, Usage, serve, shares};
 use crate::shard::{CleanerOptions, ScrubOptions, Shards, ShardsOptions};
+use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
 use crate::wait::{until, within};
 
@@ -149,8 +150,9 @@ impl Node {
         let (producer_ids, producer_ids_task) = ProducerIds::new(controller.clone(), node_id, broker_epoch);
         host.spawn(Place::Control, "producer ids", producer_ids_task.run());
 
-        let reply_memory = ReplyMemory::new(shares(&config).replies);
         let broker = Arc::new(Broker {
+            reply_memory: ReplyMemory::new(shares(&config).replies),
+            telemetry: Telemetry::new(&host, config.limits.telemetry_max_bytes),
             host,
             node_id,
             limits: Limits::of(&config),
@@ -161,7 +163,6 @@ impl Node {
             controller,
             shards,
             producer_ids,
-            reply_memory,
             loggers,
             stopping: watch::Sender::new(false),
         });

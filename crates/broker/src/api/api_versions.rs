@@ -2,12 +2,15 @@
 
 use std::ops::RangeInclusive;
 
+use metadata::Image;
+use metadata::record::ResourceKind;
 use protocol::messages::api_versions_request::ApiVersionsRequest;
 use protocol::messages::api_versions_response::{
     ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use protocol::{ApiKey, ErrorCode};
 
+use super::handler::Api;
 use super::{Call, Handler, Protest, routes};
 
 /// The client names itself from this version on (KIP-511).
@@ -30,6 +33,10 @@ impl Handler for ApiVersions {
         {
             return Ok(Some(refused(ErrorCode::InvalidRequest)));
         }
+        if call.version >= NAMED {
+            // Said once a connection; a second time changes nothing.
+            let _ = call.client.named.set((request.client_software_name, request.client_software_version));
+        }
         let view = call.broker.metadata.view();
         if call.version >= EXPECTED_NODE {
             let cluster = view.image.cluster().map(|cluster| &cluster.id);
@@ -51,7 +58,7 @@ impl Handler for ApiVersions {
         };
         let me = view.image.broker(call.broker.node_id);
         Ok(Some(ApiVersionsResponse {
-            api_keys: advertised(),
+            api_keys: advertised(&view.image),
             supported_features: me.map_or_else(Vec::new, |me| me.features.iter().map(supported).collect()),
             finalized_features_epoch: i64::try_from(view.index).unwrap_or(i64::MAX),
             finalized_features: view.image.features().map(finalized).collect(),
@@ -62,7 +69,7 @@ impl Handler for ApiVersions {
 
 /// The answer to a version that is not known: version 0, with the range of ApiVersions so that the client can ask again.
 pub(super) fn unsupported() -> ApiVersionsResponse {
-    let only = advertised().into_iter().filter(|api| api.api_key == ApiKey::ApiVersions.code());
+    let only = routes().iter().filter(|api| api.key == ApiKey::ApiVersions).map(range);
     ApiVersionsResponse { api_keys: only.collect(), ..refused(ErrorCode::UnsupportedVersion) }
 }
 
@@ -70,13 +77,20 @@ fn refused(error_code: ErrorCode) -> ApiVersionsResponse {
     ApiVersionsResponse { error_code: error_code.code(), ..Default::default() }
 }
 
-fn advertised() -> Vec<ApiVersion> {
-    let version = |api: &super::handler::Api| ApiVersion {
+/// Clients push metrics to whoever lets them, so they are not let before somebody has subscribed to some (KIP-714).
+fn advertised(image: &Image) -> Vec<ApiVersion> {
+    let subscribed = image.configs_of_kind(ResourceKind::ClientMetrics).next().is_some();
+    let hidden =
+        |key| !subscribed && matches!(key, ApiKey::GetTelemetrySubscriptions | ApiKey::PushTelemetry);
+    routes().iter().filter(|api| !hidden(api.key)).map(range).collect()
+}
+
+fn range(api: &Api) -> ApiVersion {
+    ApiVersion {
         api_key: api.key.code(),
         min_version: *api.advertised.start(),
         max_version: *api.advertised.end(),
-    };
-    routes().iter().map(version).collect()
+    }
 }
 
 /// Letters, digits, `-` and `.`, beginning and ending with a letter or digit (KIP-511).

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use host::BoxFuture;
 use protocol::wire::{self, Piece, Reader, Request};
@@ -11,12 +11,28 @@ use protocol::{ApiKey, Frame, Str, Writer, rpc};
 use crate::Broker;
 use crate::server::Held;
 
+/// What Kafka calls software that has not said what it is.
+const UNNAMED: &str = "unknown";
+
 /// The other end of a connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     /// Name of the listener: addresses in replies are those advertised for it.
     pub(crate) listener: Arc<str>,
     pub(crate) peer: SocketAddr,
+    /// What it says it is (KIP-511), once it has.
+    pub(crate) named: OnceLock<(Str, Str)>,
+}
+
+impl Client {
+    pub(crate) fn new(listener: Arc<str>, peer: SocketAddr) -> Self {
+        Self { listener, peer, named: OnceLock::new() }
+    }
+
+    /// Name and version of its software.
+    pub(crate) fn software(&self) -> (&str, &str) {
+        self.named.get().map_or((UNNAMED, UNNAMED), |(name, version)| (name, version))
+    }
 }
 
 /// One request's circumstances.

@@ -9,8 +9,9 @@ use super::handler::{self, Api, Call, Client, Handler, Protest, Started};
 use super::{
     alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics,
     describe_cluster, describe_configs, describe_log_dirs, describe_producers, describe_topic_partitions,
-    fetch, find_coordinator, incremental_alter_configs, init_producer_id, list_config_resources,
-    list_offsets, metadata, offset_for_leader_epoch, produce, sasl, update_features,
+    fetch, find_coordinator, get_telemetry_subscriptions, incremental_alter_configs, init_producer_id,
+    list_config_resources, list_offsets, metadata, offset_for_leader_epoch, produce, push_telemetry, sasl,
+    update_features,
 };
 use crate::Broker;
 
@@ -34,6 +35,8 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         create_partitions::CreatePartitions::api(),
         incremental_alter_configs::IncrementalAlterConfigs::api(),
         list_config_resources::ListConfigResources::api(),
+        get_telemetry_subscriptions::GetTelemetrySubscriptions::api(),
+        push_telemetry::PushTelemetry::api(),
         delete_records::DeleteRecords::api(),
         describe_cluster::DescribeCluster::api(),
         describe_log_dirs::DescribeLogDirs::api(),

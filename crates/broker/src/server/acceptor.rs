@@ -79,7 +79,7 @@ impl Acceptor {
             let peer = incoming.peer_addr();
             match incoming.into_stream() {
                 Ok(stream) => {
-                    let client = Client { listener: name, peer };
+                    let client = Client::new(name, peer);
                     log_end(peer, &Connection::new(stream, client, broker, memory, stop).run().await);
                 }
                 Err(error) => tracing::debug!(%peer, %error, "the connection broke before it was served"),

@@ -64,6 +64,11 @@ pub(crate) async fn set(client: &mut Client, of: (i8, &str), name: &str, value: 
     assert_eq!(alter(client, of, &[(name, SET, Some(value))]).await, (ErrorCode::None, String::new()));
 }
 
+/// Deletes one config and asserts that it worked.
+pub(crate) async fn delete(client: &mut Client, of: (i8, &str), name: &str) {
+    assert_eq!(alter(client, of, &[(name, DELETE, None)]).await, (ErrorCode::None, String::new()));
+}
+
 /// Value and source.
 async fn value_of(client: &mut Client, of: (i8, &str), name: &str) -> (Option<String>, i8) {
     let resource = DescribeConfigsResource {

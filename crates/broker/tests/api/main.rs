@@ -66,6 +66,7 @@
 //! | producers that a partition remembers | `records::producers_that_a_partition_remembers_are_told` |
 //! | DescribeLogDirs: sizes, room, offline ones | `log_dirs::directories_tell_what_they_hold_and_how_much_room_there_is`, `log_dirs::a_directory_that_is_offline_says_so_and_no_more` |
 //! | groups and metrics subscriptions are described | `configs::groups_and_subscriptions_of_metrics_have_configs_too` |
+//! | metrics of clients: offered when subscribed to, throttled, refused (KIP-714) | `telemetry::metrics_are_asked_for_while_somebody_has_subscribed`, `telemetry::pushes_are_taken_packed_in_any_way_once_an_interval`, `telemetry::pushes_that_are_no_good_are_refused` |
 //! | levels of loggers (KIP-412) | `alter_configs::levels_of_loggers_are_described_and_changed_until_the_restart` |
 //! | an offline directory: no leader, offline replicas, KAFKA_STORAGE_ERROR | `disks::partitions_on_a_directory_that_is_offline_are_told_to_have_no_leader` |
 //! | features: only what works | `features::features_that_do_not_work_here_are_neither_told_nor_finalized` |
@@ -109,6 +110,7 @@ mod records;
 mod samples;
 mod sessions;
 mod support;
+mod telemetry;
 mod topic_configs;
 mod topics;
 mod versions;
@@ -138,6 +140,7 @@ fn the_table_above_names_tests_that_exist() {
         ("real", include_str!("real.rs")),
         ("records", include_str!("records.rs")),
         ("sessions", include_str!("sessions.rs")),
+        ("telemetry", include_str!("telemetry.rs")),
         ("topic_configs", include_str!("topic_configs.rs")),
         ("topics", include_str!("topics.rs")),
         ("versions", include_str!("versions.rs")),

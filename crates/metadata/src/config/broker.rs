@@ -110,6 +110,7 @@ pub struct Limits {
     pub fetch_max_bytes: usize,
     pub fetch_sessions_max: usize,
     pub describe_partitions_max: usize,
+    pub telemetry_max_bytes: usize,
 }
 
 impl BrokerConfig {
@@ -373,6 +374,7 @@ impl Reader<'_> {
             fetch_max_bytes: self.count("fetch.max.bytes"),
             fetch_sessions_max: self.count("max.incremental.fetch.session.cache.slots"),
             describe_partitions_max: self.count("max.request.partition.size.limit"),
+            telemetry_max_bytes: self.count("telemetry.max.bytes"),
         }
     }
 }

@@ -34,6 +34,11 @@ with their `param.allowlist.pattern` and `param.allowed.paths`.
 `listener.name.NAME.max.connections` and `listener.name.NAME.max.connection.creation.rate`, the name in lower case, limit
 one listener beside what limits all of them; they are *cluster-wide*.
 
+Metrics of clients (KIP-714): as soon as there is a metrics subscription (`kafka-client-metrics`, or `bourn config alter
+client-metrics NAME`), clients that connect are asked for what it names. Every push is one line of the broker's own log, at level INFO of
+the logger `client_metrics`, with the data points as JSON; `bourn.log.format=json` makes the line JSON, too. A client that
+connected while there was no subscription may not ask again before it is started anew.
+
 What differs from Kafka: `listeners` is `PLAINTEXT://127.0.0.1:9092` unless set, so that a broker without a file is not
 open to the network; data goes to `./bourn-data` unless `log.dirs` is set; `node.id` need not be set; an empty or wildcard
 host in `listeners` needs no `advertised.listeners`.

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::{Definition, Scope, broker_synonyms, definitions};
 
 /// Where configs become values.
-const READERS: [(&str, &str); 6] = [
+const READERS: [(&str, &str); 7] = [
     ("broker.rs", include_str!("broker.rs")),
+    ("client_metrics.rs", include_str!("client_metrics.rs")),
     ("listeners.rs", include_str!("listeners.rs")),
     ("providers.rs", include_str!("providers.rs")),
     ("statics.rs", include_str!("statics.rs")),

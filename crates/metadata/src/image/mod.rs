@@ -26,7 +26,7 @@ use protocol::{NodeId, Str, TopicId, Uuid};
 pub use delta::{BrokerDelta, ConfigDelta, Delta, PartitionDelta};
 pub use topic::{Topic, is_internal_topic};
 
-use crate::record::{BrokerRegistration, ConfigResource, Partition, Record};
+use crate::record::{BrokerRegistration, ConfigResource, Partition, Record, ResourceKind};
 use index::Indexes;
 
 /// The identity of a cluster.
@@ -173,6 +173,12 @@ impl Image {
     /// Everything that has configs of its own, and them.
     pub fn configs(&self) -> impl Iterator<Item = (&ConfigResource, &Configs)> {
         self.configs.iter()
+    }
+
+    /// Those of one kind of resource, by name.
+    pub fn configs_of_kind(&self, kind: ResourceKind) -> impl Iterator<Item = (&ConfigResource, &Configs)> {
+        let first = ConfigResource { kind, name: Str::EMPTY };
+        self.configs.range(first..).take_while(move |(of, _)| of.kind == kind)
     }
 
     /// The configs set on `resource`; `None` when there are none.

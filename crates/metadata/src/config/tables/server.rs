@@ -1,6 +1,6 @@
 //! What the broker does and how much it takes on.
 
-use super::reasons::{CLUSTER, JAVA, LZ4, METRICS, PURGATORY, SECURITY, THREADS};
+use super::reasons::{CLUSTER, JAVA, LZ4, PURGATORY, SECURITY, THREADS};
 use super::table;
 
 table! {
@@ -57,8 +57,8 @@ table! {
         "Sources for ${...} references in values, each with its config.providers.NAME.class.";
     "controlled.shutdown.enable": Boolean = Some("true"), Any, Medium, ReadOnly, CLUSTER;
         "Move leaders away before a clean stop.";
-    "telemetry.max.bytes": Int = Some("1048576"), AtLeast(1), Low, ReadOnly, METRICS;
-        "Largest metrics push of a client.";
+    "telemetry.max.bytes": Int = Some("1048576"), AtLeast(1), Low, ReadOnly;
+        "Largest metrics push of a client, as it is sent.";
     "fetch.purgatory.purge.interval.requests": Int = Some("1000"), Any, Medium, ReadOnly, PURGATORY;
         "Clean the list of waiting fetches this often.";
     "producer.purgatory.purge.interval.requests": Int = Some("1000"), Any, Medium, ReadOnly, PURGATORY;
