@@ -251,4 +251,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
 
     /// A new lane with a driver of its own; the driver ends when the last reference is dropped and the queue is empty.
     fn lane(&self, name: &'static str) -> LaneRef;
+
+    /// The same for work that nobody waits for: its driver gives way to everything else that wants the processor.
+    fn background_lane(&self, name: &'static str) -> LaneRef;
 }

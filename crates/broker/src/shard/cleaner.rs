@@ -58,6 +58,7 @@ pub(super) struct Cleaner {
     /// Made when there is something to do: it is a thread.
     lane: OnceLock<LaneRef>,
     open: Arc<OpenFiles>,
+    disk_reserve_bytes: u64,
     options: watch::Receiver<CleanerOptions>,
     stop: watch::Receiver<bool>,
 }
@@ -88,6 +89,7 @@ impl Cleaners {
         mailboxes: &Arc<[mpsc::UnboundedSender<Message>]>,
         open: &Arc<OpenFiles>,
         options: CleanerOptions,
+        disk_reserve_bytes: u64,
     ) -> Self {
         let (options, stop) = (watch::Sender::new(options), watch::Sender::new(false));
         let start = |index| {
@@ -97,6 +99,7 @@ impl Cleaners {
                 mailboxes: mailboxes.clone(),
                 lane: OnceLock::new(),
                 open: open.clone(),
+                disk_reserve_bytes,
                 options: options.subscribe(),
                 stop: stop.subscribe(),
             };
@@ -217,7 +220,11 @@ impl Cleaner {
     async fn clean(&mut self, key: PartitionKey) -> bool {
         let secret = [self.host.rng.next_u64(), self.host.rng.next_u64()];
         let CleanerOptions { map_bytes_max, threads, .. } = *self.options.borrow();
-        let options = Options { map_bytes_max: map_bytes_max / threads.clamp(1, CLEANERS_MAX), secret };
+        let options = Options {
+            map_bytes_max: map_bytes_max / threads.clamp(1, CLEANERS_MAX),
+            secret,
+            disk_reserve_bytes: self.disk_reserve_bytes,
+        };
         let (reply, receive) = oneshot::channel();
         self.send(key, Message::BeginCleaning { key, options, reply });
         let Some(Ok(Some(begun))) = self.or_stop(receive).await else { return false };
@@ -255,8 +262,12 @@ impl Cleaner {
                 }
                 Ok(Step::Replace(replacement)) => {
                     let (reply, receive) = oneshot::channel();
-                    self.send(key, Message::Replace { key, replacement, reply });
-                    if !matches!(self.or_stop(receive).await, Some(Ok(true))) {
+                    self.send(key, Message::Replace { key, replacement: replacement.clone(), reply });
+                    let taken = self.or_stop(receive).await;
+                    if !matches!(taken, Some(Ok(true))) {
+                        if matches!(taken, Some(Ok(false))) {
+                            cleaning.refused(&replacement);
+                        }
                         let stats = cleaning.stats();
                         return (self.abandon(cleaning).await, stats);
                     }
@@ -311,7 +322,7 @@ impl Cleaner {
     }
 
     fn lane(&self) -> &LaneRef {
-        self.lane.get_or_init(|| self.host.disk.lane("cleaner"))
+        self.lane.get_or_init(|| self.host.disk.background_lane("cleaner"))
     }
 
     fn send(&self, key: PartitionKey, message: Message) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use host::Instant;
 use protocol::ids::Offset;
 use storage::PartitionKey;
 use storage::clean::{Cleaning, Options, Replacement};
@@ -21,6 +22,9 @@ use super::message::Done;
 use super::partition::Partition;
 use super::read::Late;
 use super::shard::Shard;
+
+/// After a pass that has failed, on a full disk for example.
+const RETRY: Duration = Duration::from_secs(60);
 
 /// A log that is worth compacting, by how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +65,8 @@ pub(super) struct Compaction {
     replacing: Option<oneshot::Sender<bool>>,
     /// A pass has met damage: there is no further one.
     is_uncleanable: bool,
+    /// A pass has failed: others come first.
+    not_before: Option<Instant>,
     /// Reads that came too late for the files that they were planned for.
     pub(super) late: Vec<Late>,
 }
@@ -85,14 +91,15 @@ impl Shard {
         for key in unsynced {
             self.write_and_sync(key);
         }
-        let now_ms = self.host.clock.wall_ms();
+        let (now, now_ms) = (self.host.now(), self.host.clock.wall_ms());
         let works = |partition: &Partition| {
             let directory = self.directories.get(partition.dir);
             directory.is_some_and(|directory| directory.failed.is_none() && !directory.full)
         };
         let free = self.partitions.iter_mut().filter(|(_, partition)| {
             let compaction = &partition.compaction;
-            let taken = compaction.is_under_way() || compaction.is_uncleanable;
+            let waits = compaction.not_before.is_some_and(|not_before| now < not_before);
+            let taken = compaction.is_under_way() || compaction.is_uncleanable || waits;
             !taken && partition.deleting.is_none() && !partition.stray && works(partition)
         });
         let dirty = free.filter_map(|(key, partition)| {
@@ -100,6 +107,14 @@ impl Shard {
             Some(Candidate { is_urgent: found.is_urgent, ratio_ppm: found.ratio_ppm, key: *key })
         });
         dirty.max()
+    }
+
+    /// Ends a pass over a log that is no longer to be compacted.
+    pub(super) fn end_unwanted_cleaning(&mut self, key: PartitionKey) {
+        let partition = self.partitions.get(&key);
+        if let Some(partition) = partition.filter(|this| !this.log.config().cleanup_policy.compact) {
+            partition.compaction.cancel();
+        }
     }
 
     /// A pass over a log, if it is still worth one.
@@ -201,7 +216,10 @@ impl Shard {
                     let topic = partition.log.topic();
                     tracing::error!(%topic, partition = key.partition, count, "this partition is no longer compacted: {error}");
                 } else {
-                    tracing::warn!(%key, "a compaction ended early: {error}");
+                    let topic = partition.log.topic();
+                    let seconds = RETRY.as_secs();
+                    partition.compaction.not_before = Some(self.host.now().after(RETRY));
+                    tracing::warn!(%topic, partition = key.partition, "a compaction is given up, and tried again in {seconds} s: {error}");
                 }
             }
             CleaningEnd::Abandoned => {}

@@ -37,6 +37,7 @@ impl Shard {
         let random = self.host.rng.next_u64();
         if let Some(partition) = self.partitions.get_mut(&spec.key) {
             partition.log.configure(spec.config.clone(), random);
+            self.end_unwanted_cleaning(spec.key);
             return Ok(());
         }
         if let Some((dir, recovered)) = self.found.remove(&spec.key) {
@@ -186,6 +187,7 @@ impl Shard {
         if let Some(partition) = self.partitions.get_mut(&key) {
             partition.answer(&mut self.groups);
         }
+        self.end_unwanted_cleaning(key);
         drop(reply.send(result));
     }
 

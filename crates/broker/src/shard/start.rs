@@ -144,7 +144,7 @@ pub(super) fn launch(
         };
         host.spawn(Place::Shard(index), "shard", shard.run());
     }
-    let cleaners = Cleaners::start(host, &senders, &open, options.cleaner);
+    let cleaners = Cleaners::start(host, &senders, &open, options.cleaner, options.disk_reserve_bytes);
     let (committers, recovery) = (committers.into(), Arc::new(recovery));
     Shards { mailboxes: senders, common, recovery, committers, cleaners }
 }

@@ -12,7 +12,7 @@ use crate::support::{Client, ms, run};
 const CLEANER: [(&str, &str); 1] = [("log.cleaner.backoff.ms", "1000")];
 
 /// Records of one second each are a segment.
-const COMPACTED: [(&str, &str); 4] = [
+pub(crate) const COMPACTED: [(&str, &str); 4] = [
     ("cleanup.policy", "compact"),
     ("segment.ms", "999"),
     ("min.cleanable.dirty.ratio", "0.01"),
@@ -29,14 +29,22 @@ fn keyed(options: BatchOptions, at: i64, records: &[(&str, Option<&str>)]) -> By
     builder.build().unwrap()
 }
 
-async fn put(client: &mut Client, topic: &Topic, at: i64, records: &[(&str, Option<&str>)]) {
+pub(crate) async fn put(client: &mut Client, topic: &Topic, at: i64, records: &[(&str, Option<&str>)]) {
     let batch = keyed(BatchOptions::default(), at, records);
     assert_eq!(client.append_code(topic, batch).await, ErrorCode::None);
 }
 
 /// All records, read as a consumer does: offset, key and value.
-async fn read_all(client: &mut Client, topic: &Topic) -> Vec<(i64, String, Option<String>)> {
-    let (mut all, mut offset) = (Vec::new(), 0);
+pub(crate) async fn read_all(client: &mut Client, topic: &Topic) -> Vec<(i64, String, Option<String>)> {
+    read_all_from(client, topic, 0).await
+}
+
+pub(crate) async fn read_all_from(
+    client: &mut Client,
+    topic: &Topic,
+    start: i64,
+) -> Vec<(i64, String, Option<String>)> {
+    let (mut all, mut offset) = (Vec::new(), start);
     let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
     loop {
         let data = client.read(topic, offset).await;
@@ -49,13 +57,14 @@ async fn read_all(client: &mut Client, topic: &Topic) -> Vec<(i64, String, Optio
         let last = batches.last().expect("something below the high watermark");
         assert!(last.header().next_offset().0 > offset, "a read goes on");
         offset = last.header().next_offset().0;
-        for record in records(&data) {
+        // A batch comes whole.
+        for record in records(&data).into_iter().filter(|record| record.offset.0 >= start) {
             all.push((record.offset.0, text(record.key.as_ref().unwrap()), record.value.as_ref().map(text)));
         }
     }
 }
 
-fn offsets(all: &[(i64, String, Option<String>)]) -> Vec<i64> {
+pub(crate) fn offsets(all: &[(i64, String, Option<String>)]) -> Vec<i64> {
     all.iter().map(|(offset, ..)| *offset).collect()
 }
 

@@ -44,6 +44,7 @@
 //! | the newest record of each key, at its offset; gaps are passed over | `compaction::of_each_key_the_newest_record_survives` |
 //! | tombstones for delete.retention.ms (KIP-534) | `compaction::tombstones_stay_for_their_time` |
 //! | sequences of producers whose records are gone | `compaction::a_producer_goes_on_though_its_records_are_gone` |
+//! | a pass meets: deletion, another policy, retention, a stop, DeleteRecords, a full disk | `cleaning::a_topic_is_deleted_under_a_pass`, `cleaning::a_pass_ends_when_compaction_is_turned_off`, `cleaning::retention_takes_segments_that_a_pass_reads`, `cleaning::a_clean_stop_does_not_wait_for_a_pass`, `cleaning::records_are_deleted_under_a_pass`, `cleaning::a_full_disk_ends_a_pass_and_nothing_else` |
 //! | min and max lag | `compaction::records_are_compacted_neither_too_early_nor_too_late` |
 //!
 //! | rule: metadata, offsets, configs | test |
@@ -89,6 +90,7 @@
 
 mod alter_configs;
 mod batches;
+mod cleaning;
 mod compaction;
 mod configs;
 mod connections;
@@ -122,6 +124,7 @@ fn the_table_above_names_tests_that_exist() {
     let sources = [
         ("alter_configs", include_str!("alter_configs.rs")),
         ("batches", include_str!("batches.rs")),
+        ("cleaning", include_str!("cleaning.rs")),
         ("compaction", include_str!("compaction.rs")),
         ("configs", include_str!("configs.rs")),
         ("connections", include_str!("connections.rs")),

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::file::OsFile;
-use super::lane::ThreadLane;
+use super::lane::{Priority, ThreadLane};
 use crate::disk::{DirEntry, Disk, FileRef, Files, LaneRef, Lock, OpenMode, Space};
 
 #[derive(Debug)]
@@ -26,7 +26,11 @@ impl Disk for OsDisk {
     }
 
     fn lane(&self, name: &'static str) -> LaneRef {
-        Arc::new(ThreadLane::start(name))
+        Arc::new(ThreadLane::start(name, Priority::Usual))
+    }
+
+    fn background_lane(&self, name: &'static str) -> LaneRef {
+        Arc::new(ThreadLane::start(name, Priority::Lowest))
     }
 }
 

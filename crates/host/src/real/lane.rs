@@ -10,6 +10,13 @@ use crate::guarded::panic_text;
 
 type Job = (Op, Completion);
 
+/// How its thread stands to others that want the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Priority {
+    Usual,
+    Lowest,
+}
+
 #[derive(Debug)]
 pub(super) struct ThreadLane {
     jobs: mpsc::Sender<Job>,
@@ -17,15 +24,33 @@ pub(super) struct ThreadLane {
 
 impl ThreadLane {
     /// Starts the thread; it ends when the lane is dropped and the queue is empty.
-    pub(super) fn start(name: &'static str) -> Self {
+    pub(super) fn start(name: &'static str, priority: Priority) -> Self {
         let (jobs, queue) = mpsc::channel();
-        if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(move || drive(&queue)) {
+        let run = move || {
+            if priority == Priority::Lowest {
+                give_way(name);
+            }
+            drive(&queue);
+        };
+        if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(run) {
             // The queue went with the thread, so every operation of this lane will fail and say so.
             tracing::error!(lane = name, %error, "cannot start the thread of a disk lane");
         }
         Self { jobs }
     }
 }
+
+/// Linux has a priority for each thread; elsewhere this would be the priority of the process.
+#[cfg(target_os = "linux")]
+fn give_way(name: &str) {
+    const LOWEST: i32 = 19;
+    if let Err(error) = rustix::process::setpriority_process(None, LOWEST) {
+        tracing::debug!(lane = name, %error, "cannot lower the priority of a thread");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way(_name: &str) {}
 
 fn drive(queue: &mpsc::Receiver<Job>) {
     while let Ok((op, done)) = queue.recv() {

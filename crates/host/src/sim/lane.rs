@@ -62,6 +62,10 @@ impl Disk for NodeDisk {
         drop(world);
         Arc::new(SimLane { inner })
     }
+
+    fn background_lane(&self, name: &'static str) -> LaneRef {
+        self.lane(name)
+    }
 }
 
 #[derive(Debug)]

@@ -47,7 +47,7 @@ pub(crate) async fn read_write_sync(host: Host, dir: PathBuf) {
 }
 
 pub(crate) async fn call_gets_files(host: Host, dir: PathBuf) {
-    let lane = host.disk.lane("call");
+    let lane = host.disk.background_lane("call");
     let path = dir.join("a");
     let call = Op::Call(Box::new(move |files| {
         files.replace(&path, b"content")?;

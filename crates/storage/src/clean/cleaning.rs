@@ -13,7 +13,7 @@ use host::Files;
 use protocol::ids::{Offset, ProducerId};
 use protocol::records::{Limits, Scratch, ValidBatch};
 
-use super::output::Output;
+use super::output::{Output, remove_cleaned};
 use super::source::Source;
 use super::{Dirtiness, Filter, GroupLimits, Kept, OffsetMap, Transactions, group_segments};
 use crate::LogConfig;
@@ -40,6 +40,8 @@ pub struct Options {
     pub map_bytes_max: usize,
     /// Random.
     pub secret: [u64; 2],
+    /// A pass is given up when less than this would be left of the disk.
+    pub disk_reserve_bytes: u64,
 }
 
 /// What a step has come to.
@@ -85,6 +87,9 @@ pub struct Cleaning {
     groups: VecDeque<Range<usize>>,
     transactions: Transactions,
     number: u64,
+    disk_reserve_bytes: u64,
+    /// The segment that is being written: nobody has been promised anything of it.
+    unoffered: Option<Offset>,
     stats: Stats,
 }
 
@@ -130,6 +135,8 @@ impl Cleaning {
             groups: VecDeque::new(),
             transactions: Transactions::default(),
             number,
+            disk_reserve_bytes: options.disk_reserve_bytes,
+            unoffered: None,
             stats: Stats::default(),
         }
     }
@@ -153,12 +160,16 @@ impl Cleaning {
         }
     }
 
-    /// Removes what has been written and not been offered. Blocking.
+    /// What was offered is not wanted.
+    pub fn refused(&mut self, replacement: &Replacement) {
+        self.unoffered = Some(replacement.segment.base);
+    }
+
+    /// Removes what has been written, unless it is offered: then it may be part of the log by now. Blocking.
     pub fn abandon(&mut self, files: &dyn Files) -> io::Result<()> {
-        match std::mem::replace(&mut self.phase, Phase::Done) {
-            Phase::Group(group) => group.output.map_or(Ok(()), |output| output.remove(files)),
-            _ => Ok(()),
-        }
+        self.phase = Phase::Done;
+        let unoffered = self.unoffered.take();
+        unoffered.map_or(Ok(()), |base| remove_cleaned(files, &self.plan.dir, base, self.number))
     }
 
     /// A step through the dirty part.
@@ -227,7 +238,8 @@ impl Cleaning {
     fn create(&mut self, files: &dyn Files, segments: &Range<usize>) -> io::Result<Output> {
         self.number += 1;
         let base = self.plan.segments.get(segments.start).map_or(Offset::ZERO, |segment| segment.base);
-        Output::create(files, self.plan.dir.clone(), base, self.number)
+        self.unoffered = Some(base);
+        Output::create(files, self.plan.dir.clone(), base, self.number, self.disk_reserve_bytes)
     }
 
     /// A step through a group.
@@ -259,7 +271,7 @@ impl Cleaning {
             group.walk.source = None;
         }
         if let Some(output) = &mut group.output {
-            let written = output.flush()?;
+            let written = output.flush(files)?;
             self.stats.bytes_written += written as u64;
             bytes += written;
         }
@@ -287,6 +299,7 @@ impl Cleaning {
         self.stats.segments_after += 1;
         self.stats.bytes_after += u64::from(segment.bytes);
         let (number, cuts) = (self.number, self.plan.cuts);
+        self.unoffered = None;
         Ok(Step::Replace(Replacement { number, cuts, segment, sources: sources.to_vec() }))
     }
 }

@@ -1,21 +1,24 @@
 //! [`Output`]: the segment that a pass writes, beside the ones that it will replace.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use host::disk::{AlignedBuf, BLOCK_BYTES};
 use host::{FileRef, Files, OpenMode};
 use protocol::ids::Offset;
 use protocol::records::ValidBatch;
 
 use crate::LogConfig;
+use crate::log::PIECE_BYTES_MAX;
 use crate::segment::index::IndexBytes;
 use crate::segment::names::{CLEANED_KINDS, FileKind, cleaned_file};
 use crate::segment::scan::facts;
 use crate::segment::{SealedSegment, SegmentState};
 
-/// So much is left to the page cache at most, so that a sync does not hold up those of others.
-const SYNC_BYTES: usize = 4 << 20;
+/// After so many bytes it is seen whether the disk still has room, and where files cannot be written past the page cache,
+/// they are synced: what is left to it holds up the syncs of others.
+const CHECK_BYTES: u64 = 4 << 20;
 
 #[derive(Debug)]
 pub(super) struct Output {
@@ -25,14 +28,25 @@ pub(super) struct Output {
     state: SegmentState,
     index: IndexBytes,
     log: FileRef,
-    pieces: Vec<Bytes>,
+    /// Not written yet.
+    pending: AlignedBuf,
+    /// Whole blocks.
     written: u64,
-    unsynced: usize,
+    /// Where the next check is due.
+    check_at: u64,
+    disk_reserve_bytes: u64,
 }
 
 impl Output {
-    pub(super) fn create(files: &dyn Files, dir: PathBuf, base: Offset, number: u64) -> io::Result<Self> {
-        let log = files.open(&cleaned_file(&dir, base, FileKind::Log, number), OpenMode::CREATE)?;
+    pub(super) fn create(
+        files: &dyn Files,
+        dir: PathBuf,
+        base: Offset,
+        number: u64,
+        disk_reserve_bytes: u64,
+    ) -> io::Result<Self> {
+        let mode = OpenMode::CREATE.direct();
+        let log = files.open(&cleaned_file(&dir, base, FileKind::Log, number), mode)?;
         log.set_len(0)?;
         Ok(Self {
             dir,
@@ -41,9 +55,10 @@ impl Output {
             state: SegmentState::new(base, 0),
             index: IndexBytes::default(),
             log,
-            pieces: Vec::new(),
+            pending: AlignedBuf::with_capacity(PIECE_BYTES_MAX),
             written: 0,
-            unsynced: 0,
+            check_at: 0,
+            disk_reserve_bytes,
         })
     }
 
@@ -51,24 +66,40 @@ impl Output {
     pub(super) fn push(&mut self, batch: &ValidBatch, config: &LogConfig) {
         let entries = self.state.advance(&facts(batch.header()), config);
         self.index.push(self.base, entries);
-        self.pieces.push(Bytes::copy_from_slice(&batch.head()));
-        self.pieces.push(batch.rest().clone());
+        self.pending.extend_from_slice(&batch.head());
+        self.pending.extend_from_slice(batch.rest());
     }
 
-    /// Writes what has been pushed; returns how much that was.
-    pub(super) fn flush(&mut self) -> io::Result<usize> {
-        let bytes = self.pieces.iter().map(Bytes::len).sum();
+    /// Writes what has been pushed, except for a last part of a block; returns how much that was.
+    pub(super) fn flush(&mut self, files: &dyn Files) -> io::Result<usize> {
+        let bytes = self.pending.len() - self.pending.len() % BLOCK_BYTES;
         if bytes > 0 {
-            self.log.write_at(&self.pieces, self.written)?;
-            self.pieces.clear();
+            self.check(files)?;
+            let pending = std::mem::replace(&mut self.pending, AlignedBuf::with_capacity(PIECE_BYTES_MAX));
+            let mut whole = pending.freeze();
+            self.pending.extend_from_slice(&whole.split_off(bytes));
+            self.log.write_at(&[whole], self.written)?;
             self.written += bytes as u64;
-            self.unsynced += bytes;
-        }
-        if self.unsynced >= SYNC_BYTES {
-            self.log.sync()?;
-            self.unsynced = 0;
         }
         Ok(bytes)
+    }
+
+    /// Now and then.
+    fn check(&mut self, files: &dyn Files) -> io::Result<()> {
+        if self.written < self.check_at {
+            return Ok(());
+        }
+        self.check_at = self.written + CHECK_BYTES;
+        if !self.log.is_direct() && self.written > 0 {
+            self.log.sync()?;
+        }
+        let (free, reserve) = (files.space(&self.dir)?.available_bytes, self.disk_reserve_bytes);
+        if free < reserve {
+            let text =
+                format!("{free} bytes are free and {reserve} are to stay free (bourn.disk.reserve.bytes)");
+            return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+        }
+        Ok(())
     }
 
     /// Makes everything durable under the names that it has for now. The segment reaches to `end`.
@@ -78,7 +109,10 @@ impl Output {
         end: Offset,
         created_ms: i64,
     ) -> io::Result<SealedSegment> {
-        self.flush()?;
+        let bytes = self.written + self.pending.len() as u64;
+        self.pending.pad_to_block();
+        self.flush(files)?;
+        self.log.set_len(bytes)?;
         if let Some(entry) = self.state.closing_entry() {
             self.index.push_time(self.base, entry);
         }
@@ -93,15 +127,15 @@ impl Output {
         files.sync_dir(&self.dir)?;
         Ok(SealedSegment { end, created_ms, ..SealedSegment::from(&self.state) })
     }
+}
 
-    /// Removes what there is of the files.
-    pub(super) fn remove(self, files: &dyn Files) -> io::Result<()> {
-        for kind in CLEANED_KINDS {
-            match files.remove_file(&cleaned_file(&self.dir, self.base, kind, self.number)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+/// Removes what there is of the files.
+pub(super) fn remove_cleaned(files: &dyn Files, dir: &Path, base: Offset, number: u64) -> io::Result<()> {
+    for kind in CLEANED_KINDS {
+        match files.remove_file(&cleaned_file(dir, base, kind, number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
-        Ok(())
     }
+    Ok(())
 }

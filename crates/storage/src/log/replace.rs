@@ -17,7 +17,7 @@ use host::Files;
 use protocol::ids::Offset;
 
 use super::Log;
-use super::retention::{DeletedFiles, SegmentDelete};
+use super::retention::{DeletedFiles, SegmentDelete, is_full};
 use super::truncate::remove_segment;
 use crate::PartitionState;
 use crate::clean::{Dirtiness, LogFacts, Plan, Replacement, dirtiness};
@@ -71,7 +71,15 @@ impl SegmentSwap {
 fn take_place(files: &dyn Files, open: &OpenFiles, dir: &Path, base: Offset, number: u64) -> io::Result<()> {
     for kind in CLEANED_KINDS {
         let (from, to) = (cleaned_file(dir, base, kind, number), segment_file(dir, base, kind));
-        let renamed = files.rename(&from, &to);
+        let renamed = match files.rename(&from, &to) {
+            // A full disk has no room for a name, unless another goes first. After a crash between the two this is
+            // done again.
+            Err(error) if is_full(&error) => {
+                open.forget(&to);
+                files.remove_file(&to).and_then(|()| files.rename(&from, &to))
+            }
+            renamed => renamed,
+        };
         open.forget(&to);
         match renamed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -172,6 +180,8 @@ impl Log {
     pub fn replace(&mut self, replacement: &Replacement) -> Result<(), Overtaken> {
         let Replacement { number, cuts, segment, sources } = replacement;
         let is_as_it_was = *cuts == self.cuts && self.has_segments(sources);
+        // Kafka ends the passes of a log, too, that is no longer to be compacted.
+        let is_as_it_was = is_as_it_was && self.config.cleanup_policy.compact;
         if self.replacing.is_some() || !is_as_it_was || *number <= self.replacements {
             return Err(Overtaken { base: segment.base });
         }

@@ -64,6 +64,10 @@ pub struct DeletedFiles {
     paths: Vec<PathBuf>,
 }
 
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl SegmentDelete {
     /// Blocking.
     pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<DeletedFiles> {
@@ -78,6 +82,8 @@ impl SegmentDelete {
                 match files.rename(&path, &to) {
                     Ok(()) => deleted.paths.push(to),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    // There is no room for another name, and this makes some.
+                    Err(error) if is_full(&error) => files.remove_file(&path)?,
                     Err(error) => return Err(error),
                 }
             }

@@ -15,7 +15,7 @@ impl World {
             Some(cleaning) => cleaning,
             None => {
                 let Some(dirtiness) = self.log(partition).dirtiness(now_ms) else { return };
-                let options = clean::Options { map_bytes_max: 400, secret: [1, 2] };
+                let options = clean::Options { map_bytes_max: 400, secret: [1, 2], disk_reserve_bytes: 0 };
                 Cleaning::new(self.log(partition).plan_cleaning(dirtiness, now_ms), options)
             }
         };
