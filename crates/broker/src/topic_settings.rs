@@ -66,6 +66,7 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         segment_ms: positive(config.segment_ms),
         segment_jitter_ms: positive(config.segment_jitter_ms),
         segment_index_bytes: narrow(config.segment_index_bytes),
+        preallocate: config.preallocate,
         index_interval_bytes: narrow(config.index_interval_bytes),
         retention_ms: config.retention_ms.map(positive),
         retention_bytes: config.retention_bytes,

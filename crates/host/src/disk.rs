@@ -161,7 +161,8 @@ pub trait File: Send + Sync + fmt::Debug {
 
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Reserves space without changing what is read; `Unsupported` where the file system cannot.
+    /// Reserves space without changing what is read; `Unsupported` where the file system cannot. What is reserved behind
+    /// the end of the file is set free by [`File::set_len`], of the same length too.
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
 
     fn is_direct(&self) -> bool;

@@ -42,6 +42,8 @@ pub struct LogConfig {
     pub segment_jitter_ms: u64,
     /// `segment.index.bytes`: a segment whose index is full is closed.
     pub segment_index_bytes: u32,
+    /// `preallocate`: the space of a segment is reserved when it is begun, up to `segment_bytes`.
+    pub preallocate: bool,
     /// `index.interval.bytes`: bytes of log between two entries of the index.
     pub index_interval_bytes: u32,
     /// `retention.ms`.
@@ -84,6 +86,7 @@ impl Default for LogConfig {
             segment_ms: WEEK_MS,
             segment_jitter_ms: 0,
             segment_index_bytes: 10 << 20,
+            preallocate: false,
             index_interval_bytes: 4096,
             retention_ms: Some(WEEK_MS),
             retention_bytes: None,

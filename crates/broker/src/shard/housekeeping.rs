@@ -176,6 +176,9 @@ impl Shard {
             self.stop_pass = Some(now.after(STOP_PASS));
             let keys: Vec<PartitionKey> = self.partitions.keys().copied().collect();
             for key in keys {
+                if let Some(partition) = self.partitions.get_mut(&key) {
+                    partition.log.close();
+                }
                 self.write_and_sync(key);
             }
         }

@@ -26,7 +26,7 @@
 //! | `min.cleanable.dirty.ratio` | compaction | |
 //! | `min.compaction.lag.ms` | compaction | |
 //! | `min.insync.replicas` | `shard::append` | `produce::too_few_replicas_are_told_before_the_append` |
-//! | `preallocate` | nobody: the journal takes its place | |
+//! | `preallocate` | `storage::log` | `space_of_segments_is_reserved_and_set_free` |
 //! | `remote.copy.lag.bytes` | nobody yet | |
 //! | `remote.copy.lag.ms` | nobody yet | |
 //! | `remote.log.copy.disable` | nobody yet | |
@@ -296,6 +296,51 @@ fn segments_are_closed_by_size_and_by_time() {
         client.fill(&topic, &[&large, &large]).await;
         world.stop().await;
         assert_eq!(bases(world), [0, 2, 5, 7]);
+    });
+}
+
+/// Free space of the disk, in MiB, once what was appended is in its segments.
+async fn free_mib(world: &World) -> u64 {
+    world.sim.sleep(ms(5_000)).await;
+    world.files().space(Path::new("/data")).unwrap().available_bytes >> 20
+}
+
+#[test]
+fn space_of_segments_is_reserved_and_set_free() {
+    run(&[("bourn.disk.reserve.bytes", "0"), ("log.preallocate", "true")], async |world| {
+        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(1 << 30));
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[("segment.bytes", "33554432")]).await;
+        let before = free_mib(world).await;
+        client.fill(&topic, &["a"]).await;
+        let reserved = free_mib(world).await;
+        assert!((30..=33).contains(&(before - reserved)), "{before} {reserved}");
+        let path = Path::new("/data/t-0/00000000000000000000.log");
+        let len = world.files().read(path, 1 << 20).unwrap().len();
+        assert!((60..200).contains(&len), "{len}: nobody meets zeros behind the last batch");
+        world.crash().await;
+        let mut client = world.connect().await;
+        assert_eq!(values(&client.read(&topic, 0).await), ["a"]);
+        client.fill(&topic, &["b"]).await;
+        set(&mut client, (TOPIC, "t"), "segment.ms", "1").await;
+        assert_eq!(client.append_code(&topic, batch_at(100_000, "c")).await, ErrorCode::None);
+        let second = free_mib(world).await;
+        assert!((30..=36).contains(&(before - second)), "the first one has set its free: {before} {second}");
+        world.stop().await;
+        assert!(before - free_mib(world).await < 4, "a clean stop");
+        world.start_again().await.unwrap();
+        let mut client = world.connect().await;
+        assert_eq!(values(&client.read(&topic, 0).await), ["a", "b"]);
+        assert_eq!(values(&client.read(&topic, 2).await), ["c"]);
+        // Where there is no room for all of it there is for what comes.
+        let used = (1 << 30) - world.files().space(Path::new("/data")).unwrap().available_bytes;
+        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(used + (8 << 20)));
+        assert_eq!(client.append_code(&topic, batch_at(200_000, "d")).await, ErrorCode::None);
+        free_mib(world).await;
+        client.fill(&topic, &["e"]).await;
+        world.crash().await;
+        let mut client = world.connect().await;
+        assert_eq!(values(&client.read(&topic, 3).await), ["d", "e"]);
     });
 }
 

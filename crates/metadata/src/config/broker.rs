@@ -1,5 +1,7 @@
 //! [`BrokerConfig`]: what a broker goes by, as values.
 
+mod contradictions;
+
 use std::net::IpAddr;
 
 use protocol::{NodeId, Str};
@@ -180,7 +182,8 @@ impl Reader<'_> {
 
     fn cleaner(&self) -> CleanerConfig {
         let rate = match self.layers.of("log.cleaner.io.max.bytes.per.second") {
-            Some(Value::Double(rate)) => rate,
+            // As in Kafka, where a negative one never asks for a pause.
+            Some(Value::Double(rate)) if rate >= 0.0 => rate,
             _ => f64::MAX,
         };
         CleanerConfig {
@@ -250,36 +253,6 @@ impl Reader<'_> {
             return Err(ListenerError::UnknownName { config: "inter.broker.listener.name", name }.into());
         }
         Ok(Listeners { client, advertised, controller })
-    }
-
-    fn contradictions(&self) -> Vec<ConfigError> {
-        let mut errors = Vec::new();
-        let statics = self.layers.statics();
-        let both = |name: &'static str, other: &'static str| {
-            (statics.get(name).is_some() && statics.get(other).is_some()).then_some((name, other))
-        };
-        if let Some((name, other)) = both("node.id", "broker.id")
-            && statics.get(name).map(str::trim) != statics.get(other).map(str::trim)
-            && statics.get(other).map(str::trim) != Some("-1")
-        {
-            errors.push(ConfigError::Conflict { name, other, why: "they are one number".to_owned() });
-        }
-        if let Some((name, other)) = both("inter.broker.listener.name", "security.inter.broker.protocol") {
-            errors.push(ConfigError::Conflict { name, other, why: "only one of them may be set".to_owned() });
-        }
-        if self.list("log.dirs").is_empty() && self.list("log.dir").is_empty() {
-            errors.push(ConfigError::Missing { name: "log.dirs", why: "data needs a directory" });
-        }
-        let (interval, timeout) =
-            (self.number("broker.heartbeat.interval.ms"), self.number("broker.session.timeout.ms"));
-        if interval >= timeout {
-            errors.push(ConfigError::Conflict {
-                name: "broker.heartbeat.interval.ms",
-                other: "broker.session.timeout.ms",
-                why: format!("a heartbeat every {interval} ms comes too late for {timeout} ms"),
-            });
-        }
-        errors
     }
 
     fn per_ip_overrides(&self) -> Vec<(IpAddr, usize)> {

@@ -40,6 +40,8 @@ pub enum Valid {
     Any,
     AtLeast(i64),
     Between(i64, i64),
+    /// Anything below 0 is no limit.
+    PositiveOrUnlimited,
     OneOf(&'static [&'static str]),
     OneOfAnyCase(&'static [&'static str]),
     /// A list of these.

@@ -105,6 +105,7 @@ fn valid(valid: Valid) -> String {
         Valid::Any => String::new(),
         Valid::AtLeast(minimum) => format!("at least {minimum}"),
         Valid::Between(minimum, maximum) => format!("{minimum} to {maximum}"),
+        Valid::PositiveOrUnlimited => "at least 1, or -1".to_owned(),
         Valid::OneOf(known) => choices(known),
         Valid::OneOfAnyCase(known) => format!("{}, in any case", choices(known)),
         Valid::EachOf(known) => format!("any of {}", choices(known)),

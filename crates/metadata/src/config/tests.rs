@@ -145,6 +145,20 @@ fn contradictions_are_named() {
             "process.roles=broker,controller\ncontroller.listener.names=PLAINTEXT",
             "listeners is needed: a broker needs a listener that is not one of controller.listener.names",
         ),
+        (
+            "log.cleaner.dedupe.buffer.size=-1",
+            "log.cleaner.dedupe.buffer.size: -1 is below the minimum 1048577",
+        ),
+        (
+            "log.cleaner.dedupe.buffer.size=4194304\nlog.cleaner.threads=4",
+            "log.cleaner.dedupe.buffer.size and log.cleaner.threads contradict each other: 4194304 bytes are not \
+             more than 1 MiB for each of 4 threads",
+        ),
+        ("log.retention.ms=0", "log.retention.ms: 0 is below the minimum 1"),
+        ("log.retention.minutes=0\nlog.retention.hours=5", "log.retention.minutes: 0 is below the minimum 1"),
+        ("log.retention.hours=0", "log.retention.hours: 0 is below the minimum 1"),
+        ("log.roll.ms=0", "log.roll.ms: 0 is below the minimum 1"),
+        ("log.roll.jitter.ms=-1", "log.roll.jitter.ms: -1 is below the minimum 0"),
         ("listeners=PLAINTEXT://:1,SSL://[::1]:1", "listeners: port 1 is there twice"),
         (
             "process.roles=broker\ncontroller.listener.names=PLAINTEXT",

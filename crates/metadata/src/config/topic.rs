@@ -62,6 +62,7 @@ pub struct TopicConfig {
     pub min_cleanable_dirty_ratio: f64,
     pub min_compaction_lag_ms: i64,
     pub min_insync_replicas: usize,
+    pub preallocate: bool,
     /// `None` keeps any number of bytes.
     pub retention_bytes: Option<u64>,
     /// `None` keeps records for ever.
@@ -118,6 +119,7 @@ impl TopicConfig {
             min_cleanable_dirty_ratio: 0.0,
             min_compaction_lag_ms: 0,
             min_insync_replicas: 1,
+            preallocate: false,
             retention_bytes: None,
             retention_ms: None,
             segment_bytes: 0,
@@ -131,6 +133,7 @@ impl TopicConfig {
     fn set(&mut self, name: &str, value: &Value) {
         match value {
             Value::Number(number) => self.set_number(name, *number),
+            Value::Boolean(value) if name == "preallocate" => self.preallocate = *value,
             Value::Boolean(value) if name == "unclean.leader.election.enable" => {
                 self.unclean_leader_election = *value;
             }
@@ -258,6 +261,7 @@ mod tests {
             min_cleanable_dirty_ratio: 0.5,
             min_compaction_lag_ms: 0,
             min_insync_replicas: 1,
+            preallocate: false,
             retention_bytes: None,
             retention_ms: Some(604_800_000),
             segment_bytes: 1 << 30,

@@ -128,6 +128,9 @@ impl Definition {
             Valid::Between(_, maximum) if number > maximum => {
                 Err(Problem::AboveMaximum { value: value(), maximum })
             }
+            Valid::PositiveOrUnlimited if number == 0 => {
+                Err(Problem::BelowMinimum { value: value(), minimum: 1 })
+            }
             Valid::GzipLevel if number != -1 && !(1..=9).contains(&number) => {
                 Err(Problem::NotGzipLevel { value: value() })
             }

@@ -78,6 +78,10 @@ pub struct Log {
     seals: VecDeque<Seal>,
     writing: bool,
     syncing: bool,
+    /// The space that the open segment's file was given when it was begun.
+    reserved_bytes: u64,
+    /// Nothing is appended any more.
+    closing: bool,
     /// A file has been made since the directory was synced.
     new_names: bool,
     /// A truncation below `written.end` that has not been carried out on the files.
@@ -131,6 +135,8 @@ impl Log {
     /// A log that consists of what `state` says and of nothing behind it.
     fn from_state(state: PartitionState, dir: PathBuf, config: Arc<LogConfig>, random: u64) -> Self {
         let end = state.synced.end;
+        // It may have been given more or nothing by a former life, which makes no difference to setting it free.
+        let reserved_bytes = if config.preallocate { u64::from(config.segment_bytes) } else { 0 };
         Self {
             key: state.key,
             topic: state.topic,
@@ -145,6 +151,8 @@ impl Log {
             seals: VecDeque::new(),
             writing: false,
             syncing: false,
+            reserved_bytes,
+            closing: false,
             new_names: false,
             cut: None,
             unwritten_cuts: VecDeque::new(),

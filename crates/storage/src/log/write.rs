@@ -4,10 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use host::Files;
+use host::{File, Files};
 use protocol::ids::Offset;
 
 use super::Log;
+use super::retention::is_full;
 use crate::segment::index::IndexBytes;
 use crate::segment::names::{EPOCHS_FILE, FileKind, METADATA_FILE, partition_metadata, segment_file};
 use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
@@ -36,6 +37,8 @@ pub struct SegmentWrite {
     position: u64,
     pieces: Vec<Bytes>,
     bytes: usize,
+    /// Space to reserve for the segment when it is begun; set free at its end.
+    reserve_bytes: u64,
     index_at: u64,
     time_index_at: u64,
     index: IndexBytes,
@@ -67,6 +70,9 @@ impl SegmentWrite {
             }
         }
         let Some(seal) = &self.seal else { return Ok(()) };
+        if self.reserve_bytes > 0 {
+            open.get(files, &path(FileKind::Log))?.set_len(self.position + self.bytes as u64)?;
+        }
         let snapshot = segment_file(&self.dir, seal.next.base, FileKind::Snapshot);
         files.replace(&snapshot, &seal.snapshot)?;
         files.replace(&self.dir.join(EPOCHS_FILE), seal.epochs.as_bytes())
@@ -82,7 +88,23 @@ impl SegmentWrite {
         for kind in [FileKind::Log, FileKind::Index, FileKind::TimeIndex] {
             open.get_or_create(files, &segment_file(&self.dir, self.base, kind))?.set_len(0)?;
         }
+        if self.reserve_bytes > 0 {
+            self.reserve(&*open.get(files, &segment_file(&self.dir, self.base, FileKind::Log))?)?;
+        }
         Ok(())
+    }
+
+    /// Only the space: the file stays as long as what is in it, so that nobody meets zeros behind its last batch.
+    fn reserve(&self, log: &dyn File) -> io::Result<()> {
+        let bytes = self.reserve_bytes;
+        match log.allocate(0, bytes) {
+            Err(error) if is_full(&error) || error.kind() == io::ErrorKind::Unsupported => {
+                let dir = self.dir.display();
+                tracing::warn!(%dir, "cannot reserve {bytes} bytes for a segment (preallocate=true): {error}");
+                Ok(())
+            }
+            reserved => reserved,
+        }
     }
 }
 
@@ -93,12 +115,18 @@ pub struct SegmentSync {
     /// With whether it is closed: then its indexes are synced too, since recovery believes them.
     segments: Vec<(Offset, bool)>,
     names: bool,
+    /// What was reserved for the last of them is no longer needed.
+    trims: bool,
     after: SegmentState,
 }
 
 impl SegmentSync {
     /// Blocking.
     pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<()> {
+        if self.trims {
+            let path = segment_file(&self.dir, self.after.base, FileKind::Log);
+            open.get(files, &path)?.set_len(u64::from(self.after.bytes))?;
+        }
         for (base, closed) in &self.segments {
             let kinds: &[FileKind] = if *closed {
                 &[FileKind::Log, FileKind::Index, FileKind::TimeIndex]
@@ -135,7 +163,16 @@ impl Log {
     /// Whether something is written and not synced.
     #[must_use]
     pub fn needs_sync(&self) -> bool {
-        self.synced.end < self.written.end || self.synced.base < self.written.base
+        self.synced.end < self.written.end || self.synced.base < self.written.base || self.wants_trim()
+    }
+
+    /// Nothing is appended any more: what is reserved for the open segment is set free with the next sync.
+    pub fn close(&mut self) {
+        self.closing = true;
+    }
+
+    fn wants_trim(&self) -> bool {
+        self.closing && self.reserved_bytes > 0 && self.written.bytes > 0
     }
 
     /// Bytes written and not synced.
@@ -180,6 +217,10 @@ impl Log {
             }
             after = seal.next;
         }
+        if self.written.bytes == 0 {
+            let wanted = self.config.preallocate && !self.closing;
+            self.reserved_bytes = if wanted { u64::from(self.config.segment_bytes) } else { 0 };
+        }
         self.writing = true;
         Some(SegmentWrite {
             dir: self.dir.clone(),
@@ -188,6 +229,7 @@ impl Log {
             position: u64::from(self.written.bytes),
             pieces,
             bytes,
+            reserve_bytes: self.reserved_bytes,
             index_at: u64::from(self.written.offset_entries) * u64::from(OFFSET_ENTRY_BYTES),
             time_index_at: u64::from(self.written.time_entries) * u64::from(TIME_ENTRY_BYTES),
             index,
@@ -235,6 +277,7 @@ impl Log {
             dir: self.dir.clone(),
             segments,
             names: std::mem::take(&mut self.new_names),
+            trims: self.wants_trim(),
             after: self.written,
         })
     }
@@ -243,6 +286,9 @@ impl Log {
     pub fn synced(&mut self, sync: &SegmentSync) {
         assert!(self.syncing, "{}: a sync has ended that had not begun", self.key);
         self.syncing = false;
+        if sync.trims {
+            self.reserved_bytes = 0;
+        }
         self.synced = sync.after;
         self.held.release(self.synced.end);
         self.changed = true;

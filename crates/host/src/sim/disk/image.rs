@@ -78,7 +78,8 @@ impl Image {
     }
 
     pub(super) fn set_len(&mut self, len: u64) {
-        if len < self.len {
+        // Also what is allocated behind the same length goes, as in ext4 and XFS.
+        if len <= self.len {
             drop(self.pages.split_off(&len.div_ceil(PAGE_BYTES as u64)));
             let (last, kept) = (len / PAGE_BYTES as u64, len % PAGE_BYTES as u64);
             if let Some(page) = self.pages.get_mut(&last) {

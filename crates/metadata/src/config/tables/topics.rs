@@ -1,6 +1,6 @@
 //! Configs of a topic.
 
-use super::reasons::{CLUSTER, JOURNAL, LZ4, SHARE, SYNCED, TIERED};
+use super::reasons::{CLUSTER, LZ4, SHARE, SYNCED, TIERED};
 use super::table;
 
 table! {
@@ -53,8 +53,8 @@ table! {
         "Age before which a record is not compacted.";
     "min.insync.replicas": Int = Some("1"), AtLeast(1), Medium, ClusterWide;
         "In-sync replicas that an acks=all write needs.";
-    "preallocate": Boolean = Some("false"), Any, Medium, ClusterWide, JOURNAL;
-        "Reserve the disk space of a segment when it is opened.";
+    "preallocate": Boolean = Some("false"), Any, Medium, ClusterWide;
+        "Reserve the disk space of a segment when it is opened, and set free at its end or at a clean stop what it has not needed.";
     "remote.copy.lag.bytes": Long = Some("-1"), AtLeast(-1), Medium, ClusterWide, TIERED;
         "Bytes behind the end at which a closed segment is copied.";
     "remote.copy.lag.ms": Long = Some("0"), AtLeast(-1), Medium, ClusterWide, TIERED;
