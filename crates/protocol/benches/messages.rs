@@ -1,8 +1,11 @@
-//! The messages of the hot path.
+//! The messages of the hot path: `cargo bench -p bourn-protocol --bench messages`.
+
+mod cpu_time;
 
 use std::hint::black_box;
 
 use bytes::Bytes;
+use cpu_time::CpuTime;
 use criterion::{Criterion, criterion_group, criterion_main};
 use kafka_protocol::protocol::Decodable;
 use protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
@@ -48,7 +51,7 @@ fn metadata() -> MetadataResponse {
     MetadataResponse { topics: vec![topic], ..Default::default() }
 }
 
-fn decode(c: &mut Criterion) {
+fn decode(c: &mut Criterion<CpuTime>) {
     for (name, bytes) in [("one record", 78), ("1 MiB", 1 << 20)] {
         let frame = produce(bytes);
         c.bench_function(&format!("decode Produce v9, {name}"), |b| {
@@ -76,7 +79,7 @@ fn decode(c: &mut Criterion) {
     });
 }
 
-fn encode(c: &mut Criterion) {
+fn encode(c: &mut Criterion<CpuTime>) {
     let cases = [
         ("1 partition of 1 MiB", fetch(1, 1 << 20)),
         ("100 partitions of 178 B", fetch(100, 178)),
@@ -96,5 +99,5 @@ fn encode(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decode, encode);
+criterion_group!(name = benches; config = cpu_time::criterion(); targets = decode, encode);
 criterion_main!(benches);

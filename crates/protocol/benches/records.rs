@@ -1,8 +1,11 @@
 //! What a produced batch costs before it is appended: `cargo bench -p bourn-protocol --bench records`.
 
+mod cpu_time;
+
 use std::hint::black_box;
 
 use bytes::Bytes;
+use cpu_time::CpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use protocol::records::{
     BatchBuilder, BatchOptions, Codec, Limits, NewRecord, Records, Rules, Scratch, ValidBatch, validate,
@@ -29,7 +32,7 @@ fn batch(codec: Codec, count: u32) -> Bytes {
 /// About 1 MiB before compression.
 const MANY: u32 = 10_000;
 
-fn benches(criterion: &mut Criterion) {
+fn benches(criterion: &mut Criterion<CpuTime>) {
     let rules = Rules { message_bytes_max: 2 << 20, timestamp_after_max_ms: i64::MAX, ..Rules::default() };
     let mut scratch = Scratch::new();
     let mut group = criterion.benchmark_group("validate");
@@ -84,5 +87,5 @@ fn benches(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(all, benches);
+criterion_group!(name = all; config = cpu_time::criterion(); targets = benches);
 criterion_main!(all);

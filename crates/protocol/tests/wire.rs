@@ -7,8 +7,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::{
-    ApiVersionsRequest, DefaultPrincipalData, FetchRequest, FetchResponse, MetadataRequest, ProduceRequest,
-    SaslAuthenticateRequest, fetch_response,
+    ApiVersionsRequest, ApiVersionsResponse, DefaultPrincipalData, FetchRequest, FetchResponse,
+    MetadataRequest, ProduceRequest, SaslAuthenticateRequest, fetch_response,
 };
 use protocol::wire::{Error, Extern, TaggedField};
 use protocol::{ApiKey, Frame, Message, Piece, Reader, RecordSet, Str, Writer, rpc};
@@ -89,7 +89,7 @@ fn long_strings_are_refused_both_ways() {
         bytes.put_slice(&[0x81, 0x80, 0x02]);
         bytes.put_bytes(b'x', 32_768);
     });
-    let read = Reader::new(&long).string(true, "text");
+    let read = Reader::new(&long).string(true, "text", &mut Str::default());
     assert_eq!(read, Err(Error::TooLong { what: "text", length: 32_768, limit: 32_767 }));
 }
 
@@ -180,6 +180,25 @@ fn a_known_tag_fills_its_size() {
     bytes.extend([1, 0, 2, 1, 1]);
     let read = FetchRequest::from_bytes(&Bytes::from(bytes), 15);
     assert_eq!(read, Err(Error::TagSize { tag: 0, size: 2, left: 1 }));
+}
+
+/// The second one is read into the place of the first and must find nothing of it there.
+#[test]
+fn of_a_tag_that_comes_twice_the_last_counts() {
+    let mut bytes = FetchRequest::default().to_bytes(15).unwrap().to_vec();
+    assert_eq!(bytes.pop(), Some(0));
+    let state = |id: u8| [&[1, 13, 0, 0, 0, id][..], &[0; 8], &[0]].concat();
+    bytes.extend([&[2][..], &state(7), &state(8)].concat());
+    let read = FetchRequest::from_bytes(&Bytes::from(bytes), 15).unwrap();
+    assert_eq!(read.replica_state.replica_id, 8);
+
+    let mut bytes = ApiVersionsResponse::default().to_bytes(3).unwrap().to_vec();
+    assert_eq!(bytes.pop(), Some(0));
+    let features = |name: u8| [0, 8, 2, 2, name, 0, 1, 0, 2, 0];
+    bytes.extend([&[2][..], &features(b'a'), &features(b'b')].concat());
+    let read = ApiVersionsResponse::from_bytes(&Bytes::from(bytes), 3).unwrap();
+    let names: Vec<_> = read.supported_features.iter().map(|feature| feature.name.as_str()).collect();
+    assert_eq!(names, ["b"]);
 }
 
 #[test]

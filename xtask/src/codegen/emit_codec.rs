@@ -13,7 +13,11 @@ pub(super) fn write_codec(out: &mut String, message: &Message, structure: &Struc
     let write = with_flexible(message, structure, write_body(message, structure)?);
     writeln!(out, "impl Codec for {} {{", structure.name)?;
     let (r, version) = (unused(&read, "r"), unused(&read, "version"));
-    writeln!(out, "fn read({r}r: &mut Reader<'_>, {version}version: i16) -> Result<Self, Error> {{")?;
+    // Most structs are read in one place, which then needs no call.
+    writeln!(
+        out,
+        "#[inline]\nfn read_into(&mut self, {r}r: &mut Reader<'_>, {version}version: i16) -> Result<(), Error> {{"
+    )?;
     writeln!(out, "{read}\n}}\n")?;
     let (w, version) = (unused(&write, "w"), unused(&write, "version"));
     writeln!(out, "fn write(&self, {w}w: &mut Writer, {version}version: i16) {{")?;
@@ -61,48 +65,38 @@ fn nullable(structure: &Struct, field: &Field) -> String {
     field.nullable.condition(current).unwrap_or_else(|| "true".to_owned())
 }
 
+/// What the version does not have keeps its default.
 fn read_body(message: &Message, structure: &Struct) -> anyhow::Result<String> {
     let mut out = String::new();
     let mut tagged = Vec::new();
-    let mut fields = String::new();
     for field in &structure.fields {
-        let value = if field.tag.is_some() {
+        if field.tag.is_some() {
             tagged.push(field);
-            default_value(field)
-        } else {
-            let read = read_value(message, structure, field);
-            match field.versions.condition(structure.versions) {
-                None => read,
-                Some(condition) if condition == "false" => default_value(field),
-                Some(condition) => format!("if {condition} {{ {read} }} else {{ {} }}", default_value(field)),
-            }
-        };
-        writeln!(fields, "{}: {value},", field.ident)?;
-    }
-    if message.keeps_tags() {
-        ensure!(tagged.is_empty(), "{} is data with tagged fields of its own", structure.name);
-        ensure!(
-            message.flexible.covers(structure.versions),
-            "{} is data that became flexible",
-            structure.name
-        );
-        write!(out, "Ok(Self {{ {fields} unknown_tagged_fields: r.keep_tags()?, }})")?;
-        return Ok(out);
+            continue;
+        }
+        let read = read_value(message, structure, field);
+        match field.versions.condition(structure.versions) {
+            None => writeln!(out, "{read};")?,
+            Some(condition) if condition == "false" => {}
+            Some(condition) => writeln!(out, "if {condition} {{ {read}; }}")?,
+        }
     }
     let section = message.flexible.and(structure.versions);
-    if section.is_empty() {
+    let always = message.flexible.covers(structure.versions);
+    if message.keeps_tags() {
+        ensure!(tagged.is_empty(), "{} is data with tagged fields of its own", structure.name);
+        ensure!(always, "{} is data that became flexible", structure.name);
+        writeln!(out, "self.unknown_tagged_fields = r.keep_tags()?;")?;
+    } else if section.is_empty() {
         ensure!(tagged.is_empty(), "{} has tagged fields but is never flexible", structure.name);
-        write!(out, "Ok(Self {{ {fields} }})")?;
-        return Ok(out);
+    } else {
+        let tags = read_tags(message, structure, &tagged)?;
+        match always {
+            true => writeln!(out, "{tags}")?,
+            false => writeln!(out, "if flexible {{ {tags} }}")?,
+        }
     }
-    let mutable = if tagged.is_empty() { "" } else { "mut " };
-    writeln!(out, "let {mutable}this = Self {{ {fields} }};")?;
-    let tags = read_tags(message, structure, &tagged)?;
-    match message.flexible.covers(structure.versions) {
-        true => writeln!(out, "{tags}")?,
-        false => writeln!(out, "if flexible {{ {tags} }}")?,
-    }
-    out.push_str("Ok(this)");
+    out.push_str("Ok(())");
     Ok(out)
 }
 
@@ -118,12 +112,21 @@ fn read_tags(message: &Message, structure: &Struct, tagged: &[&Field]) -> anyhow
             Some(condition) => format!(" if {condition}"),
             None => String::new(),
         };
-        writeln!(out, "{tag}{guard} => this.{} = {},", field.ident, read_value(message, structure, field))?;
+        let read = read_value(message, structure, field);
+        // A tag that comes twice must not find what it left the first time.
+        let read = match &field.ty {
+            Type::Struct(_) if !is_option(field) => {
+                format!("{{ self.{} = {}; {read}; }}", field.ident, default_value(field))
+            }
+            _ => read,
+        };
+        writeln!(out, "{tag}{guard} => {read},")?;
     }
     out.push_str("_ => return Ok(false),\n}\nOk(true)\n})?;");
     Ok(out)
 }
 
+/// The statement that reads a field into its place.
 fn read_value(message: &Message, structure: &Struct, field: &Field) -> String {
     let flexible = flexible(message, structure, field);
     let name = &field.name;
@@ -132,34 +135,38 @@ fn read_value(message: &Message, structure: &Struct, field: &Field) -> String {
         true => ("nullable_", format!(", {}", nullable(structure, field))),
         false => ("", String::new()),
     };
+    let place = format!("self.{}", field.ident);
     match &field.ty {
-        Type::Struct(inner) if option => format!("r.nullable_struct(|r| {inner}::read(r, version))?"),
-        Type::Struct(inner) => format!("{inner}::read(r, version)?"),
-        Type::String => format!("r.{prefix}string({flexible}{allowed}, {name:?})?"),
-        Type::Bytes => format!("r.{prefix}bytes({flexible}{allowed}, {name:?})?"),
-        Type::Records => format!("r.{prefix}records({flexible}{allowed}, {name:?})?"),
+        Type::Struct(_) if option => {
+            format!("r.nullable_struct(&mut {place}, |r, x| x.read_into(r, version))?")
+        }
+        Type::Struct(_) => format!("{place}.read_into(r, version)?"),
+        Type::String => format!("r.{prefix}string({flexible}{allowed}, {name:?}, &mut {place})?"),
+        Type::Bytes => format!("r.{prefix}bytes({flexible}{allowed}, {name:?}, &mut {place})?"),
+        Type::Records => format!("r.{prefix}records({flexible}{allowed}, {name:?}, &mut {place})?"),
         Type::Array(element) => {
             let (size, read) = element_reader(message, element, flexible, name);
-            format!("r.{prefix}array({flexible}{allowed}, {size}, {name:?}, {read})?")
+            format!("r.{prefix}array({flexible}{allowed}, {size}, {name:?}, &mut {place}, {read})?")
         }
-        scalar => format!("r.{}()?", scalar_method(scalar)),
+        scalar => format!("{place} = r.{}()?", scalar_method(scalar)),
     }
 }
 
 /// The least size of an element and the closure that reads one.
 fn element_reader(message: &Message, element: &Type, flexible: &str, name: &str) -> (usize, String) {
+    let scalar = || format!("|r, x| r.{}().map(|value| *x = value)", scalar_method(element));
     match element {
         Type::Struct(inner) => {
             let size = message.structure(inner).map_or(1, |structure| message.min_size(structure));
-            (size.max(1), format!("|r| {inner}::read(r, version)"))
+            (size.max(1), "|r, x| x.read_into(r, version)".to_owned())
         }
-        Type::String => (1, format!("|r| r.string({flexible}, {name:?})")),
-        Type::Bytes => (1, format!("|r| r.bytes({flexible}, {name:?})")),
-        Type::Int8 | Type::Bool => (1, format!("|r| r.{}()", scalar_method(element))),
-        Type::Int16 | Type::Uint16 => (2, format!("|r| r.{}()", scalar_method(element))),
-        Type::Int64 | Type::Float64 => (8, format!("|r| r.{}()", scalar_method(element))),
-        Type::Uuid => (16, "|r| r.uuid()".to_owned()),
-        other => (4, format!("|r| r.{}()", scalar_method(other))),
+        Type::String => (1, format!("|r, x| r.string({flexible}, {name:?}, x)")),
+        Type::Bytes => (1, format!("|r, x| r.bytes({flexible}, {name:?}, x)")),
+        Type::Int8 | Type::Bool => (1, scalar()),
+        Type::Int16 | Type::Uint16 => (2, scalar()),
+        Type::Int64 | Type::Float64 => (8, scalar()),
+        Type::Uuid => (16, scalar()),
+        _ => (4, scalar()),
     }
 }
 

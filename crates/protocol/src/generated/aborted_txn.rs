@@ -16,13 +16,13 @@ pub struct AbortedTxn {
 }
 
 impl Codec for AbortedTxn {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            producer_id: r.i64()?,
-            first_offset: r.i64()?,
-            last_offset: r.i64()?,
-            last_stable_offset: r.i64()?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.producer_id = r.i64()?;
+        self.first_offset = r.i64()?;
+        self.last_offset = r.i64()?;
+        self.last_stable_offset = r.i64()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

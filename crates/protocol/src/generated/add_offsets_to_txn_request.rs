@@ -16,18 +16,17 @@ pub struct AddOffsetsToTxnRequest {
 }
 
 impl Codec for AddOffsetsToTxnRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            transactional_id: r.string(flexible, "TransactionalId")?,
-            producer_id: r.i64()?,
-            producer_epoch: r.i16()?,
-            group_id: r.string(flexible, "GroupId")?,
-        };
+        r.string(flexible, "TransactionalId", &mut self.transactional_id)?;
+        self.producer_id = r.i64()?;
+        self.producer_epoch = r.i16()?;
+        r.string(flexible, "GroupId", &mut self.group_id)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,13 +12,15 @@ pub struct AddOffsetsToTxnResponse {
 }
 
 impl Codec for AddOffsetsToTxnResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self { throttle_time_ms: r.i32()?, error_code: r.i16()? };
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

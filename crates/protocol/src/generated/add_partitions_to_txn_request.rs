@@ -18,31 +18,30 @@ pub struct AddPartitionsToTxnRequest {
 }
 
 impl Codec for AddPartitionsToTxnRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            transactions: if version >= 4 {
-                r.array(true, 14, "Transactions", |r| AddPartitionsToTxnTransaction::read(r, version))?
-            } else {
-                Vec::new()
-            },
-            v3_and_below_transactional_id: if version <= 3 {
-                r.string(flexible, "V3AndBelowTransactionalId")?
-            } else {
-                Str::EMPTY
-            },
-            v3_and_below_producer_id: if version <= 3 { r.i64()? } else { 0 },
-            v3_and_below_producer_epoch: if version <= 3 { r.i16()? } else { 0 },
-            v3_and_below_topics: if version <= 3 {
-                r.array(flexible, 3, "V3AndBelowTopics", |r| AddPartitionsToTxnTopic::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+        if version >= 4 {
+            r.array(true, 14, "Transactions", &mut self.transactions, |r, x| x.read_into(r, version))?;
+        }
+        if version <= 3 {
+            r.string(flexible, "V3AndBelowTransactionalId", &mut self.v3_and_below_transactional_id)?;
+        }
+        if version <= 3 {
+            self.v3_and_below_producer_id = r.i64()?;
+        }
+        if version <= 3 {
+            self.v3_and_below_producer_epoch = r.i16()?;
+        }
+        if version <= 3 {
+            r.array(flexible, 3, "V3AndBelowTopics", &mut self.v3_and_below_topics, |r, x| {
+                x.read_into(r, version)
+            })?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -126,16 +125,15 @@ pub struct AddPartitionsToTxnTransaction {
 }
 
 impl Codec for AddPartitionsToTxnTransaction {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            transactional_id: r.string(true, "TransactionalId")?,
-            producer_id: r.i64()?,
-            producer_epoch: r.i16()?,
-            verify_only: r.bool()?,
-            topics: r.array(true, 3, "Topics", |r| AddPartitionsToTxnTopic::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "TransactionalId", &mut self.transactional_id)?;
+        self.producer_id = r.i64()?;
+        self.producer_epoch = r.i16()?;
+        self.verify_only = r.bool()?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -171,16 +169,15 @@ pub struct AddPartitionsToTxnTopic {
 }
 
 impl Codec for AddPartitionsToTxnTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            partitions: r.array(flexible, 4, "Partitions", |r| r.i32())?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

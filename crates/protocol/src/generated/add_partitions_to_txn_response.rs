@@ -16,28 +16,31 @@ pub struct AddPartitionsToTxnResponse {
 }
 
 impl Codec for AddPartitionsToTxnResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: if version >= 4 { r.i16()? } else { 0 },
-            results_by_transaction: if version >= 4 {
-                r.array(true, 3, "ResultsByTransaction", |r| AddPartitionsToTxnResult::read(r, version))?
-            } else {
-                Vec::new()
-            },
-            results_by_topic_v3_and_below: if version <= 3 {
-                r.array(flexible, 3, "ResultsByTopicV3AndBelow", |r| {
-                    AddPartitionsToTxnTopicResult::read(r, version)
-                })?
-            } else {
-                Vec::new()
-            },
-        };
+        self.throttle_time_ms = r.i32()?;
+        if version >= 4 {
+            self.error_code = r.i16()?;
+        }
+        if version >= 4 {
+            r.array(true, 3, "ResultsByTransaction", &mut self.results_by_transaction, |r, x| {
+                x.read_into(r, version)
+            })?;
+        }
+        if version <= 3 {
+            r.array(
+                flexible,
+                3,
+                "ResultsByTopicV3AndBelow",
+                &mut self.results_by_topic_v3_and_below,
+                |r, x| x.read_into(r, version),
+            )?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -103,14 +106,12 @@ pub struct AddPartitionsToTxnResult {
 }
 
 impl Codec for AddPartitionsToTxnResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            transactional_id: r.string(true, "TransactionalId")?,
-            topic_results: r
-                .array(true, 3, "TopicResults", |r| AddPartitionsToTxnTopicResult::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "TransactionalId", &mut self.transactional_id)?;
+        r.array(true, 3, "TopicResults", &mut self.topic_results, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -140,18 +141,17 @@ pub struct AddPartitionsToTxnTopicResult {
 }
 
 impl Codec for AddPartitionsToTxnTopicResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            results_by_partition: r.array(flexible, 6, "ResultsByPartition", |r| {
-                AddPartitionsToTxnPartitionResult::read(r, version)
-            })?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 6, "ResultsByPartition", &mut self.results_by_partition, |r, x| {
+            x.read_into(r, version)
+        })?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -184,13 +184,15 @@ pub struct AddPartitionsToTxnPartitionResult {
 }
 
 impl Codec for AddPartitionsToTxnPartitionResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self { partition_index: r.i32()?, partition_error_code: r.i16()? };
+        self.partition_index = r.i32()?;
+        self.partition_error_code = r.i16()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -33,17 +33,18 @@ impl Default for AddRaftVoterRequest {
 }
 
 impl Codec for AddRaftVoterRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            cluster_id: r.nullable_string(true, true, "ClusterId")?,
-            timeout_ms: r.i32()?,
-            voter_id: r.i32()?,
-            voter_directory_id: r.uuid()?,
-            listeners: r.array(true, 5, "Listeners", |r| Listener::read(r, version))?,
-            ack_when_committed: if version >= 1 { r.bool()? } else { true },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.nullable_string(true, true, "ClusterId", &mut self.cluster_id)?;
+        self.timeout_ms = r.i32()?;
+        self.voter_id = r.i32()?;
+        self.voter_directory_id = r.uuid()?;
+        r.array(true, 5, "Listeners", &mut self.listeners, |r, x| x.read_into(r, version))?;
+        if version >= 1 {
+            self.ack_when_committed = r.bool()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -98,10 +99,13 @@ pub struct Listener {
 }
 
 impl Codec for Listener {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { name: r.string(true, "Name")?, host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

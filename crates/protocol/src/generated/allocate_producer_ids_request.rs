@@ -18,10 +18,12 @@ impl Default for AllocateProducerIdsRequest {
 }
 
 impl Codec for AllocateProducerIdsRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { broker_id: r.i32()?, broker_epoch: r.i64()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.broker_id = r.i32()?;
+        self.broker_epoch = r.i64()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -12,16 +12,15 @@ pub struct AlterClientQuotasRequest {
 }
 
 impl Codec for AlterClientQuotasRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            entries: r.array(flexible, 3, "Entries", |r| EntryData::read(r, version))?,
-            validate_only: r.bool()?,
-        };
+        r.array(flexible, 3, "Entries", &mut self.entries, |r, x| x.read_into(r, version))?;
+        self.validate_only = r.bool()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -62,16 +61,15 @@ pub struct EntryData {
 }
 
 impl Codec for EntryData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            entity: r.array(flexible, 3, "Entity", |r| EntityData::read(r, version))?,
-            ops: r.array(flexible, 11, "Ops", |r| OpData::read(r, version))?,
-        };
+        r.array(flexible, 3, "Entity", &mut self.entity, |r, x| x.read_into(r, version))?;
+        r.array(flexible, 11, "Ops", &mut self.ops, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -107,16 +105,15 @@ impl Default for EntityData {
 }
 
 impl Codec for EntityData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            entity_type: r.string(flexible, "EntityType")?,
-            entity_name: r.nullable_string(flexible, true, "EntityName")?,
-        };
+        r.string(flexible, "EntityType", &mut self.entity_type)?;
+        r.nullable_string(flexible, true, "EntityName", &mut self.entity_name)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -148,13 +145,16 @@ pub struct OpData {
 }
 
 impl Codec for OpData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self { key: r.string(flexible, "Key")?, value: r.f64()?, remove: r.bool()? };
+        r.string(flexible, "Key", &mut self.key)?;
+        self.value = r.f64()?;
+        self.remove = r.bool()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,16 +12,15 @@ pub struct AlterClientQuotasResponse {
 }
 
 impl Codec for AlterClientQuotasResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            entries: r.array(flexible, 5, "Entries", |r| EntryData::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 5, "Entries", &mut self.entries, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -70,17 +69,16 @@ impl Default for EntryData {
 }
 
 impl Codec for EntryData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-            entity: r.array(flexible, 3, "Entity", |r| EntityData::read(r, version))?,
-        };
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        r.array(flexible, 3, "Entity", &mut self.entity, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -121,16 +119,15 @@ impl Default for EntityData {
 }
 
 impl Codec for EntityData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            entity_type: r.string(flexible, "EntityType")?,
-            entity_name: r.nullable_string(flexible, true, "EntityName")?,
-        };
+        r.string(flexible, "EntityType", &mut self.entity_type)?;
+        r.nullable_string(flexible, true, "EntityName", &mut self.entity_name)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

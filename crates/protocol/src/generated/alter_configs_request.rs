@@ -12,16 +12,15 @@ pub struct AlterConfigsRequest {
 }
 
 impl Codec for AlterConfigsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            resources: r.array(flexible, 4, "Resources", |r| AlterConfigsResource::read(r, version))?,
-            validate_only: r.bool()?,
-        };
+        r.array(flexible, 4, "Resources", &mut self.resources, |r, x| x.read_into(r, version))?;
+        self.validate_only = r.bool()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -64,17 +63,16 @@ pub struct AlterConfigsResource {
 }
 
 impl Codec for AlterConfigsResource {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            resource_type: r.i8()?,
-            resource_name: r.string(flexible, "ResourceName")?,
-            configs: r.array(flexible, 3, "Configs", |r| AlterableConfig::read(r, version))?,
-        };
+        self.resource_type = r.i8()?;
+        r.string(flexible, "ResourceName", &mut self.resource_name)?;
+        r.array(flexible, 3, "Configs", &mut self.configs, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -121,14 +119,15 @@ impl fmt::Debug for AlterableConfig {
 }
 
 impl Codec for AlterableConfig {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this =
-            Self { name: r.string(flexible, "Name")?, value: r.nullable_string(flexible, true, "Value")? };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.nullable_string(flexible, true, "Value", &mut self.value)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -20,14 +20,15 @@ impl Default for AlterPartitionReassignmentsRequest {
 }
 
 impl Codec for AlterPartitionReassignmentsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            timeout_ms: r.i32()?,
-            allow_replication_factor_change: if version >= 1 { r.bool()? } else { true },
-            topics: r.array(true, 3, "Topics", |r| ReassignableTopic::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.timeout_ms = r.i32()?;
+        if version >= 1 {
+            self.allow_replication_factor_change = r.bool()?;
+        }
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -74,13 +75,12 @@ pub struct ReassignableTopic {
 }
 
 impl Codec for ReassignableTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partitions: r.array(true, 6, "Partitions", |r| ReassignablePartition::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.array(true, 6, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -107,13 +107,14 @@ pub struct ReassignablePartition {
 }
 
 impl Codec for ReassignablePartition {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            replicas: r.nullable_array(true, true, 4, "Replicas", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        r.nullable_array(true, true, 4, "Replicas", &mut self.replicas, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -20,14 +20,13 @@ impl Default for AlterPartitionRequest {
 }
 
 impl Codec for AlterPartitionRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            broker_id: r.i32()?,
-            broker_epoch: r.i64()?,
-            topics: r.array(true, 18, "Topics", |r| TopicData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.broker_id = r.i32()?;
+        self.broker_epoch = r.i64()?;
+        r.array(true, 18, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -66,13 +65,12 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 15, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 15, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -107,21 +105,22 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            leader_epoch: r.i32()?,
-            new_isr: if version <= 2 { r.array(true, 4, "NewIsr", |r| r.i32())? } else { Vec::new() },
-            new_isr_with_epochs: if version >= 3 {
-                r.array(true, 13, "NewIsrWithEpochs", |r| BrokerState::read(r, version))?
-            } else {
-                Vec::new()
-            },
-            leader_recovery_state: r.i8()?,
-            partition_epoch: r.i32()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        if version <= 2 {
+            r.array(true, 4, "NewIsr", &mut self.new_isr, |r, x| r.i32().map(|value| *x = value))?;
+        }
+        if version >= 3 {
+            r.array(true, 13, "NewIsrWithEpochs", &mut self.new_isr_with_epochs, |r, x| {
+                x.read_into(r, version)
+            })?;
+        }
+        self.leader_recovery_state = r.i8()?;
+        self.partition_epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -177,10 +176,12 @@ impl Default for BrokerState {
 }
 
 impl Codec for BrokerState {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { broker_id: r.i32()?, broker_epoch: r.i64()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.broker_id = r.i32()?;
+        self.broker_epoch = r.i64()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -14,14 +14,13 @@ pub struct AlterPartitionResponse {
 }
 
 impl Codec for AlterPartitionResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            topics: r.array(true, 18, "Topics", |r| TopicData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.array(true, 18, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -64,13 +63,12 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 21, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 21, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -107,18 +105,17 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            error_code: r.i16()?,
-            leader_id: r.i32()?,
-            leader_epoch: r.i32()?,
-            isr: r.array(true, 4, "Isr", |r| r.i32())?,
-            leader_recovery_state: r.i8()?,
-            partition_epoch: r.i32()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        r.array(true, 4, "Isr", &mut self.isr, |r, x| r.i32().map(|value| *x = value))?;
+        self.leader_recovery_state = r.i8()?;
+        self.partition_epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -10,13 +10,14 @@ pub struct AlterReplicaLogDirsRequest {
 }
 
 impl Codec for AlterReplicaLogDirsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self { dirs: r.array(flexible, 3, "Dirs", |r| AlterReplicaLogDir::read(r, version))? };
+        r.array(flexible, 3, "Dirs", &mut self.dirs, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -56,16 +57,15 @@ pub struct AlterReplicaLogDir {
 }
 
 impl Codec for AlterReplicaLogDir {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            path: r.string(flexible, "Path")?,
-            topics: r.array(flexible, 3, "Topics", |r| AlterReplicaLogDirTopic::read(r, version))?,
-        };
+        r.string(flexible, "Path", &mut self.path)?;
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -95,16 +95,15 @@ pub struct AlterReplicaLogDirTopic {
 }
 
 impl Codec for AlterReplicaLogDirTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            partitions: r.array(flexible, 4, "Partitions", |r| r.i32())?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

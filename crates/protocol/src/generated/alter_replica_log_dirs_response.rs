@@ -12,16 +12,15 @@ pub struct AlterReplicaLogDirsResponse {
 }
 
 impl Codec for AlterReplicaLogDirsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            results: r.array(flexible, 3, "Results", |r| AlterReplicaLogDirTopicResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 3, "Results", &mut self.results, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -65,17 +64,15 @@ pub struct AlterReplicaLogDirTopicResult {
 }
 
 impl Codec for AlterReplicaLogDirTopicResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            topic_name: r.string(flexible, "TopicName")?,
-            partitions: r
-                .array(flexible, 6, "Partitions", |r| AlterReplicaLogDirPartitionResult::read(r, version))?,
-        };
+        r.string(flexible, "TopicName", &mut self.topic_name)?;
+        r.array(flexible, 6, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -108,13 +105,15 @@ pub struct AlterReplicaLogDirPartitionResult {
 }
 
 impl Codec for AlterReplicaLogDirPartitionResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self { partition_index: r.i32()?, error_code: r.i16()? };
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,13 +12,12 @@ pub struct AlterShareGroupOffsetsRequest {
 }
 
 impl Codec for AlterShareGroupOffsetsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            topics: r.array(true, 3, "Topics", |r| AlterShareGroupOffsetsRequestTopic::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -56,15 +55,12 @@ pub struct AlterShareGroupOffsetsRequestTopic {
 }
 
 impl Codec for AlterShareGroupOffsetsRequestTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_name: r.string(true, "TopicName")?,
-            partitions: r.array(true, 13, "Partitions", |r| {
-                AlterShareGroupOffsetsRequestPartition::read(r, version)
-            })?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        r.array(true, 13, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -94,10 +90,12 @@ pub struct AlterShareGroupOffsetsRequestPartition {
 }
 
 impl Codec for AlterShareGroupOffsetsRequestPartition {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { partition_index: r.i32()?, start_offset: r.i64()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.start_offset = r.i64()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -12,13 +12,12 @@ pub struct AlterUserScramCredentialsRequest {
 }
 
 impl Codec for AlterUserScramCredentialsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            deletions: r.array(true, 3, "Deletions", |r| ScramCredentialDeletion::read(r, version))?,
-            upsertions: r.array(true, 9, "Upsertions", |r| ScramCredentialUpsertion::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 3, "Deletions", &mut self.deletions, |r, x| x.read_into(r, version))?;
+        r.array(true, 9, "Upsertions", &mut self.upsertions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -59,10 +58,12 @@ pub struct ScramCredentialDeletion {
 }
 
 impl Codec for ScramCredentialDeletion {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { name: r.string(true, "Name")?, mechanism: r.i8()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.mechanism = r.i8()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -107,16 +108,15 @@ impl fmt::Debug for ScramCredentialUpsertion {
 }
 
 impl Codec for ScramCredentialUpsertion {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            mechanism: r.i8()?,
-            iterations: r.i32()?,
-            salt: r.bytes(true, "Salt")?,
-            salted_password: r.bytes(true, "SaltedPassword")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.mechanism = r.i8()?;
+        self.iterations = r.i32()?;
+        r.bytes(true, "Salt", &mut self.salt)?;
+        r.bytes(true, "SaltedPassword", &mut self.salted_password)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

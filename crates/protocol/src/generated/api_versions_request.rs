@@ -27,26 +27,25 @@ impl Default for ApiVersionsRequest {
 }
 
 impl Codec for ApiVersionsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            client_software_name: if version >= 3 {
-                r.string(true, "ClientSoftwareName")?
-            } else {
-                Str::EMPTY
-            },
-            client_software_version: if version >= 3 {
-                r.string(true, "ClientSoftwareVersion")?
-            } else {
-                Str::EMPTY
-            },
-            cluster_id: if version >= 5 { r.nullable_string(true, true, "ClusterId")? } else { None },
-            node_id: if version >= 5 { r.i32()? } else { -1 },
-        };
+        if version >= 3 {
+            r.string(true, "ClientSoftwareName", &mut self.client_software_name)?;
+        }
+        if version >= 3 {
+            r.string(true, "ClientSoftwareVersion", &mut self.client_software_version)?;
+        }
+        if version >= 5 {
+            r.nullable_string(true, true, "ClusterId", &mut self.cluster_id)?;
+        }
+        if version >= 5 {
+            self.node_id = r.i32()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

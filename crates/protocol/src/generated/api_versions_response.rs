@@ -36,36 +36,31 @@ impl Default for ApiVersionsResponse {
 }
 
 impl Codec for ApiVersionsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let mut this = Self {
-            error_code: r.i16()?,
-            api_keys: r.array(flexible, 6, "ApiKeys", |r| ApiVersion::read(r, version))?,
-            throttle_time_ms: if version >= 1 { r.i32()? } else { 0 },
-            supported_features: Vec::new(),
-            finalized_features_epoch: -1,
-            finalized_features: Vec::new(),
-            zk_migration_ready: false,
-        };
+        self.error_code = r.i16()?;
+        r.array(flexible, 6, "ApiKeys", &mut self.api_keys, |r, x| x.read_into(r, version))?;
+        if version >= 1 {
+            self.throttle_time_ms = r.i32()?;
+        }
         if flexible {
             r.tags(|tag, r| {
                 match tag {
-                    0 => {
-                        this.supported_features =
-                            r.array(true, 6, "SupportedFeatures", |r| SupportedFeatureKey::read(r, version))?
-                    }
-                    1 => this.finalized_features_epoch = r.i64()?,
-                    2 => {
-                        this.finalized_features =
-                            r.array(true, 6, "FinalizedFeatures", |r| FinalizedFeatureKey::read(r, version))?
-                    }
-                    3 => this.zk_migration_ready = r.bool()?,
+                    0 => r.array(true, 6, "SupportedFeatures", &mut self.supported_features, |r, x| {
+                        x.read_into(r, version)
+                    })?,
+                    1 => self.finalized_features_epoch = r.i64()?,
+                    2 => r.array(true, 6, "FinalizedFeatures", &mut self.finalized_features, |r, x| {
+                        x.read_into(r, version)
+                    })?,
+                    3 => self.zk_migration_ready = r.bool()?,
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -140,13 +135,16 @@ pub struct ApiVersion {
 }
 
 impl Codec for ApiVersion {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self { api_key: r.i16()?, min_version: r.i16()?, max_version: r.i16()? };
+        self.api_key = r.i16()?;
+        self.min_version = r.i16()?;
+        self.max_version = r.i16()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -179,10 +177,13 @@ pub struct SupportedFeatureKey {
 }
 
 impl Codec for SupportedFeatureKey {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { name: r.string(true, "Name")?, min_version: r.i16()?, max_version: r.i16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.min_version = r.i16()?;
+        self.max_version = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -212,11 +213,13 @@ pub struct FinalizedFeatureKey {
 }
 
 impl Codec for FinalizedFeatureKey {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this =
-            Self { name: r.string(true, "Name")?, max_version_level: r.i16()?, min_version_level: r.i16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.max_version_level = r.i16()?;
+        self.min_version_level = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -22,22 +22,21 @@ impl Default for BeginQuorumEpochRequest {
 }
 
 impl Codec for BeginQuorumEpochRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            cluster_id: r.nullable_string(flexible, true, "ClusterId")?,
-            voter_id: if version >= 1 { r.i32()? } else { -1 },
-            topics: r.array(flexible, 3, "Topics", |r| TopicData::read(r, version))?,
-            leader_endpoints: if version >= 1 {
-                r.array(true, 5, "LeaderEndpoints", |r| LeaderEndpoint::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+        r.nullable_string(flexible, true, "ClusterId", &mut self.cluster_id)?;
+        if version >= 1 {
+            self.voter_id = r.i32()?;
+        }
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        if version >= 1 {
+            r.array(true, 5, "LeaderEndpoints", &mut self.leader_endpoints, |r, x| x.read_into(r, version))?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -93,16 +92,15 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            topic_name: r.string(flexible, "TopicName")?,
-            partitions: r.array(flexible, 12, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+        r.string(flexible, "TopicName", &mut self.topic_name)?;
+        r.array(flexible, 12, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -136,18 +134,19 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            partition_index: r.i32()?,
-            voter_directory_id: if version >= 1 { r.uuid()? } else { Uuid::ZERO },
-            leader_id: r.i32()?,
-            leader_epoch: r.i32()?,
-        };
+        self.partition_index = r.i32()?;
+        if version >= 1 {
+            self.voter_directory_id = r.uuid()?;
+        }
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -188,10 +187,13 @@ pub struct LeaderEndpoint {
 }
 
 impl Codec for LeaderEndpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { name: r.string(true, "Name")?, host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

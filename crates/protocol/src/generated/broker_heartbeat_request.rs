@@ -36,30 +36,33 @@ impl Default for BrokerHeartbeatRequest {
 }
 
 impl Codec for BrokerHeartbeatRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let mut this = Self {
-            broker_id: r.i32()?,
-            broker_epoch: r.i64()?,
-            current_metadata_offset: r.i64()?,
-            want_fence: r.bool()?,
-            want_shut_down: r.bool()?,
-            offline_log_dirs: Vec::new(),
-            cordoned_log_dirs: None,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.broker_id = r.i32()?;
+        self.broker_epoch = r.i64()?;
+        self.current_metadata_offset = r.i64()?;
+        self.want_fence = r.bool()?;
+        self.want_shut_down = r.bool()?;
         r.tags(|tag, r| {
             match tag {
                 0 if version >= 1 => {
-                    this.offline_log_dirs = r.array(true, 16, "OfflineLogDirs", |r| r.uuid())?
+                    r.array(true, 16, "OfflineLogDirs", &mut self.offline_log_dirs, |r, x| {
+                        r.uuid().map(|value| *x = value)
+                    })?
                 }
-                1 if version >= 2 => {
-                    this.cordoned_log_dirs =
-                        r.nullable_array(true, true, 16, "CordonedLogDirs", |r| r.uuid())?
-                }
+                1 if version >= 2 => r.nullable_array(
+                    true,
+                    true,
+                    16,
+                    "CordonedLogDirs",
+                    &mut self.cordoned_log_dirs,
+                    |r, x| r.uuid().map(|value| *x = value),
+                )?,
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -30,16 +30,15 @@ impl Default for BrokerHeartbeatResponse {
 }
 
 impl Codec for BrokerHeartbeatResponse {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            is_caught_up: r.bool()?,
-            is_fenced: r.bool()?,
-            should_shut_down: r.bool()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        self.is_caught_up = r.bool()?;
+        self.is_fenced = r.bool()?;
+        self.should_shut_down = r.bool()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -42,20 +42,25 @@ impl Default for BrokerRegistrationRequest {
 }
 
 impl Codec for BrokerRegistrationRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            broker_id: r.i32()?,
-            cluster_id: r.string(true, "ClusterId")?,
-            incarnation_id: r.uuid()?,
-            listeners: r.array(true, 7, "Listeners", |r| Listener::read(r, version))?,
-            features: r.array(true, 6, "Features", |r| Feature::read(r, version))?,
-            rack: r.nullable_string(true, true, "Rack")?,
-            is_migrating_zk_broker: if version >= 1 { r.bool()? } else { false },
-            log_dirs: if version >= 2 { r.array(true, 16, "LogDirs", |r| r.uuid())? } else { Vec::new() },
-            previous_broker_epoch: if version >= 3 { r.i64()? } else { -1 },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.broker_id = r.i32()?;
+        r.string(true, "ClusterId", &mut self.cluster_id)?;
+        self.incarnation_id = r.uuid()?;
+        r.array(true, 7, "Listeners", &mut self.listeners, |r, x| x.read_into(r, version))?;
+        r.array(true, 6, "Features", &mut self.features, |r, x| x.read_into(r, version))?;
+        r.nullable_string(true, true, "Rack", &mut self.rack)?;
+        if version >= 1 {
+            self.is_migrating_zk_broker = r.bool()?;
+        }
+        if version >= 2 {
+            r.array(true, 16, "LogDirs", &mut self.log_dirs, |r, x| r.uuid().map(|value| *x = value))?;
+        }
+        if version >= 3 {
+            self.previous_broker_epoch = r.i64()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -122,15 +127,14 @@ pub struct Listener {
 }
 
 impl Codec for Listener {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            host: r.string(true, "Host")?,
-            port: r.u16()?,
-            security_protocol: r.i16()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
+        self.security_protocol = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -161,14 +165,13 @@ pub struct Feature {
 }
 
 impl Codec for Feature {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            min_supported_version: r.i16()?,
-            max_supported_version: r.i16()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.min_supported_version = r.i16()?;
+        self.max_supported_version = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -20,10 +20,13 @@ impl Default for BrokerRegistrationResponse {
 }
 
 impl Codec for BrokerRegistrationResponse {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { throttle_time_ms: r.i32()?, error_code: r.i16()?, broker_epoch: r.i64()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        self.broker_epoch = r.i64()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

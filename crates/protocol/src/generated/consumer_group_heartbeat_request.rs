@@ -45,28 +45,26 @@ impl Default for ConsumerGroupHeartbeatRequest {
 }
 
 impl Codec for ConsumerGroupHeartbeatRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            member_id: r.string(true, "MemberId")?,
-            member_epoch: r.i32()?,
-            instance_id: r.nullable_string(true, true, "InstanceId")?,
-            rack_id: r.nullable_string(true, true, "RackId")?,
-            rebalance_timeout_ms: r.i32()?,
-            subscribed_topic_names: r.nullable_array(true, true, 1, "SubscribedTopicNames", |r| {
-                r.string(true, "SubscribedTopicNames")
-            })?,
-            subscribed_topic_regex: if version >= 1 {
-                r.nullable_string(true, true, "SubscribedTopicRegex")?
-            } else {
-                None
-            },
-            server_assignor: r.nullable_string(true, true, "ServerAssignor")?,
-            topic_partitions: r
-                .nullable_array(true, true, 18, "TopicPartitions", |r| TopicPartitions::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.string(true, "MemberId", &mut self.member_id)?;
+        self.member_epoch = r.i32()?;
+        r.nullable_string(true, true, "InstanceId", &mut self.instance_id)?;
+        r.nullable_string(true, true, "RackId", &mut self.rack_id)?;
+        self.rebalance_timeout_ms = r.i32()?;
+        r.nullable_array(true, true, 1, "SubscribedTopicNames", &mut self.subscribed_topic_names, |r, x| {
+            r.string(true, "SubscribedTopicNames", x)
+        })?;
+        if version >= 1 {
+            r.nullable_string(true, true, "SubscribedTopicRegex", &mut self.subscribed_topic_regex)?;
+        }
+        r.nullable_string(true, true, "ServerAssignor", &mut self.server_assignor)?;
+        r.nullable_array(true, true, 18, "TopicPartitions", &mut self.topic_partitions, |r, x| {
+            x.read_into(r, version)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -131,10 +129,12 @@ pub struct TopicPartitions {
 }
 
 impl Codec for TopicPartitions {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { topic_id: r.uuid()?, partitions: r.array(true, 4, "Partitions", |r| r.i32())? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

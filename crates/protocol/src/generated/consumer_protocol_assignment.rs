@@ -12,12 +12,13 @@ pub struct ConsumerProtocolAssignment {
 }
 
 impl Codec for ConsumerProtocolAssignment {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            assigned_partitions: r
-                .array(false, 6, "AssignedPartitions", |r| TopicPartition::read(r, version))?,
-            user_data: r.nullable_bytes(false, true, "UserData")?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(false, 6, "AssignedPartitions", &mut self.assigned_partitions, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.nullable_bytes(false, true, "UserData", &mut self.user_data)?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -52,11 +53,11 @@ pub struct TopicPartition {
 }
 
 impl Codec for TopicPartition {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            topic: r.string(false, "Topic")?,
-            partitions: r.array(false, 4, "Partitions", |r| r.i32())?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(false, "Topic", &mut self.topic)?;
+        r.array(false, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

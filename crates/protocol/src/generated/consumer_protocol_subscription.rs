@@ -30,18 +30,20 @@ impl Default for ConsumerProtocolSubscription {
 }
 
 impl Codec for ConsumerProtocolSubscription {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            topics: r.array(false, 1, "Topics", |r| r.string(false, "Topics"))?,
-            user_data: r.nullable_bytes(false, true, "UserData")?,
-            owned_partitions: if version >= 1 {
-                r.array(false, 6, "OwnedPartitions", |r| TopicPartition::read(r, version))?
-            } else {
-                Vec::new()
-            },
-            generation_id: if version >= 2 { r.i32()? } else { -1 },
-            rack_id: if version >= 3 { r.nullable_string(false, true, "RackId")? } else { None },
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(false, 1, "Topics", &mut self.topics, |r, x| r.string(false, "Topics", x))?;
+        r.nullable_bytes(false, true, "UserData", &mut self.user_data)?;
+        if version >= 1 {
+            r.array(false, 6, "OwnedPartitions", &mut self.owned_partitions, |r, x| x.read_into(r, version))?;
+        }
+        if version >= 2 {
+            self.generation_id = r.i32()?;
+        }
+        if version >= 3 {
+            r.nullable_string(false, true, "RackId", &mut self.rack_id)?;
+        }
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -92,11 +94,11 @@ pub struct TopicPartition {
 }
 
 impl Codec for TopicPartition {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            topic: r.string(false, "Topic")?,
-            partitions: r.array(false, 4, "Partitions", |r| r.i32())?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(false, "Topic", &mut self.topic)?;
+        r.array(false, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

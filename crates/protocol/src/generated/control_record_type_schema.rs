@@ -10,8 +10,10 @@ pub struct ControlRecordTypeSchema {
 }
 
 impl Codec for ControlRecordTypeSchema {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self { r#type: r.i16()? })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.r#type = r.i16()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -18,16 +18,15 @@ pub struct ControllerRegistrationRequest {
 }
 
 impl Codec for ControllerRegistrationRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            controller_id: r.i32()?,
-            incarnation_id: r.uuid()?,
-            zk_migration_ready: r.bool()?,
-            listeners: r.array(true, 7, "Listeners", |r| Listener::read(r, version))?,
-            features: r.array(true, 6, "Features", |r| Feature::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.controller_id = r.i32()?;
+        self.incarnation_id = r.uuid()?;
+        self.zk_migration_ready = r.bool()?;
+        r.array(true, 7, "Listeners", &mut self.listeners, |r, x| x.read_into(r, version))?;
+        r.array(true, 6, "Features", &mut self.features, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -78,15 +77,14 @@ pub struct Listener {
 }
 
 impl Codec for Listener {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            host: r.string(true, "Host")?,
-            port: r.u16()?,
-            security_protocol: r.i16()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
+        self.security_protocol = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -117,14 +115,13 @@ pub struct Feature {
 }
 
 impl Codec for Feature {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            min_supported_version: r.i16()?,
-            max_supported_version: r.i16()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.min_supported_version = r.i16()?;
+        self.max_supported_version = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

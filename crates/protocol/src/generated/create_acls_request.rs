@@ -10,13 +10,14 @@ pub struct CreateAclsRequest {
 }
 
 impl Codec for CreateAclsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self { creations: r.array(flexible, 8, "Creations", |r| AclCreation::read(r, version))? };
+        r.array(flexible, 8, "Creations", &mut self.creations, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -80,21 +81,20 @@ impl Default for AclCreation {
 }
 
 impl Codec for AclCreation {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            resource_type: r.i8()?,
-            resource_name: r.string(flexible, "ResourceName")?,
-            resource_pattern_type: r.i8()?,
-            principal: r.string(flexible, "Principal")?,
-            host: r.string(flexible, "Host")?,
-            operation: r.i8()?,
-            permission_type: r.i8()?,
-        };
+        self.resource_type = r.i8()?;
+        r.string(flexible, "ResourceName", &mut self.resource_name)?;
+        self.resource_pattern_type = r.i8()?;
+        r.string(flexible, "Principal", &mut self.principal)?;
+        r.string(flexible, "Host", &mut self.host)?;
+        self.operation = r.i8()?;
+        self.permission_type = r.i8()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -27,26 +27,21 @@ impl Default for CreateDelegationTokenRequest {
 }
 
 impl Codec for CreateDelegationTokenRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            owner_principal_type: if version >= 3 {
-                r.nullable_string(true, true, "OwnerPrincipalType")?
-            } else {
-                Some(Str::EMPTY)
-            },
-            owner_principal_name: if version >= 3 {
-                r.nullable_string(true, true, "OwnerPrincipalName")?
-            } else {
-                Some(Str::EMPTY)
-            },
-            renewers: r.array(flexible, 3, "Renewers", |r| CreatableRenewers::read(r, version))?,
-            max_lifetime_ms: r.i64()?,
-        };
+        if version >= 3 {
+            r.nullable_string(true, true, "OwnerPrincipalType", &mut self.owner_principal_type)?;
+        }
+        if version >= 3 {
+            r.nullable_string(true, true, "OwnerPrincipalName", &mut self.owner_principal_name)?;
+        }
+        r.array(flexible, 3, "Renewers", &mut self.renewers, |r, x| x.read_into(r, version))?;
+        self.max_lifetime_ms = r.i64()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -110,16 +105,15 @@ pub struct CreatableRenewers {
 }
 
 impl Codec for CreatableRenewers {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            principal_type: r.string(flexible, "PrincipalType")?,
-            principal_name: r.string(flexible, "PrincipalName")?,
-        };
+        r.string(flexible, "PrincipalType", &mut self.principal_type)?;
+        r.string(flexible, "PrincipalName", &mut self.principal_name)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

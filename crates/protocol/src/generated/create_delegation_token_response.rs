@@ -48,33 +48,28 @@ impl fmt::Debug for CreateDelegationTokenResponse {
 }
 
 impl Codec for CreateDelegationTokenResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            error_code: r.i16()?,
-            principal_type: r.string(flexible, "PrincipalType")?,
-            principal_name: r.string(flexible, "PrincipalName")?,
-            token_requester_principal_type: if version >= 3 {
-                r.string(true, "TokenRequesterPrincipalType")?
-            } else {
-                Str::EMPTY
-            },
-            token_requester_principal_name: if version >= 3 {
-                r.string(true, "TokenRequesterPrincipalName")?
-            } else {
-                Str::EMPTY
-            },
-            issue_timestamp_ms: r.i64()?,
-            expiry_timestamp_ms: r.i64()?,
-            max_timestamp_ms: r.i64()?,
-            token_id: r.string(flexible, "TokenId")?,
-            hmac: r.bytes(flexible, "Hmac")?,
-            throttle_time_ms: r.i32()?,
-        };
+        self.error_code = r.i16()?;
+        r.string(flexible, "PrincipalType", &mut self.principal_type)?;
+        r.string(flexible, "PrincipalName", &mut self.principal_name)?;
+        if version >= 3 {
+            r.string(true, "TokenRequesterPrincipalType", &mut self.token_requester_principal_type)?;
+        }
+        if version >= 3 {
+            r.string(true, "TokenRequesterPrincipalName", &mut self.token_requester_principal_name)?;
+        }
+        self.issue_timestamp_ms = r.i64()?;
+        self.expiry_timestamp_ms = r.i64()?;
+        self.max_timestamp_ms = r.i64()?;
+        r.string(flexible, "TokenId", &mut self.token_id)?;
+        r.bytes(flexible, "Hmac", &mut self.hmac)?;
+        self.throttle_time_ms = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -14,17 +14,16 @@ pub struct CreatePartitionsRequest {
 }
 
 impl Codec for CreatePartitionsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            topics: r.array(flexible, 7, "Topics", |r| CreatePartitionsTopic::read(r, version))?,
-            timeout_ms: r.i32()?,
-            validate_only: r.bool()?,
-        };
+        r.array(flexible, 7, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        self.timeout_ms = r.i32()?;
+        self.validate_only = r.bool()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -78,19 +77,18 @@ impl Default for CreatePartitionsTopic {
 }
 
 impl Codec for CreatePartitionsTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            count: r.i32()?,
-            assignments: r.nullable_array(flexible, true, 2, "Assignments", |r| {
-                CreatePartitionsAssignment::read(r, version)
-            })?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        self.count = r.i32()?;
+        r.nullable_array(flexible, true, 2, "Assignments", &mut self.assignments, |r, x| {
+            x.read_into(r, version)
+        })?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -125,13 +123,14 @@ pub struct CreatePartitionsAssignment {
 }
 
 impl Codec for CreatePartitionsAssignment {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self { broker_ids: r.array(flexible, 4, "BrokerIds", |r| r.i32())? };
+        r.array(flexible, 4, "BrokerIds", &mut self.broker_ids, |r, x| r.i32().map(|value| *x = value))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,16 +12,15 @@ pub struct CreatePartitionsResponse {
 }
 
 impl Codec for CreatePartitionsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            results: r.array(flexible, 5, "Results", |r| CreatePartitionsTopicResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 5, "Results", &mut self.results, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -64,17 +63,16 @@ pub struct CreatePartitionsTopicResult {
 }
 
 impl Codec for CreatePartitionsTopicResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

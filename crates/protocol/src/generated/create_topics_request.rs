@@ -20,17 +20,16 @@ impl Default for CreateTopicsRequest {
 }
 
 impl Codec for CreateTopicsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let this = Self {
-            topics: r.array(flexible, 10, "Topics", |r| CreatableTopic::read(r, version))?,
-            timeout_ms: r.i32()?,
-            validate_only: r.bool()?,
-        };
+        r.array(flexible, 10, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        self.timeout_ms = r.i32()?;
+        self.validate_only = r.bool()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -82,20 +81,18 @@ pub struct CreatableTopic {
 }
 
 impl Codec for CreatableTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            num_partitions: r.i32()?,
-            replication_factor: r.i16()?,
-            assignments: r
-                .array(flexible, 6, "Assignments", |r| CreatableReplicaAssignment::read(r, version))?,
-            configs: r.array(flexible, 3, "Configs", |r| CreatableTopicConfig::read(r, version))?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        self.num_partitions = r.i32()?;
+        self.replication_factor = r.i16()?;
+        r.array(flexible, 6, "Assignments", &mut self.assignments, |r, x| x.read_into(r, version))?;
+        r.array(flexible, 3, "Configs", &mut self.configs, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -134,14 +131,15 @@ pub struct CreatableReplicaAssignment {
 }
 
 impl Codec for CreatableReplicaAssignment {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let this =
-            Self { partition_index: r.i32()?, broker_ids: r.array(flexible, 4, "BrokerIds", |r| r.i32())? };
+        self.partition_index = r.i32()?;
+        r.array(flexible, 4, "BrokerIds", &mut self.broker_ids, |r, x| r.i32().map(|value| *x = value))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -177,14 +175,15 @@ impl Default for CreatableTopicConfig {
 }
 
 impl Codec for CreatableTopicConfig {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let this =
-            Self { name: r.string(flexible, "Name")?, value: r.nullable_string(flexible, true, "Value")? };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.nullable_string(flexible, true, "Value", &mut self.value)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

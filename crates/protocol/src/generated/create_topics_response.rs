@@ -12,16 +12,15 @@ pub struct CreateTopicsResponse {
 }
 
 impl Codec for CreateTopicsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            topics: r.array(flexible, 6, "Topics", |r| CreatableTopicResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 6, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -89,32 +88,34 @@ impl Default for CreatableTopicResult {
 }
 
 impl Codec for CreatableTopicResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let mut this = Self {
-            name: r.string(flexible, "Name")?,
-            topic_id: if version >= 7 { r.uuid()? } else { Uuid::ZERO },
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-            topic_config_error_code: 0,
-            num_partitions: if version >= 5 { r.i32()? } else { -1 },
-            replication_factor: if version >= 5 { r.i16()? } else { -1 },
-            configs: if version >= 5 {
-                r.nullable_array(true, true, 6, "Configs", |r| CreatableTopicConfigs::read(r, version))?
-            } else {
-                Some(Vec::new())
-            },
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        if version >= 7 {
+            self.topic_id = r.uuid()?;
+        }
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        if version >= 5 {
+            self.num_partitions = r.i32()?;
+        }
+        if version >= 5 {
+            self.replication_factor = r.i16()?;
+        }
+        if version >= 5 {
+            r.nullable_array(true, true, 6, "Configs", &mut self.configs, |r, x| x.read_into(r, version))?;
+        }
         if flexible {
             r.tags(|tag, r| {
                 match tag {
-                    0 => this.topic_config_error_code = r.i16()?,
+                    0 => self.topic_config_error_code = r.i16()?,
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -192,16 +193,15 @@ impl Default for CreatableTopicConfigs {
 }
 
 impl Codec for CreatableTopicConfigs {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            value: r.nullable_string(true, true, "Value")?,
-            read_only: r.bool()?,
-            config_source: r.i8()?,
-            is_sensitive: r.bool()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.nullable_string(true, true, "Value", &mut self.value)?;
+        self.read_only = r.bool()?;
+        self.config_source = r.i8()?;
+        self.is_sensitive = r.bool()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -16,13 +16,13 @@ pub struct DefaultPrincipalData {
 }
 
 impl Codec for DefaultPrincipalData {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            r#type: r.string(true, "Type")?,
-            name: r.string(true, "Name")?,
-            token_authenticated: r.bool()?,
-            unknown_tagged_fields: r.keep_tags()?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Type", &mut self.r#type)?;
+        r.string(true, "Name", &mut self.name)?;
+        self.token_authenticated = r.bool()?;
+        self.unknown_tagged_fields = r.keep_tags()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

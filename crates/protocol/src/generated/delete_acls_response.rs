@@ -12,17 +12,15 @@ pub struct DeleteAclsResponse {
 }
 
 impl Codec for DeleteAclsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            filter_results: r
-                .array(flexible, 5, "FilterResults", |r| DeleteAclsFilterResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 5, "FilterResults", &mut self.filter_results, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -74,18 +72,16 @@ impl Default for DeleteAclsFilterResult {
 }
 
 impl Codec for DeleteAclsFilterResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-            matching_acls: r
-                .array(flexible, 11, "MatchingAcls", |r| DeleteAclsMatchingAcl::read(r, version))?,
-        };
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        r.array(flexible, 11, "MatchingAcls", &mut self.matching_acls, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -150,23 +146,22 @@ impl Default for DeleteAclsMatchingAcl {
 }
 
 impl Codec for DeleteAclsMatchingAcl {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-            resource_type: r.i8()?,
-            resource_name: r.string(flexible, "ResourceName")?,
-            pattern_type: r.i8()?,
-            principal: r.string(flexible, "Principal")?,
-            host: r.string(flexible, "Host")?,
-            operation: r.i8()?,
-            permission_type: r.i8()?,
-        };
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        self.resource_type = r.i8()?;
+        r.string(flexible, "ResourceName", &mut self.resource_name)?;
+        self.pattern_type = r.i8()?;
+        r.string(flexible, "Principal", &mut self.principal)?;
+        r.string(flexible, "Host", &mut self.host)?;
+        self.operation = r.i8()?;
+        self.permission_type = r.i8()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -10,15 +10,16 @@ pub struct DeleteGroupsRequest {
 }
 
 impl Codec for DeleteGroupsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            groups_names: r.array(flexible, 1, "GroupsNames", |r| r.string(flexible, "GroupsNames"))?,
-        };
+        r.array(flexible, 1, "GroupsNames", &mut self.groups_names, |r, x| {
+            r.string(flexible, "GroupsNames", x)
+        })?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,16 +12,15 @@ pub struct DeleteGroupsResponse {
 }
 
 impl Codec for DeleteGroupsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            results: r.array(flexible, 4, "Results", |r| DeletableGroupResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 4, "Results", &mut self.results, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -64,17 +63,18 @@ pub struct DeletableGroupResult {
 }
 
 impl Codec for DeletableGroupResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            group_id: r.string(flexible, "GroupId")?,
-            error_code: r.i16()?,
-            error_message: if version >= 3 { r.nullable_string(true, true, "ErrorMessage")? } else { None },
-        };
+        r.string(flexible, "GroupId", &mut self.group_id)?;
+        self.error_code = r.i16()?;
+        if version >= 3 {
+            r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,16 +12,15 @@ pub struct DeleteRecordsRequest {
 }
 
 impl Codec for DeleteRecordsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            topics: r.array(flexible, 3, "Topics", |r| DeleteRecordsTopic::read(r, version))?,
-            timeout_ms: r.i32()?,
-        };
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        self.timeout_ms = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -62,16 +61,15 @@ pub struct DeleteRecordsTopic {
 }
 
 impl Codec for DeleteRecordsTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            partitions: r.array(flexible, 12, "Partitions", |r| DeleteRecordsPartition::read(r, version))?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 12, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -101,13 +99,15 @@ pub struct DeleteRecordsPartition {
 }
 
 impl Codec for DeleteRecordsPartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self { partition_index: r.i32()?, offset: r.i64()? };
+        self.partition_index = r.i32()?;
+        self.offset = r.i64()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

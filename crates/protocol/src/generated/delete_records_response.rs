@@ -12,16 +12,15 @@ pub struct DeleteRecordsResponse {
 }
 
 impl Codec for DeleteRecordsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            topics: r.array(flexible, 3, "Topics", |r| DeleteRecordsTopicResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -62,17 +61,15 @@ pub struct DeleteRecordsTopicResult {
 }
 
 impl Codec for DeleteRecordsTopicResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            partitions: r
-                .array(flexible, 14, "Partitions", |r| DeleteRecordsPartitionResult::read(r, version))?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 14, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -104,13 +101,16 @@ pub struct DeleteRecordsPartitionResult {
 }
 
 impl Codec for DeleteRecordsPartitionResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self { partition_index: r.i32()?, low_watermark: r.i64()?, error_code: r.i16()? };
+        self.partition_index = r.i32()?;
+        self.low_watermark = r.i64()?;
+        self.error_code = r.i16()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,13 +12,12 @@ pub struct DeleteShareGroupOffsetsRequest {
 }
 
 impl Codec for DeleteShareGroupOffsetsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            topics: r.array(true, 2, "Topics", |r| DeleteShareGroupOffsetsRequestTopic::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.array(true, 2, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -57,10 +56,11 @@ pub struct DeleteShareGroupOffsetsRequestTopic {
 }
 
 impl Codec for DeleteShareGroupOffsetsRequestTopic {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { topic_name: r.string(true, "TopicName")? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -16,16 +16,14 @@ pub struct DeleteShareGroupOffsetsResponse {
 }
 
 impl Codec for DeleteShareGroupOffsetsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            responses: r
-                .array(true, 21, "Responses", |r| DeleteShareGroupOffsetsResponseTopic::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        r.array(true, 21, "Responses", &mut self.responses, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -74,15 +72,14 @@ pub struct DeleteShareGroupOffsetsResponseTopic {
 }
 
 impl Codec for DeleteShareGroupOffsetsResponseTopic {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_name: r.string(true, "TopicName")?,
-            topic_id: r.uuid()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        self.topic_id = r.uuid()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

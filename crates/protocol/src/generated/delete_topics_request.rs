@@ -14,25 +14,22 @@ pub struct DeleteTopicsRequest {
 }
 
 impl Codec for DeleteTopicsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            topics: if version >= 6 {
-                r.array(true, 18, "Topics", |r| DeleteTopicState::read(r, version))?
-            } else {
-                Vec::new()
-            },
-            topic_names: if version <= 5 {
-                r.array(flexible, 1, "TopicNames", |r| r.string(flexible, "TopicNames"))?
-            } else {
-                Vec::new()
-            },
-            timeout_ms: r.i32()?,
-        };
+        if version >= 6 {
+            r.array(true, 18, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        }
+        if version <= 5 {
+            r.array(flexible, 1, "TopicNames", &mut self.topic_names, |r, x| {
+                r.string(flexible, "TopicNames", x)
+            })?;
+        }
+        self.timeout_ms = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -84,10 +81,12 @@ pub struct DeleteTopicState {
 }
 
 impl Codec for DeleteTopicState {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { name: r.nullable_string(true, true, "Name")?, topic_id: r.uuid()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.nullable_string(true, true, "Name", &mut self.name)?;
+        self.topic_id = r.uuid()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -12,16 +12,15 @@ pub struct DeleteTopicsResponse {
 }
 
 impl Codec for DeleteTopicsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            responses: r.array(flexible, 4, "Responses", |r| DeletableTopicResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 4, "Responses", &mut self.responses, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -72,18 +71,21 @@ impl Default for DeletableTopicResult {
 }
 
 impl Codec for DeletableTopicResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            name: r.nullable_string(flexible, version >= 6, "Name")?,
-            topic_id: if version >= 6 { r.uuid()? } else { Uuid::ZERO },
-            error_code: r.i16()?,
-            error_message: if version >= 5 { r.nullable_string(true, true, "ErrorMessage")? } else { None },
-        };
+        r.nullable_string(flexible, version >= 6, "Name", &mut self.name)?;
+        if version >= 6 {
+            self.topic_id = r.uuid()?;
+        }
+        self.error_code = r.i16()?;
+        if version >= 5 {
+            r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

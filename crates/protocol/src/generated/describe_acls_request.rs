@@ -36,21 +36,20 @@ impl Default for DescribeAclsRequest {
 }
 
 impl Codec for DescribeAclsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            resource_type_filter: r.i8()?,
-            resource_name_filter: r.nullable_string(flexible, true, "ResourceNameFilter")?,
-            pattern_type_filter: r.i8()?,
-            principal_filter: r.nullable_string(flexible, true, "PrincipalFilter")?,
-            host_filter: r.nullable_string(flexible, true, "HostFilter")?,
-            operation: r.i8()?,
-            permission_type: r.i8()?,
-        };
+        self.resource_type_filter = r.i8()?;
+        r.nullable_string(flexible, true, "ResourceNameFilter", &mut self.resource_name_filter)?;
+        self.pattern_type_filter = r.i8()?;
+        r.nullable_string(flexible, true, "PrincipalFilter", &mut self.principal_filter)?;
+        r.nullable_string(flexible, true, "HostFilter", &mut self.host_filter)?;
+        self.operation = r.i8()?;
+        self.permission_type = r.i8()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

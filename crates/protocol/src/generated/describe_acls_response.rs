@@ -22,18 +22,17 @@ impl Default for DescribeAclsResponse {
 }
 
 impl Codec for DescribeAclsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-            resources: r.array(flexible, 5, "Resources", |r| DescribeAclsResource::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        r.array(flexible, 5, "Resources", &mut self.resources, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -91,18 +90,17 @@ impl Default for DescribeAclsResource {
 }
 
 impl Codec for DescribeAclsResource {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            resource_type: r.i8()?,
-            resource_name: r.string(flexible, "ResourceName")?,
-            pattern_type: r.i8()?,
-            acls: r.array(flexible, 5, "Acls", |r| AclDescription::read(r, version))?,
-        };
+        self.resource_type = r.i8()?;
+        r.string(flexible, "ResourceName", &mut self.resource_name)?;
+        self.pattern_type = r.i8()?;
+        r.array(flexible, 5, "Acls", &mut self.acls, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -143,18 +141,17 @@ pub struct AclDescription {
 }
 
 impl Codec for AclDescription {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            principal: r.string(flexible, "Principal")?,
-            host: r.string(flexible, "Host")?,
-            operation: r.i8()?,
-            permission_type: r.i8()?,
-        };
+        r.string(flexible, "Principal", &mut self.principal)?;
+        r.string(flexible, "Host", &mut self.host)?;
+        self.operation = r.i8()?;
+        self.permission_type = r.i8()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,16 +12,15 @@ pub struct DescribeClientQuotasRequest {
 }
 
 impl Codec for DescribeClientQuotasRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            components: r.array(flexible, 4, "Components", |r| ComponentData::read(r, version))?,
-            strict: r.bool()?,
-        };
+        r.array(flexible, 4, "Components", &mut self.components, |r, x| x.read_into(r, version))?;
+        self.strict = r.bool()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -70,17 +69,16 @@ impl Default for ComponentData {
 }
 
 impl Codec for ComponentData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            entity_type: r.string(flexible, "EntityType")?,
-            match_type: r.i8()?,
-            r#match: r.nullable_string(flexible, true, "Match")?,
-        };
+        r.string(flexible, "EntityType", &mut self.entity_type)?;
+        self.match_type = r.i8()?;
+        r.nullable_string(flexible, true, "Match", &mut self.r#match)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -27,18 +27,17 @@ impl Default for DescribeClientQuotasResponse {
 }
 
 impl Codec for DescribeClientQuotasResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-            entries: r.nullable_array(flexible, true, 3, "Entries", |r| EntryData::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        r.nullable_array(flexible, true, 3, "Entries", &mut self.entries, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -86,16 +85,15 @@ pub struct EntryData {
 }
 
 impl Codec for EntryData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            entity: r.array(flexible, 3, "Entity", |r| EntityData::read(r, version))?,
-            values: r.array(flexible, 10, "Values", |r| ValueData::read(r, version))?,
-        };
+        r.array(flexible, 3, "Entity", &mut self.entity, |r, x| x.read_into(r, version))?;
+        r.array(flexible, 10, "Values", &mut self.values, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -134,16 +132,15 @@ impl Default for EntityData {
 }
 
 impl Codec for EntityData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            entity_type: r.string(flexible, "EntityType")?,
-            entity_name: r.nullable_string(flexible, true, "EntityName")?,
-        };
+        r.string(flexible, "EntityType", &mut self.entity_type)?;
+        r.nullable_string(flexible, true, "EntityName", &mut self.entity_name)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -173,13 +170,15 @@ pub struct ValueData {
 }
 
 impl Codec for ValueData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self { key: r.string(flexible, "Key")?, value: r.f64()? };
+        r.string(flexible, "Key", &mut self.key)?;
+        self.value = r.f64()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

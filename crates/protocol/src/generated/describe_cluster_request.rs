@@ -20,14 +20,17 @@ impl Default for DescribeClusterRequest {
 }
 
 impl Codec for DescribeClusterRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            include_cluster_authorized_operations: r.bool()?,
-            endpoint_type: if version >= 1 { r.i8()? } else { 1 },
-            include_fenced_brokers: if version >= 2 { r.bool()? } else { false },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.include_cluster_authorized_operations = r.bool()?;
+        if version >= 1 {
+            self.endpoint_type = r.i8()?;
+        }
+        if version >= 2 {
+            self.include_fenced_brokers = r.bool()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -39,19 +39,20 @@ impl Default for DescribeClusterResponse {
 }
 
 impl Codec for DescribeClusterResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            endpoint_type: if version >= 1 { r.i8()? } else { 1 },
-            cluster_id: r.string(true, "ClusterId")?,
-            controller_id: r.i32()?,
-            brokers: r.array(true, 11, "Brokers", |r| DescribeClusterBroker::read(r, version))?,
-            cluster_authorized_operations: r.i32()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        if version >= 1 {
+            self.endpoint_type = r.i8()?;
+        }
+        r.string(true, "ClusterId", &mut self.cluster_id)?;
+        self.controller_id = r.i32()?;
+        r.array(true, 11, "Brokers", &mut self.brokers, |r, x| x.read_into(r, version))?;
+        self.cluster_authorized_operations = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -114,16 +115,17 @@ pub struct DescribeClusterBroker {
 }
 
 impl Codec for DescribeClusterBroker {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            broker_id: r.i32()?,
-            host: r.string(true, "Host")?,
-            port: r.i32()?,
-            rack: r.nullable_string(true, true, "Rack")?,
-            is_fenced: if version >= 2 { r.bool()? } else { false },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.broker_id = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.i32()?;
+        r.nullable_string(true, true, "Rack", &mut self.rack)?;
+        if version >= 2 {
+            self.is_fenced = r.bool()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -14,17 +14,18 @@ pub struct DescribeConfigsRequest {
 }
 
 impl Codec for DescribeConfigsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            resources: r.array(flexible, 4, "Resources", |r| DescribeConfigsResource::read(r, version))?,
-            include_synonyms: r.bool()?,
-            include_documentation: if version >= 3 { r.bool()? } else { false },
-        };
+        r.array(flexible, 4, "Resources", &mut self.resources, |r, x| x.read_into(r, version))?;
+        self.include_synonyms = r.bool()?;
+        if version >= 3 {
+            self.include_documentation = r.bool()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -82,19 +83,18 @@ impl Default for DescribeConfigsResource {
 }
 
 impl Codec for DescribeConfigsResource {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            resource_type: r.i8()?,
-            resource_name: r.string(flexible, "ResourceName")?,
-            configuration_keys: r.nullable_array(flexible, true, 1, "ConfigurationKeys", |r| {
-                r.string(flexible, "ConfigurationKeys")
-            })?,
-        };
+        self.resource_type = r.i8()?;
+        r.string(flexible, "ResourceName", &mut self.resource_name)?;
+        r.nullable_array(flexible, true, 1, "ConfigurationKeys", &mut self.configuration_keys, |r, x| {
+            r.string(flexible, "ConfigurationKeys", x)
+        })?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

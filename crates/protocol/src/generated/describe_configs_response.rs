@@ -12,16 +12,15 @@ pub struct DescribeConfigsResponse {
 }
 
 impl Codec for DescribeConfigsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            results: r.array(flexible, 7, "Results", |r| DescribeConfigsResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 7, "Results", &mut self.results, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -80,19 +79,18 @@ impl Default for DescribeConfigsResult {
 }
 
 impl Codec for DescribeConfigsResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-            resource_type: r.i8()?,
-            resource_name: r.string(flexible, "ResourceName")?,
-            configs: r.array(flexible, 9, "Configs", |r| DescribeConfigsResourceResult::read(r, version))?,
-        };
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        self.resource_type = r.i8()?;
+        r.string(flexible, "ResourceName", &mut self.resource_name)?;
+        r.array(flexible, 9, "Configs", &mut self.configs, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -158,26 +156,25 @@ impl Default for DescribeConfigsResourceResult {
 }
 
 impl Codec for DescribeConfigsResourceResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            value: r.nullable_string(flexible, true, "Value")?,
-            read_only: r.bool()?,
-            config_source: r.i8()?,
-            is_sensitive: r.bool()?,
-            synonyms: r.array(flexible, 4, "Synonyms", |r| DescribeConfigsSynonym::read(r, version))?,
-            config_type: if version >= 3 { r.i8()? } else { 0 },
-            documentation: if version >= 3 {
-                r.nullable_string(flexible, true, "Documentation")?
-            } else {
-                Some(Str::EMPTY)
-            },
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.nullable_string(flexible, true, "Value", &mut self.value)?;
+        self.read_only = r.bool()?;
+        self.config_source = r.i8()?;
+        self.is_sensitive = r.bool()?;
+        r.array(flexible, 4, "Synonyms", &mut self.synonyms, |r, x| x.read_into(r, version))?;
+        if version >= 3 {
+            self.config_type = r.i8()?;
+        }
+        if version >= 3 {
+            r.nullable_string(flexible, true, "Documentation", &mut self.documentation)?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -234,17 +231,16 @@ impl Default for DescribeConfigsSynonym {
 }
 
 impl Codec for DescribeConfigsSynonym {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            value: r.nullable_string(flexible, true, "Value")?,
-            source: r.i8()?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.nullable_string(flexible, true, "Value", &mut self.value)?;
+        self.source = r.i8()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -16,17 +16,14 @@ impl Default for DescribeDelegationTokenRequest {
 }
 
 impl Codec for DescribeDelegationTokenRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            owners: r.nullable_array(flexible, true, 3, "Owners", |r| {
-                DescribeDelegationTokenOwner::read(r, version)
-            })?,
-        };
+        r.nullable_array(flexible, true, 3, "Owners", &mut self.owners, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -66,16 +63,15 @@ pub struct DescribeDelegationTokenOwner {
 }
 
 impl Codec for DescribeDelegationTokenOwner {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            principal_type: r.string(flexible, "PrincipalType")?,
-            principal_name: r.string(flexible, "PrincipalName")?,
-        };
+        r.string(flexible, "PrincipalType", &mut self.principal_type)?;
+        r.string(flexible, "PrincipalName", &mut self.principal_name)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -14,17 +14,16 @@ pub struct DescribeDelegationTokenResponse {
 }
 
 impl Codec for DescribeDelegationTokenResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            error_code: r.i16()?,
-            tokens: r.array(flexible, 30, "Tokens", |r| DescribedDelegationToken::read(r, version))?,
-            throttle_time_ms: r.i32()?,
-        };
+        self.error_code = r.i16()?;
+        r.array(flexible, 30, "Tokens", &mut self.tokens, |r, x| x.read_into(r, version))?;
+        self.throttle_time_ms = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -103,33 +102,27 @@ impl fmt::Debug for DescribedDelegationToken {
 }
 
 impl Codec for DescribedDelegationToken {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            principal_type: r.string(flexible, "PrincipalType")?,
-            principal_name: r.string(flexible, "PrincipalName")?,
-            token_requester_principal_type: if version >= 3 {
-                r.string(true, "TokenRequesterPrincipalType")?
-            } else {
-                Str::EMPTY
-            },
-            token_requester_principal_name: if version >= 3 {
-                r.string(true, "TokenRequesterPrincipalName")?
-            } else {
-                Str::EMPTY
-            },
-            issue_timestamp: r.i64()?,
-            expiry_timestamp: r.i64()?,
-            max_timestamp: r.i64()?,
-            token_id: r.string(flexible, "TokenId")?,
-            hmac: r.bytes(flexible, "Hmac")?,
-            renewers: r
-                .array(flexible, 3, "Renewers", |r| DescribedDelegationTokenRenewer::read(r, version))?,
-        };
+        r.string(flexible, "PrincipalType", &mut self.principal_type)?;
+        r.string(flexible, "PrincipalName", &mut self.principal_name)?;
+        if version >= 3 {
+            r.string(true, "TokenRequesterPrincipalType", &mut self.token_requester_principal_type)?;
+        }
+        if version >= 3 {
+            r.string(true, "TokenRequesterPrincipalName", &mut self.token_requester_principal_name)?;
+        }
+        self.issue_timestamp = r.i64()?;
+        self.expiry_timestamp = r.i64()?;
+        self.max_timestamp = r.i64()?;
+        r.string(flexible, "TokenId", &mut self.token_id)?;
+        r.bytes(flexible, "Hmac", &mut self.hmac)?;
+        r.array(flexible, 3, "Renewers", &mut self.renewers, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -186,16 +179,15 @@ pub struct DescribedDelegationTokenRenewer {
 }
 
 impl Codec for DescribedDelegationTokenRenewer {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            principal_type: r.string(flexible, "PrincipalType")?,
-            principal_name: r.string(flexible, "PrincipalName")?,
-        };
+        r.string(flexible, "PrincipalType", &mut self.principal_type)?;
+        r.string(flexible, "PrincipalName", &mut self.principal_name)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

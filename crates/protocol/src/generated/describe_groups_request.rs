@@ -12,16 +12,17 @@ pub struct DescribeGroupsRequest {
 }
 
 impl Codec for DescribeGroupsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let this = Self {
-            groups: r.array(flexible, 1, "Groups", |r| r.string(flexible, "Groups"))?,
-            include_authorized_operations: if version >= 3 { r.bool()? } else { false },
-        };
+        r.array(flexible, 1, "Groups", &mut self.groups, |r, x| r.string(flexible, "Groups", x))?;
+        if version >= 3 {
+            self.include_authorized_operations = r.bool()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,16 +12,17 @@ pub struct DescribeGroupsResponse {
 }
 
 impl Codec for DescribeGroupsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let this = Self {
-            throttle_time_ms: if version >= 1 { r.i32()? } else { 0 },
-            groups: r.array(flexible, 12, "Groups", |r| DescribedGroup::read(r, version))?,
-        };
+        if version >= 1 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        r.array(flexible, 12, "Groups", &mut self.groups, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -94,22 +95,25 @@ impl Default for DescribedGroup {
 }
 
 impl Codec for DescribedGroup {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: if version >= 6 { r.nullable_string(true, true, "ErrorMessage")? } else { None },
-            group_id: r.string(flexible, "GroupId")?,
-            group_state: r.string(flexible, "GroupState")?,
-            protocol_type: r.string(flexible, "ProtocolType")?,
-            protocol_data: r.string(flexible, "ProtocolData")?,
-            members: r.array(flexible, 7, "Members", |r| DescribedGroupMember::read(r, version))?,
-            authorized_operations: if version >= 3 { r.i32()? } else { -2147483648 },
-        };
+        self.error_code = r.i16()?;
+        if version >= 6 {
+            r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        }
+        r.string(flexible, "GroupId", &mut self.group_id)?;
+        r.string(flexible, "GroupState", &mut self.group_state)?;
+        r.string(flexible, "ProtocolType", &mut self.protocol_type)?;
+        r.string(flexible, "ProtocolData", &mut self.protocol_data)?;
+        r.array(flexible, 7, "Members", &mut self.members, |r, x| x.read_into(r, version))?;
+        if version >= 3 {
+            self.authorized_operations = r.i32()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -170,24 +174,21 @@ pub struct DescribedGroupMember {
 }
 
 impl Codec for DescribedGroupMember {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 5;
-        let this = Self {
-            member_id: r.string(flexible, "MemberId")?,
-            group_instance_id: if version >= 4 {
-                r.nullable_string(flexible, true, "GroupInstanceId")?
-            } else {
-                None
-            },
-            client_id: r.string(flexible, "ClientId")?,
-            client_host: r.string(flexible, "ClientHost")?,
-            member_metadata: r.bytes(flexible, "MemberMetadata")?,
-            member_assignment: r.bytes(flexible, "MemberAssignment")?,
-        };
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        if version >= 4 {
+            r.nullable_string(flexible, true, "GroupInstanceId", &mut self.group_instance_id)?;
+        }
+        r.string(flexible, "ClientId", &mut self.client_id)?;
+        r.string(flexible, "ClientHost", &mut self.client_host)?;
+        r.bytes(flexible, "MemberMetadata", &mut self.member_metadata)?;
+        r.bytes(flexible, "MemberAssignment", &mut self.member_assignment)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

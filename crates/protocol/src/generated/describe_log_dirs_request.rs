@@ -16,16 +16,14 @@ impl Default for DescribeLogDirsRequest {
 }
 
 impl Codec for DescribeLogDirsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            topics: r
-                .nullable_array(flexible, true, 3, "Topics", |r| DescribableLogDirTopic::read(r, version))?,
-        };
+        r.nullable_array(flexible, true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -65,16 +63,15 @@ pub struct DescribableLogDirTopic {
 }
 
 impl Codec for DescribableLogDirTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            topic: r.string(flexible, "Topic")?,
-            partitions: r.array(flexible, 4, "Partitions", |r| r.i32())?,
-        };
+        r.string(flexible, "Topic", &mut self.topic)?;
+        r.array(flexible, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

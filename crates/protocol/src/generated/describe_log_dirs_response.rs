@@ -14,17 +14,18 @@ pub struct DescribeLogDirsResponse {
 }
 
 impl Codec for DescribeLogDirsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: if version >= 3 { r.i16()? } else { 0 },
-            results: r.array(flexible, 5, "Results", |r| DescribeLogDirsResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        if version >= 3 {
+            self.error_code = r.i16()?;
+        }
+        r.array(flexible, 5, "Results", &mut self.results, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -93,20 +94,25 @@ impl Default for DescribeLogDirsResult {
 }
 
 impl Codec for DescribeLogDirsResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            error_code: r.i16()?,
-            log_dir: r.string(flexible, "LogDir")?,
-            topics: r.array(flexible, 3, "Topics", |r| DescribeLogDirsTopic::read(r, version))?,
-            total_bytes: if version >= 4 { r.i64()? } else { -1 },
-            usable_bytes: if version >= 4 { r.i64()? } else { -1 },
-            is_cordoned: if version >= 5 { r.bool()? } else { false },
-        };
+        self.error_code = r.i16()?;
+        r.string(flexible, "LogDir", &mut self.log_dir)?;
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        if version >= 4 {
+            self.total_bytes = r.i64()?;
+        }
+        if version >= 4 {
+            self.usable_bytes = r.i64()?;
+        }
+        if version >= 5 {
+            self.is_cordoned = r.bool()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -153,17 +159,15 @@ pub struct DescribeLogDirsTopic {
 }
 
 impl Codec for DescribeLogDirsTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            partitions: r
-                .array(flexible, 21, "Partitions", |r| DescribeLogDirsPartition::read(r, version))?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 21, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -197,18 +201,17 @@ pub struct DescribeLogDirsPartition {
 }
 
 impl Codec for DescribeLogDirsPartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            partition_index: r.i32()?,
-            partition_size: r.i64()?,
-            offset_lag: r.i64()?,
-            is_future_key: r.bool()?,
-        };
+        self.partition_index = r.i32()?;
+        self.partition_size = r.i64()?;
+        self.offset_lag = r.i64()?;
+        self.is_future_key = r.bool()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

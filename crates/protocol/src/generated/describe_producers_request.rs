@@ -10,10 +10,11 @@ pub struct DescribeProducersRequest {
 }
 
 impl Codec for DescribeProducersRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self { topics: r.array(true, 3, "Topics", |r| TopicRequest::read(r, version))? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -50,13 +51,14 @@ pub struct TopicRequest {
 }
 
 impl Codec for TopicRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partition_indexes: r.array(true, 4, "PartitionIndexes", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.array(true, 4, "PartitionIndexes", &mut self.partition_indexes, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -12,13 +12,12 @@ pub struct DescribeProducersResponse {
 }
 
 impl Codec for DescribeProducersResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            topics: r.array(true, 3, "Topics", |r| TopicResponse::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -56,13 +55,12 @@ pub struct TopicResponse {
 }
 
 impl Codec for TopicResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partitions: r.array(true, 9, "Partitions", |r| PartitionResponse::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.array(true, 9, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -93,15 +91,14 @@ pub struct PartitionResponse {
 }
 
 impl Codec for PartitionResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            active_producers: r.array(true, 37, "ActiveProducers", |r| ProducerState::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        r.array(true, 37, "ActiveProducers", &mut self.active_producers, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -156,17 +153,16 @@ impl Default for ProducerState {
 }
 
 impl Codec for ProducerState {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            producer_id: r.i64()?,
-            producer_epoch: r.i32()?,
-            last_sequence: r.i32()?,
-            last_timestamp: r.i64()?,
-            coordinator_epoch: r.i32()?,
-            current_txn_start_offset: r.i64()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.producer_id = r.i64()?;
+        self.producer_epoch = r.i32()?;
+        self.last_sequence = r.i32()?;
+        self.last_timestamp = r.i64()?;
+        self.coordinator_epoch = r.i32()?;
+        self.current_txn_start_offset = r.i64()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

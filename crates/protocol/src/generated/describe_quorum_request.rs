@@ -10,10 +10,11 @@ pub struct DescribeQuorumRequest {
 }
 
 impl Codec for DescribeQuorumRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self { topics: r.array(true, 3, "Topics", |r| TopicData::read(r, version))? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -50,13 +51,12 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_name: r.string(true, "TopicName")?,
-            partitions: r.array(true, 5, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        r.array(true, 5, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -81,10 +81,11 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { partition_index: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

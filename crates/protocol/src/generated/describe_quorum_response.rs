@@ -22,23 +22,18 @@ impl Default for DescribeQuorumResponse {
 }
 
 impl Codec for DescribeQuorumResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: if version >= 2 {
-                r.nullable_string(true, true, "ErrorMessage")?
-            } else {
-                Some(Str::EMPTY)
-            },
-            topics: r.array(true, 3, "Topics", |r| TopicData::read(r, version))?,
-            nodes: if version >= 2 {
-                r.array(true, 6, "Nodes", |r| Node::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.error_code = r.i16()?;
+        if version >= 2 {
+            r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        }
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        if version >= 2 {
+            r.array(true, 6, "Nodes", &mut self.nodes, |r, x| x.read_into(r, version))?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -89,13 +84,12 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_name: r.string(true, "TopicName")?,
-            partitions: r.array(true, 25, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        r.array(true, 25, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -149,23 +143,20 @@ impl Default for PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            error_code: r.i16()?,
-            error_message: if version >= 2 {
-                r.nullable_string(true, true, "ErrorMessage")?
-            } else {
-                Some(Str::EMPTY)
-            },
-            leader_id: r.i32()?,
-            leader_epoch: r.i32()?,
-            high_watermark: r.i64()?,
-            current_voters: r.array(true, 13, "CurrentVoters", |r| ReplicaState::read(r, version))?,
-            observers: r.array(true, 13, "Observers", |r| ReplicaState::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        if version >= 2 {
+            r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        }
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        self.high_watermark = r.i64()?;
+        r.array(true, 13, "CurrentVoters", &mut self.current_voters, |r, x| x.read_into(r, version))?;
+        r.array(true, 13, "Observers", &mut self.observers, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -227,16 +218,21 @@ impl Default for ReplicaState {
 }
 
 impl Codec for ReplicaState {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            replica_id: r.i32()?,
-            replica_directory_id: if version >= 2 { r.uuid()? } else { Uuid::ZERO },
-            log_end_offset: r.i64()?,
-            last_fetch_timestamp: if version >= 1 { r.i64()? } else { -1 },
-            last_caught_up_timestamp: if version >= 1 { r.i64()? } else { -1 },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.replica_id = r.i32()?;
+        if version >= 2 {
+            self.replica_directory_id = r.uuid()?;
+        }
+        self.log_end_offset = r.i64()?;
+        if version >= 1 {
+            self.last_fetch_timestamp = r.i64()?;
+        }
+        if version >= 1 {
+            self.last_caught_up_timestamp = r.i64()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -280,13 +276,12 @@ pub struct Node {
 }
 
 impl Codec for Node {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            node_id: r.i32()?,
-            listeners: r.array(true, 5, "Listeners", |r| Listener::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.node_id = r.i32()?;
+        r.array(true, 5, "Listeners", &mut self.listeners, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -315,10 +310,13 @@ pub struct Listener {
 }
 
 impl Codec for Listener {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { name: r.string(true, "Name")?, host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -10,13 +10,11 @@ pub struct DescribeShareGroupOffsetsRequest {
 }
 
 impl Codec for DescribeShareGroupOffsetsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            groups: r
-                .array(true, 3, "Groups", |r| DescribeShareGroupOffsetsRequestGroup::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 3, "Groups", &mut self.groups, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -59,15 +57,12 @@ impl Default for DescribeShareGroupOffsetsRequestGroup {
 }
 
 impl Codec for DescribeShareGroupOffsetsRequestGroup {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            topics: r.nullable_array(true, true, 3, "Topics", |r| {
-                DescribeShareGroupOffsetsRequestTopic::read(r, version)
-            })?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.nullable_array(true, true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -97,13 +92,12 @@ pub struct DescribeShareGroupOffsetsRequestTopic {
 }
 
 impl Codec for DescribeShareGroupOffsetsRequestTopic {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_name: r.string(true, "TopicName")?,
-            partitions: r.array(true, 4, "Partitions", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

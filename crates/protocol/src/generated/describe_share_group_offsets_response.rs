@@ -12,14 +12,12 @@ pub struct DescribeShareGroupOffsetsResponse {
 }
 
 impl Codec for DescribeShareGroupOffsetsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            groups: r
-                .array(true, 6, "Groups", |r| DescribeShareGroupOffsetsResponseGroup::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        r.array(true, 6, "Groups", &mut self.groups, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -64,16 +62,14 @@ pub struct DescribeShareGroupOffsetsResponseGroup {
 }
 
 impl Codec for DescribeShareGroupOffsetsResponseGroup {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            topics: r
-                .array(true, 19, "Topics", |r| DescribeShareGroupOffsetsResponseTopic::read(r, version))?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.array(true, 19, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -109,16 +105,13 @@ pub struct DescribeShareGroupOffsetsResponseTopic {
 }
 
 impl Codec for DescribeShareGroupOffsetsResponseTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_name: r.string(true, "TopicName")?,
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 20, "Partitions", |r| {
-                DescribeShareGroupOffsetsResponsePartition::read(r, version)
-            })?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        self.topic_id = r.uuid()?;
+        r.array(true, 20, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -171,17 +164,18 @@ impl Default for DescribeShareGroupOffsetsResponsePartition {
 }
 
 impl Codec for DescribeShareGroupOffsetsResponsePartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            start_offset: r.i64()?,
-            leader_epoch: r.i32()?,
-            lag: if version >= 1 { r.i64()? } else { -1 },
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.start_offset = r.i64()?;
+        self.leader_epoch = r.i32()?;
+        if version >= 1 {
+            self.lag = r.i64()?;
+        }
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -20,14 +20,13 @@ impl Default for DescribeTopicPartitionsRequest {
 }
 
 impl Codec for DescribeTopicPartitionsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topics: r.array(true, 2, "Topics", |r| TopicRequest::read(r, version))?,
-            response_partition_limit: r.i32()?,
-            cursor: r.nullable_struct(|r| Cursor::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 2, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        self.response_partition_limit = r.i32()?;
+        r.nullable_struct(&mut self.cursor, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -68,10 +67,11 @@ pub struct TopicRequest {
 }
 
 impl Codec for TopicRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { name: r.string(true, "Name")? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -97,10 +97,12 @@ pub struct Cursor {
 }
 
 impl Codec for Cursor {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { topic_name: r.string(true, "TopicName")?, partition_index: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        self.partition_index = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -14,15 +14,13 @@ pub struct DescribeTopicPartitionsResponse {
 }
 
 impl Codec for DescribeTopicPartitionsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            topics: r
-                .array(true, 26, "Topics", |r| DescribeTopicPartitionsResponseTopic::read(r, version))?,
-            next_cursor: r.nullable_struct(|r| Cursor::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        r.array(true, 26, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        r.nullable_struct(&mut self.next_cursor, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -86,19 +84,16 @@ impl Default for DescribeTopicPartitionsResponseTopic {
 }
 
 impl Codec for DescribeTopicPartitionsResponseTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            error_code: r.i16()?,
-            name: r.nullable_string(true, true, "Name")?,
-            topic_id: r.uuid()?,
-            is_internal: r.bool()?,
-            partitions: r.array(true, 20, "Partitions", |r| {
-                DescribeTopicPartitionsResponsePartition::read(r, version)
-            })?,
-            topic_authorized_operations: r.i32()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "Name", &mut self.name)?;
+        self.topic_id = r.uuid()?;
+        self.is_internal = r.bool()?;
+        r.array(true, 20, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
+        self.topic_authorized_operations = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -166,21 +161,30 @@ impl Default for DescribeTopicPartitionsResponsePartition {
 }
 
 impl Codec for DescribeTopicPartitionsResponsePartition {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            error_code: r.i16()?,
-            partition_index: r.i32()?,
-            leader_id: r.i32()?,
-            leader_epoch: r.i32()?,
-            replica_nodes: r.array(true, 4, "ReplicaNodes", |r| r.i32())?,
-            isr_nodes: r.array(true, 4, "IsrNodes", |r| r.i32())?,
-            eligible_leader_replicas: r
-                .nullable_array(true, true, 4, "EligibleLeaderReplicas", |r| r.i32())?,
-            last_known_elr: r.nullable_array(true, true, 4, "LastKnownElr", |r| r.i32())?,
-            offline_replicas: r.array(true, 4, "OfflineReplicas", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.error_code = r.i16()?;
+        self.partition_index = r.i32()?;
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        r.array(true, 4, "ReplicaNodes", &mut self.replica_nodes, |r, x| r.i32().map(|value| *x = value))?;
+        r.array(true, 4, "IsrNodes", &mut self.isr_nodes, |r, x| r.i32().map(|value| *x = value))?;
+        r.nullable_array(
+            true,
+            true,
+            4,
+            "EligibleLeaderReplicas",
+            &mut self.eligible_leader_replicas,
+            |r, x| r.i32().map(|value| *x = value),
+        )?;
+        r.nullable_array(true, true, 4, "LastKnownElr", &mut self.last_known_elr, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
+        r.array(true, 4, "OfflineReplicas", &mut self.offline_replicas, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -230,10 +234,12 @@ pub struct Cursor {
 }
 
 impl Codec for Cursor {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { topic_name: r.string(true, "TopicName")?, partition_index: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        self.partition_index = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -10,13 +10,13 @@ pub struct DescribeTransactionsRequest {
 }
 
 impl Codec for DescribeTransactionsRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            transactional_ids: r
-                .array(true, 1, "TransactionalIds", |r| r.string(true, "TransactionalIds"))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.array(true, 1, "TransactionalIds", &mut self.transactional_ids, |r, x| {
+            r.string(true, "TransactionalIds", x)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

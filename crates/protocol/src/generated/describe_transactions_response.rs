@@ -12,14 +12,12 @@ pub struct DescribeTransactionsResponse {
 }
 
 impl Codec for DescribeTransactionsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            transaction_states: r
-                .array(true, 28, "TransactionStates", |r| TransactionState::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        r.array(true, 28, "TransactionStates", &mut self.transaction_states, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -69,19 +67,18 @@ pub struct TransactionState {
 }
 
 impl Codec for TransactionState {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            error_code: r.i16()?,
-            transactional_id: r.string(true, "TransactionalId")?,
-            transaction_state: r.string(true, "TransactionState")?,
-            transaction_timeout_ms: r.i32()?,
-            transaction_start_time_ms: r.i64()?,
-            producer_id: r.i64()?,
-            producer_epoch: r.i16()?,
-            topics: r.array(true, 3, "Topics", |r| TopicData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.error_code = r.i16()?;
+        r.string(true, "TransactionalId", &mut self.transactional_id)?;
+        r.string(true, "TransactionState", &mut self.transaction_state)?;
+        self.transaction_timeout_ms = r.i32()?;
+        self.transaction_start_time_ms = r.i64()?;
+        self.producer_id = r.i64()?;
+        self.producer_epoch = r.i16()?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -123,13 +120,12 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic: r.string(true, "Topic")?,
-            partitions: r.array(true, 4, "Partitions", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Topic", &mut self.topic)?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

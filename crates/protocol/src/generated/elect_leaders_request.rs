@@ -20,19 +20,20 @@ impl Default for ElectLeadersRequest {
 }
 
 impl Codec for ElectLeadersRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            election_type: if version >= 1 { r.i8()? } else { 0 },
-            topic_partitions: r.nullable_array(flexible, true, 3, "TopicPartitions", |r| {
-                TopicPartitions::read(r, version)
-            })?,
-            timeout_ms: r.i32()?,
-        };
+        if version >= 1 {
+            self.election_type = r.i8()?;
+        }
+        r.nullable_array(flexible, true, 3, "TopicPartitions", &mut self.topic_partitions, |r, x| {
+            x.read_into(r, version)
+        })?;
+        self.timeout_ms = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -84,16 +85,15 @@ pub struct TopicPartitions {
 }
 
 impl Codec for TopicPartitions {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            topic: r.string(flexible, "Topic")?,
-            partitions: r.array(flexible, 4, "Partitions", |r| r.i32())?,
-        };
+        r.string(flexible, "Topic", &mut self.topic)?;
+        r.array(flexible, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -14,18 +14,20 @@ pub struct ElectLeadersResponse {
 }
 
 impl Codec for ElectLeadersResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: if version >= 1 { r.i16()? } else { 0 },
-            replica_election_results: r
-                .array(flexible, 3, "ReplicaElectionResults", |r| ReplicaElectionResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        if version >= 1 {
+            self.error_code = r.i16()?;
+        }
+        r.array(flexible, 3, "ReplicaElectionResults", &mut self.replica_election_results, |r, x| {
+            x.read_into(r, version)
+        })?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -75,17 +77,15 @@ pub struct ReplicaElectionResult {
 }
 
 impl Codec for ReplicaElectionResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            topic: r.string(flexible, "Topic")?,
-            partition_result: r
-                .array(flexible, 8, "PartitionResult", |r| PartitionResult::read(r, version))?,
-        };
+        r.string(flexible, "Topic", &mut self.topic)?;
+        r.array(flexible, 8, "PartitionResult", &mut self.partition_result, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -123,17 +123,16 @@ impl Default for PartitionResult {
 }
 
 impl Codec for PartitionResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            partition_id: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-        };
+        self.partition_id = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -14,21 +14,18 @@ pub struct EndQuorumEpochRequest {
 }
 
 impl Codec for EndQuorumEpochRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            cluster_id: r.nullable_string(flexible, true, "ClusterId")?,
-            topics: r.array(flexible, 3, "Topics", |r| TopicData::read(r, version))?,
-            leader_endpoints: if version >= 1 {
-                r.array(true, 5, "LeaderEndpoints", |r| LeaderEndpoint::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+        r.nullable_string(flexible, true, "ClusterId", &mut self.cluster_id)?;
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        if version >= 1 {
+            r.array(true, 5, "LeaderEndpoints", &mut self.leader_endpoints, |r, x| x.read_into(r, version))?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -80,16 +77,15 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            topic_name: r.string(flexible, "TopicName")?,
-            partitions: r.array(flexible, 14, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+        r.string(flexible, "TopicName", &mut self.topic_name)?;
+        r.array(flexible, 14, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -125,27 +121,26 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            partition_index: r.i32()?,
-            leader_id: r.i32()?,
-            leader_epoch: r.i32()?,
-            preferred_successors: if version <= 0 {
-                r.array(false, 4, "PreferredSuccessors", |r| r.i32())?
-            } else {
-                Vec::new()
-            },
-            preferred_candidates: if version >= 1 {
-                r.array(true, 21, "PreferredCandidates", |r| ReplicaInfo::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+        self.partition_index = r.i32()?;
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        if version <= 0 {
+            r.array(false, 4, "PreferredSuccessors", &mut self.preferred_successors, |r, x| {
+                r.i32().map(|value| *x = value)
+            })?;
+        }
+        if version >= 1 {
+            r.array(true, 21, "PreferredCandidates", &mut self.preferred_candidates, |r, x| {
+                x.read_into(r, version)
+            })?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -192,10 +187,12 @@ pub struct ReplicaInfo {
 }
 
 impl Codec for ReplicaInfo {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { candidate_id: r.i32()?, candidate_directory_id: r.uuid()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.candidate_id = r.i32()?;
+        self.candidate_directory_id = r.uuid()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -224,10 +221,13 @@ pub struct LeaderEndpoint {
 }
 
 impl Codec for LeaderEndpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { name: r.string(true, "Name")?, host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -14,26 +14,23 @@ pub struct EndQuorumEpochResponse {
 }
 
 impl Codec for EndQuorumEpochResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let mut this = Self {
-            error_code: r.i16()?,
-            topics: r.array(flexible, 3, "Topics", |r| TopicData::read(r, version))?,
-            node_endpoints: Vec::new(),
-        };
+        self.error_code = r.i16()?;
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.tags(|tag, r| {
                 match tag {
-                    0 => {
-                        this.node_endpoints =
-                            r.array(true, 8, "NodeEndpoints", |r| NodeEndpoint::read(r, version))?
-                    }
+                    0 => r.array(true, 8, "NodeEndpoints", &mut self.node_endpoints, |r, x| {
+                        x.read_into(r, version)
+                    })?,
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -85,16 +82,15 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            topic_name: r.string(flexible, "TopicName")?,
-            partitions: r.array(flexible, 14, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+        r.string(flexible, "TopicName", &mut self.topic_name)?;
+        r.array(flexible, 14, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -128,18 +124,17 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            partition_index: r.i32()?,
-            error_code: r.i16()?,
-            leader_id: r.i32()?,
-            leader_epoch: r.i32()?,
-        };
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -173,10 +168,13 @@ pub struct NodeEndpoint {
 }
 
 impl Codec for NodeEndpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { node_id: r.i32()?, host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.node_id = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -10,8 +10,10 @@ pub struct EndTxnMarker {
 }
 
 impl Codec for EndTxnMarker {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self { coordinator_epoch: r.i32()? })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.coordinator_epoch = r.i32()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -34,14 +34,13 @@ impl fmt::Debug for EnvelopeRequest {
 }
 
 impl Codec for EnvelopeRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            request_data: r.bytes(true, "RequestData")?,
-            request_principal: r.nullable_bytes(true, true, "RequestPrincipal")?,
-            client_host_address: r.bytes(true, "ClientHostAddress")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.bytes(true, "RequestData", &mut self.request_data)?;
+        r.nullable_bytes(true, true, "RequestPrincipal", &mut self.request_principal)?;
+        r.bytes(true, "ClientHostAddress", &mut self.client_host_address)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -21,11 +21,12 @@ impl fmt::Debug for EnvelopeResponse {
 }
 
 impl Codec for EnvelopeResponse {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this =
-            Self { response_data: r.nullable_bytes(true, true, "ResponseData")?, error_code: r.i16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.nullable_bytes(true, true, "ResponseData", &mut self.response_data)?;
+        self.error_code = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -21,13 +21,15 @@ impl fmt::Debug for ExpireDelegationTokenRequest {
 }
 
 impl Codec for ExpireDelegationTokenRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self { hmac: r.bytes(flexible, "Hmac")?, expiry_time_period_ms: r.i64()? };
+        r.bytes(flexible, "Hmac", &mut self.hmac)?;
+        self.expiry_time_period_ms = r.i64()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

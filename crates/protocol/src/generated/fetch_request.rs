@@ -51,37 +51,45 @@ impl Default for FetchRequest {
 }
 
 impl Codec for FetchRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 12;
-        let mut this = Self {
-            cluster_id: None,
-            replica_id: if version <= 14 { r.i32()? } else { -1 },
-            replica_state: ReplicaState::default(),
-            max_wait_ms: r.i32()?,
-            min_bytes: r.i32()?,
-            max_bytes: r.i32()?,
-            isolation_level: r.i8()?,
-            session_id: if version >= 7 { r.i32()? } else { 0 },
-            session_epoch: if version >= 7 { r.i32()? } else { -1 },
-            topics: r.array(flexible, 3, "Topics", |r| FetchTopic::read(r, version))?,
-            forgotten_topics_data: if version >= 7 {
-                r.array(flexible, 3, "ForgottenTopicsData", |r| ForgottenTopic::read(r, version))?
-            } else {
-                Vec::new()
-            },
-            rack_id: if version >= 11 { r.string(flexible, "RackId")? } else { Str::EMPTY },
-        };
+        if version <= 14 {
+            self.replica_id = r.i32()?;
+        }
+        self.max_wait_ms = r.i32()?;
+        self.min_bytes = r.i32()?;
+        self.max_bytes = r.i32()?;
+        self.isolation_level = r.i8()?;
+        if version >= 7 {
+            self.session_id = r.i32()?;
+        }
+        if version >= 7 {
+            self.session_epoch = r.i32()?;
+        }
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        if version >= 7 {
+            r.array(flexible, 3, "ForgottenTopicsData", &mut self.forgotten_topics_data, |r, x| {
+                x.read_into(r, version)
+            })?;
+        }
+        if version >= 11 {
+            r.string(flexible, "RackId", &mut self.rack_id)?;
+        }
         if flexible {
             r.tags(|tag, r| {
                 match tag {
-                    0 => this.cluster_id = r.nullable_string(true, true, "ClusterId")?,
-                    1 if version >= 15 => this.replica_state = ReplicaState::read(r, version)?,
+                    0 => r.nullable_string(true, true, "ClusterId", &mut self.cluster_id)?,
+                    1 if version >= 15 => {
+                        self.replica_state = ReplicaState::default();
+                        self.replica_state.read_into(r, version)?;
+                    }
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -181,10 +189,12 @@ impl Default for ReplicaState {
 }
 
 impl Codec for ReplicaState {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { replica_id: r.i32()?, replica_epoch: r.i64()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.replica_id = r.i32()?;
+        self.replica_epoch = r.i64()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -213,17 +223,20 @@ pub struct FetchTopic {
 }
 
 impl Codec for FetchTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 12;
-        let this = Self {
-            topic: if version <= 12 { r.string(flexible, "Topic")? } else { Str::EMPTY },
-            topic_id: if version >= 13 { r.uuid()? } else { Uuid::ZERO },
-            partitions: r.array(flexible, 16, "Partitions", |r| FetchPartition::read(r, version))?,
-        };
+        if version <= 12 {
+            r.string(flexible, "Topic", &mut self.topic)?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(flexible, 16, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -292,31 +305,33 @@ impl Default for FetchPartition {
 }
 
 impl Codec for FetchPartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 12;
-        let mut this = Self {
-            partition: r.i32()?,
-            current_leader_epoch: if version >= 9 { r.i32()? } else { -1 },
-            fetch_offset: r.i64()?,
-            last_fetched_epoch: if version >= 12 { r.i32()? } else { -1 },
-            log_start_offset: if version >= 5 { r.i64()? } else { -1 },
-            partition_max_bytes: r.i32()?,
-            replica_directory_id: Uuid::ZERO,
-            high_watermark: 9223372036854775807,
-            synced_offset: -1,
-        };
+        self.partition = r.i32()?;
+        if version >= 9 {
+            self.current_leader_epoch = r.i32()?;
+        }
+        self.fetch_offset = r.i64()?;
+        if version >= 12 {
+            self.last_fetched_epoch = r.i32()?;
+        }
+        if version >= 5 {
+            self.log_start_offset = r.i64()?;
+        }
+        self.partition_max_bytes = r.i32()?;
         if flexible {
             r.tags(|tag, r| {
                 match tag {
-                    0 if version >= 17 => this.replica_directory_id = r.uuid()?,
-                    1 if version >= 18 => this.high_watermark = r.i64()?,
-                    10000 => this.synced_offset = r.i64()?,
+                    0 if version >= 17 => self.replica_directory_id = r.uuid()?,
+                    1 if version >= 18 => self.high_watermark = r.i64()?,
+                    10000 => self.synced_offset = r.i64()?,
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -380,17 +395,20 @@ pub struct ForgottenTopic {
 }
 
 impl Codec for ForgottenTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 12;
-        let this = Self {
-            topic: if version <= 12 { r.string(flexible, "Topic")? } else { Str::EMPTY },
-            topic_id: if version >= 13 { r.uuid()? } else { Uuid::ZERO },
-            partitions: r.array(flexible, 4, "Partitions", |r| r.i32())?,
-        };
+        if version <= 12 {
+            r.string(flexible, "Topic", &mut self.topic)?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(flexible, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

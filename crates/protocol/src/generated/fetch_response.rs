@@ -18,28 +18,31 @@ pub struct FetchResponse {
 }
 
 impl Codec for FetchResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 12;
-        let mut this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: if version >= 7 { r.i16()? } else { 0 },
-            session_id: if version >= 7 { r.i32()? } else { 0 },
-            responses: r.array(flexible, 3, "Responses", |r| FetchableTopicResponse::read(r, version))?,
-            node_endpoints: Vec::new(),
-        };
+        self.throttle_time_ms = r.i32()?;
+        if version >= 7 {
+            self.error_code = r.i16()?;
+        }
+        if version >= 7 {
+            self.session_id = r.i32()?;
+        }
+        r.array(flexible, 3, "Responses", &mut self.responses, |r, x| x.read_into(r, version))?;
         if flexible {
             r.tags(|tag, r| {
                 match tag {
                     0 if version >= 16 => {
-                        this.node_endpoints =
-                            r.array(true, 11, "NodeEndpoints", |r| NodeEndpoint::read(r, version))?
+                        r.array(true, 11, "NodeEndpoints", &mut self.node_endpoints, |r, x| {
+                            x.read_into(r, version)
+                        })?
                     }
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -107,17 +110,20 @@ pub struct FetchableTopicResponse {
 }
 
 impl Codec for FetchableTopicResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 12;
-        let this = Self {
-            topic: if version <= 12 { r.string(flexible, "Topic")? } else { Str::EMPTY },
-            topic_id: if version >= 13 { r.uuid()? } else { Uuid::ZERO },
-            partitions: r.array(flexible, 30, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+        if version <= 12 {
+            r.string(flexible, "Topic", &mut self.topic)?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(flexible, 30, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -192,35 +198,49 @@ impl Default for PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 12;
-        let mut this = Self {
-            partition_index: r.i32()?,
-            error_code: r.i16()?,
-            high_watermark: r.i64()?,
-            last_stable_offset: r.i64()?,
-            log_start_offset: if version >= 5 { r.i64()? } else { -1 },
-            diverging_epoch: EpochEndOffset::default(),
-            current_leader: LeaderIdAndEpoch::default(),
-            snapshot_id: SnapshotId::default(),
-            aborted_transactions: r.nullable_array(flexible, true, 16, "AbortedTransactions", |r| {
-                AbortedTransaction::read(r, version)
-            })?,
-            preferred_read_replica: if version >= 11 { r.i32()? } else { -1 },
-            records: r.nullable_records(flexible, true, "Records")?,
-        };
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        self.high_watermark = r.i64()?;
+        self.last_stable_offset = r.i64()?;
+        if version >= 5 {
+            self.log_start_offset = r.i64()?;
+        }
+        r.nullable_array(
+            flexible,
+            true,
+            16,
+            "AbortedTransactions",
+            &mut self.aborted_transactions,
+            |r, x| x.read_into(r, version),
+        )?;
+        if version >= 11 {
+            self.preferred_read_replica = r.i32()?;
+        }
+        r.nullable_records(flexible, true, "Records", &mut self.records)?;
         if flexible {
             r.tags(|tag, r| {
                 match tag {
-                    0 => this.diverging_epoch = EpochEndOffset::read(r, version)?,
-                    1 => this.current_leader = LeaderIdAndEpoch::read(r, version)?,
-                    2 => this.snapshot_id = SnapshotId::read(r, version)?,
+                    0 => {
+                        self.diverging_epoch = EpochEndOffset::default();
+                        self.diverging_epoch.read_into(r, version)?;
+                    }
+                    1 => {
+                        self.current_leader = LeaderIdAndEpoch::default();
+                        self.current_leader.read_into(r, version)?;
+                    }
+                    2 => {
+                        self.snapshot_id = SnapshotId::default();
+                        self.snapshot_id.read_into(r, version)?;
+                    }
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -313,10 +333,12 @@ impl Default for EpochEndOffset {
 }
 
 impl Codec for EpochEndOffset {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { epoch: r.i32()?, end_offset: r.i64()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.epoch = r.i32()?;
+        self.end_offset = r.i64()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -349,10 +371,12 @@ impl Default for LeaderIdAndEpoch {
 }
 
 impl Codec for LeaderIdAndEpoch {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { leader_id: r.i32()?, leader_epoch: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -385,10 +409,12 @@ impl Default for SnapshotId {
 }
 
 impl Codec for SnapshotId {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { end_offset: r.i64()?, epoch: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.end_offset = r.i64()?;
+        self.epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -415,13 +441,15 @@ pub struct AbortedTransaction {
 }
 
 impl Codec for AbortedTransaction {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 12;
-        let this = Self { producer_id: r.i64()?, first_offset: r.i64()? };
+        self.producer_id = r.i64()?;
+        self.first_offset = r.i64()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -455,15 +483,14 @@ pub struct NodeEndpoint {
 }
 
 impl Codec for NodeEndpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            node_id: r.i32()?,
-            host: r.string(true, "Host")?,
-            port: r.i32()?,
-            rack: r.nullable_string(true, true, "Rack")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.node_id = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.i32()?;
+        r.nullable_string(true, true, "Rack", &mut self.rack)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -22,21 +22,19 @@ impl Default for FetchSnapshotRequest {
 }
 
 impl Codec for FetchSnapshotRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let mut this = Self {
-            cluster_id: None,
-            replica_id: r.i32()?,
-            max_bytes: r.i32()?,
-            topics: r.array(true, 3, "Topics", |r| TopicSnapshot::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.replica_id = r.i32()?;
+        self.max_bytes = r.i32()?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.tags(|tag, r| {
             match tag {
-                0 => this.cluster_id = r.nullable_string(true, true, "ClusterId")?,
+                0 => r.nullable_string(true, true, "ClusterId", &mut self.cluster_id)?,
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -84,13 +82,12 @@ pub struct TopicSnapshot {
 }
 
 impl Codec for TopicSnapshot {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partitions: r.array(true, 18, "Partitions", |r| PartitionSnapshot::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.array(true, 18, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -123,22 +120,20 @@ pub struct PartitionSnapshot {
 }
 
 impl Codec for PartitionSnapshot {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let mut this = Self {
-            partition: r.i32()?,
-            current_leader_epoch: r.i32()?,
-            snapshot_id: SnapshotId::read(r, version)?,
-            position: r.i64()?,
-            replica_directory_id: Uuid::ZERO,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition = r.i32()?;
+        self.current_leader_epoch = r.i32()?;
+        self.snapshot_id.read_into(r, version)?;
+        self.position = r.i64()?;
         r.tags(|tag, r| {
             match tag {
-                0 if version >= 1 => this.replica_directory_id = r.uuid()?,
+                0 if version >= 1 => self.replica_directory_id = r.uuid()?,
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -177,10 +172,12 @@ pub struct SnapshotId {
 }
 
 impl Codec for SnapshotId {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { end_offset: r.i64()?, epoch: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.end_offset = r.i64()?;
+        self.epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -16,24 +16,23 @@ pub struct FetchSnapshotResponse {
 }
 
 impl Codec for FetchSnapshotResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let mut this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            topics: r.array(true, 3, "Topics", |r| TopicSnapshot::read(r, version))?,
-            node_endpoints: Vec::new(),
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.tags(|tag, r| {
             match tag {
                 0 if version >= 1 => {
-                    this.node_endpoints =
-                        r.array(true, 8, "NodeEndpoints", |r| NodeEndpoint::read(r, version))?
+                    r.array(true, 8, "NodeEndpoints", &mut self.node_endpoints, |r, x| {
+                        x.read_into(r, version)
+                    })?
                 }
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -84,13 +83,12 @@ pub struct TopicSnapshot {
 }
 
 impl Codec for TopicSnapshot {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partitions: r.array(true, 25, "Partitions", |r| PartitionSnapshot::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.array(true, 25, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -127,24 +125,25 @@ pub struct PartitionSnapshot {
 }
 
 impl Codec for PartitionSnapshot {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let mut this = Self {
-            index: r.i32()?,
-            error_code: r.i16()?,
-            snapshot_id: SnapshotId::read(r, version)?,
-            current_leader: LeaderIdAndEpoch::default(),
-            size: r.i64()?,
-            position: r.i64()?,
-            unaligned_records: r.records(true, "UnalignedRecords")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.index = r.i32()?;
+        self.error_code = r.i16()?;
+        self.snapshot_id.read_into(r, version)?;
+        self.size = r.i64()?;
+        self.position = r.i64()?;
+        r.records(true, "UnalignedRecords", &mut self.unaligned_records)?;
         r.tags(|tag, r| {
             match tag {
-                0 => this.current_leader = LeaderIdAndEpoch::read(r, version)?,
+                0 => {
+                    self.current_leader = LeaderIdAndEpoch::default();
+                    self.current_leader.read_into(r, version)?;
+                }
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -187,10 +186,12 @@ pub struct SnapshotId {
 }
 
 impl Codec for SnapshotId {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { end_offset: r.i64()?, epoch: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.end_offset = r.i64()?;
+        self.epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -217,10 +218,12 @@ pub struct LeaderIdAndEpoch {
 }
 
 impl Codec for LeaderIdAndEpoch {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { leader_id: r.i32()?, leader_epoch: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -249,10 +252,13 @@ pub struct NodeEndpoint {
 }
 
 impl Codec for NodeEndpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { node_id: r.i32()?, host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.node_id = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

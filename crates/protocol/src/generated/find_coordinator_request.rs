@@ -14,21 +14,24 @@ pub struct FindCoordinatorRequest {
 }
 
 impl Codec for FindCoordinatorRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            key: if version <= 3 { r.string(flexible, "Key")? } else { Str::EMPTY },
-            key_type: if version >= 1 { r.i8()? } else { 0 },
-            coordinator_keys: if version >= 4 {
-                r.array(true, 1, "CoordinatorKeys", |r| r.string(true, "CoordinatorKeys"))?
-            } else {
-                Vec::new()
-            },
-        };
+        if version <= 3 {
+            r.string(flexible, "Key", &mut self.key)?;
+        }
+        if version >= 1 {
+            self.key_type = r.i8()?;
+        }
+        if version >= 4 {
+            r.array(true, 1, "CoordinatorKeys", &mut self.coordinator_keys, |r, x| {
+                r.string(true, "CoordinatorKeys", x)
+            })?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -36,29 +36,34 @@ impl Default for FindCoordinatorResponse {
 }
 
 impl Codec for FindCoordinatorResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            throttle_time_ms: if version >= 1 { r.i32()? } else { 0 },
-            error_code: if version <= 3 { r.i16()? } else { 0 },
-            error_message: if (1..=3).contains(&version) {
-                r.nullable_string(flexible, true, "ErrorMessage")?
-            } else {
-                Some(Str::EMPTY)
-            },
-            node_id: if version <= 3 { r.i32()? } else { 0 },
-            host: if version <= 3 { r.string(flexible, "Host")? } else { Str::EMPTY },
-            port: if version <= 3 { r.i32()? } else { 0 },
-            coordinators: if version >= 4 {
-                r.array(true, 14, "Coordinators", |r| Coordinator::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+        if version >= 1 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        if version <= 3 {
+            self.error_code = r.i16()?;
+        }
+        if (1..=3).contains(&version) {
+            r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        }
+        if version <= 3 {
+            self.node_id = r.i32()?;
+        }
+        if version <= 3 {
+            r.string(flexible, "Host", &mut self.host)?;
+        }
+        if version <= 3 {
+            self.port = r.i32()?;
+        }
+        if version >= 4 {
+            r.array(true, 14, "Coordinators", &mut self.coordinators, |r, x| x.read_into(r, version))?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -161,17 +166,16 @@ impl Default for Coordinator {
 }
 
 impl Codec for Coordinator {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            key: r.string(true, "Key")?,
-            node_id: r.i32()?,
-            host: r.string(true, "Host")?,
-            port: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Key", &mut self.key)?;
+        self.node_id = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

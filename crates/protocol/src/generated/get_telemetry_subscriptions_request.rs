@@ -10,10 +10,11 @@ pub struct GetTelemetrySubscriptionsRequest {
 }
 
 impl Codec for GetTelemetrySubscriptionsRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { client_instance_id: r.uuid()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.client_instance_id = r.uuid()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

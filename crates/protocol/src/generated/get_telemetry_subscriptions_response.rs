@@ -26,21 +26,23 @@ pub struct GetTelemetrySubscriptionsResponse {
 }
 
 impl Codec for GetTelemetrySubscriptionsResponse {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            client_instance_id: r.uuid()?,
-            subscription_id: r.i32()?,
-            accepted_compression_types: r.array(true, 1, "AcceptedCompressionTypes", |r| r.i8())?,
-            push_interval_ms: r.i32()?,
-            telemetry_max_bytes: r.i32()?,
-            delta_temporality: r.bool()?,
-            requested_metrics: r
-                .array(true, 1, "RequestedMetrics", |r| r.string(true, "RequestedMetrics"))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        self.client_instance_id = r.uuid()?;
+        self.subscription_id = r.i32()?;
+        r.array(true, 1, "AcceptedCompressionTypes", &mut self.accepted_compression_types, |r, x| {
+            r.i8().map(|value| *x = value)
+        })?;
+        self.push_interval_ms = r.i32()?;
+        self.telemetry_max_bytes = r.i32()?;
+        self.delta_temporality = r.bool()?;
+        r.array(true, 1, "RequestedMetrics", &mut self.requested_metrics, |r, x| {
+            r.string(true, "RequestedMetrics", x)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

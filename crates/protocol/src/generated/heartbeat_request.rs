@@ -16,22 +16,19 @@ pub struct HeartbeatRequest {
 }
 
 impl Codec for HeartbeatRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            group_id: r.string(flexible, "GroupId")?,
-            generation_id: r.i32()?,
-            member_id: r.string(flexible, "MemberId")?,
-            group_instance_id: if version >= 3 {
-                r.nullable_string(flexible, true, "GroupInstanceId")?
-            } else {
-                None
-            },
-        };
+        r.string(flexible, "GroupId", &mut self.group_id)?;
+        self.generation_id = r.i32()?;
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        if version >= 3 {
+            r.nullable_string(flexible, true, "GroupInstanceId", &mut self.group_instance_id)?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

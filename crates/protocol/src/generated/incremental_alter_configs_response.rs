@@ -12,17 +12,15 @@ pub struct IncrementalAlterConfigsResponse {
 }
 
 impl Codec for IncrementalAlterConfigsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            responses: r
-                .array(flexible, 6, "Responses", |r| AlterConfigsResourceResponse::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 6, "Responses", &mut self.responses, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -76,18 +74,17 @@ impl Default for AlterConfigsResourceResponse {
 }
 
 impl Codec for AlterConfigsResourceResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-            resource_type: r.i8()?,
-            resource_name: r.string(flexible, "ResourceName")?,
-        };
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        self.resource_type = r.i8()?;
+        r.string(flexible, "ResourceName", &mut self.resource_name)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

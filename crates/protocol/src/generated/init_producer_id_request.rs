@@ -33,20 +33,27 @@ impl Default for InitProducerIdRequest {
 }
 
 impl Codec for InitProducerIdRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            transactional_id: r.nullable_string(flexible, true, "TransactionalId")?,
-            transaction_timeout_ms: r.i32()?,
-            producer_id: if version >= 3 { r.i64()? } else { -1 },
-            producer_epoch: if version >= 3 { r.i16()? } else { -1 },
-            enable2_pc: if version >= 6 { r.bool()? } else { false },
-            keep_prepared_txn: if version >= 6 { r.bool()? } else { false },
-        };
+        r.nullable_string(flexible, true, "TransactionalId", &mut self.transactional_id)?;
+        self.transaction_timeout_ms = r.i32()?;
+        if version >= 3 {
+            self.producer_id = r.i64()?;
+        }
+        if version >= 3 {
+            self.producer_epoch = r.i16()?;
+        }
+        if version >= 6 {
+            self.enable2_pc = r.bool()?;
+        }
+        if version >= 6 {
+            self.keep_prepared_txn = r.bool()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

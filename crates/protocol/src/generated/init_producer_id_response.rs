@@ -33,20 +33,23 @@ impl Default for InitProducerIdResponse {
 }
 
 impl Codec for InitProducerIdResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            producer_id: r.i64()?,
-            producer_epoch: r.i16()?,
-            ongoing_txn_producer_id: if version >= 6 { r.i64()? } else { -1 },
-            ongoing_txn_producer_epoch: if version >= 6 { r.i16()? } else { -1 },
-        };
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        self.producer_id = r.i64()?;
+        self.producer_epoch = r.i16()?;
+        if version >= 6 {
+            self.ongoing_txn_producer_id = r.i64()?;
+        }
+        if version >= 6 {
+            self.ongoing_txn_producer_epoch = r.i16()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

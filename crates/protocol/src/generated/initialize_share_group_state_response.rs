@@ -10,11 +10,11 @@ pub struct InitializeShareGroupStateResponse {
 }
 
 impl Codec for InitializeShareGroupStateResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this =
-            Self { results: r.array(true, 18, "Results", |r| InitializeStateResult::read(r, version))? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 18, "Results", &mut self.results, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -51,13 +51,12 @@ pub struct InitializeStateResult {
 }
 
 impl Codec for InitializeStateResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 8, "Partitions", |r| PartitionResult::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 8, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -86,14 +85,13 @@ pub struct PartitionResult {
 }
 
 impl Codec for PartitionResult {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

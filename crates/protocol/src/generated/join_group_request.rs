@@ -39,26 +39,27 @@ impl Default for JoinGroupRequest {
 }
 
 impl Codec for JoinGroupRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            group_id: r.string(flexible, "GroupId")?,
-            session_timeout_ms: r.i32()?,
-            rebalance_timeout_ms: if version >= 1 { r.i32()? } else { -1 },
-            member_id: r.string(flexible, "MemberId")?,
-            group_instance_id: if version >= 5 {
-                r.nullable_string(flexible, true, "GroupInstanceId")?
-            } else {
-                None
-            },
-            protocol_type: r.string(flexible, "ProtocolType")?,
-            protocols: r.array(flexible, 3, "Protocols", |r| JoinGroupRequestProtocol::read(r, version))?,
-            reason: if version >= 8 { r.nullable_string(true, true, "Reason")? } else { None },
-        };
+        r.string(flexible, "GroupId", &mut self.group_id)?;
+        self.session_timeout_ms = r.i32()?;
+        if version >= 1 {
+            self.rebalance_timeout_ms = r.i32()?;
+        }
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        if version >= 5 {
+            r.nullable_string(flexible, true, "GroupInstanceId", &mut self.group_instance_id)?;
+        }
+        r.string(flexible, "ProtocolType", &mut self.protocol_type)?;
+        r.array(flexible, 3, "Protocols", &mut self.protocols, |r, x| x.read_into(r, version))?;
+        if version >= 8 {
+            r.nullable_string(true, true, "Reason", &mut self.reason)?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -122,13 +123,15 @@ pub struct JoinGroupRequestProtocol {
 }
 
 impl Codec for JoinGroupRequestProtocol {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self { name: r.string(flexible, "Name")?, metadata: r.bytes(flexible, "Metadata")? };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.bytes(flexible, "Metadata", &mut self.metadata)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -42,23 +42,28 @@ impl Default for JoinGroupResponse {
 }
 
 impl Codec for JoinGroupResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            throttle_time_ms: if version >= 2 { r.i32()? } else { 0 },
-            error_code: r.i16()?,
-            generation_id: r.i32()?,
-            protocol_type: if version >= 7 { r.nullable_string(true, true, "ProtocolType")? } else { None },
-            protocol_name: r.nullable_string(flexible, version >= 7, "ProtocolName")?,
-            leader: r.string(flexible, "Leader")?,
-            skip_assignment: if version >= 9 { r.bool()? } else { false },
-            member_id: r.string(flexible, "MemberId")?,
-            members: r.array(flexible, 4, "Members", |r| JoinGroupResponseMember::read(r, version))?,
-        };
+        if version >= 2 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        self.error_code = r.i16()?;
+        self.generation_id = r.i32()?;
+        if version >= 7 {
+            r.nullable_string(true, true, "ProtocolType", &mut self.protocol_type)?;
+        }
+        r.nullable_string(flexible, version >= 7, "ProtocolName", &mut self.protocol_name)?;
+        r.string(flexible, "Leader", &mut self.leader)?;
+        if version >= 9 {
+            self.skip_assignment = r.bool()?;
+        }
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        r.array(flexible, 4, "Members", &mut self.members, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -126,21 +131,18 @@ pub struct JoinGroupResponseMember {
 }
 
 impl Codec for JoinGroupResponseMember {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            member_id: r.string(flexible, "MemberId")?,
-            group_instance_id: if version >= 5 {
-                r.nullable_string(flexible, true, "GroupInstanceId")?
-            } else {
-                None
-            },
-            metadata: r.bytes(flexible, "Metadata")?,
-        };
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        if version >= 5 {
+            r.nullable_string(flexible, true, "GroupInstanceId", &mut self.group_instance_id)?;
+        }
+        r.bytes(flexible, "Metadata", &mut self.metadata)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

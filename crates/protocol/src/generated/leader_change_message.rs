@@ -18,14 +18,14 @@ pub struct LeaderChangeMessage {
 }
 
 impl Codec for LeaderChangeMessage {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            version: r.i16()?,
-            leader_id: r.i32()?,
-            voters: r.array(true, 5, "Voters", |r| Voter::read(r, version))?,
-            granting_voters: r.array(true, 5, "GrantingVoters", |r| Voter::read(r, version))?,
-            unknown_tagged_fields: r.keep_tags()?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.version = r.i16()?;
+        self.leader_id = r.i32()?;
+        r.array(true, 5, "Voters", &mut self.voters, |r, x| x.read_into(r, version))?;
+        r.array(true, 5, "GrantingVoters", &mut self.granting_voters, |r, x| x.read_into(r, version))?;
+        self.unknown_tagged_fields = r.keep_tags()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -70,12 +70,14 @@ pub struct Voter {
 }
 
 impl Codec for Voter {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            voter_id: r.i32()?,
-            voter_directory_id: if version >= 1 { r.uuid()? } else { Uuid::ZERO },
-            unknown_tagged_fields: r.keep_tags()?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.voter_id = r.i32()?;
+        if version >= 1 {
+            self.voter_directory_id = r.uuid()?;
+        }
+        self.unknown_tagged_fields = r.keep_tags()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -14,21 +14,20 @@ pub struct LeaveGroupRequest {
 }
 
 impl Codec for LeaveGroupRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            group_id: r.string(flexible, "GroupId")?,
-            member_id: if version <= 2 { r.string(false, "MemberId")? } else { Str::EMPTY },
-            members: if version >= 3 {
-                r.array(flexible, 3, "Members", |r| MemberIdentity::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+        r.string(flexible, "GroupId", &mut self.group_id)?;
+        if version <= 2 {
+            r.string(false, "MemberId", &mut self.member_id)?;
+        }
+        if version >= 3 {
+            r.array(flexible, 3, "Members", &mut self.members, |r, x| x.read_into(r, version))?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -84,17 +83,18 @@ pub struct MemberIdentity {
 }
 
 impl Codec for MemberIdentity {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            member_id: r.string(flexible, "MemberId")?,
-            group_instance_id: r.nullable_string(flexible, true, "GroupInstanceId")?,
-            reason: if version >= 5 { r.nullable_string(true, true, "Reason")? } else { None },
-        };
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        r.nullable_string(flexible, true, "GroupInstanceId", &mut self.group_instance_id)?;
+        if version >= 5 {
+            r.nullable_string(true, true, "Reason", &mut self.reason)?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

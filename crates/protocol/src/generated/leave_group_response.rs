@@ -14,21 +14,20 @@ pub struct LeaveGroupResponse {
 }
 
 impl Codec for LeaveGroupResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            throttle_time_ms: if version >= 1 { r.i32()? } else { 0 },
-            error_code: r.i16()?,
-            members: if version >= 3 {
-                r.array(flexible, 5, "Members", |r| MemberResponse::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+        if version >= 1 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        self.error_code = r.i16()?;
+        if version >= 3 {
+            r.array(flexible, 5, "Members", &mut self.members, |r, x| x.read_into(r, version))?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -88,17 +87,16 @@ impl Default for MemberResponse {
 }
 
 impl Codec for MemberResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            member_id: r.string(flexible, "MemberId")?,
-            group_instance_id: r.nullable_string(flexible, true, "GroupInstanceId")?,
-            error_code: r.i16()?,
-        };
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        r.nullable_string(flexible, true, "GroupInstanceId", &mut self.group_instance_id)?;
+        self.error_code = r.i16()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

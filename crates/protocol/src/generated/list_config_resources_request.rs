@@ -10,16 +10,15 @@ pub struct ListConfigResourcesRequest {
 }
 
 impl Codec for ListConfigResourcesRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            resource_types: if version >= 1 {
-                r.array(true, 1, "ResourceTypes", |r| r.i8())?
-            } else {
-                Vec::new()
-            },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        if version >= 1 {
+            r.array(true, 1, "ResourceTypes", &mut self.resource_types, |r, x| {
+                r.i8().map(|value| *x = value)
+            })?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -14,14 +14,13 @@ pub struct ListConfigResourcesResponse {
 }
 
 impl Codec for ListConfigResourcesResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            config_resources: r.array(true, 2, "ConfigResources", |r| ConfigResource::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.array(true, 2, "ConfigResources", &mut self.config_resources, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -70,13 +69,14 @@ impl Default for ConfigResource {
 }
 
 impl Codec for ConfigResource {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            resource_name: r.string(true, "ResourceName")?,
-            resource_type: if version >= 1 { r.i8()? } else { 16 },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "ResourceName", &mut self.resource_name)?;
+        if version >= 1 {
+            self.resource_type = r.i8()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,24 +12,21 @@ pub struct ListGroupsRequest {
 }
 
 impl Codec for ListGroupsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            states_filter: if version >= 4 {
-                r.array(true, 1, "StatesFilter", |r| r.string(true, "StatesFilter"))?
-            } else {
-                Vec::new()
-            },
-            types_filter: if version >= 5 {
-                r.array(true, 1, "TypesFilter", |r| r.string(true, "TypesFilter"))?
-            } else {
-                Vec::new()
-            },
-        };
+        if version >= 4 {
+            r.array(true, 1, "StatesFilter", &mut self.states_filter, |r, x| {
+                r.string(true, "StatesFilter", x)
+            })?;
+        }
+        if version >= 5 {
+            r.array(true, 1, "TypesFilter", &mut self.types_filter, |r, x| r.string(true, "TypesFilter", x))?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -14,17 +14,18 @@ pub struct ListGroupsResponse {
 }
 
 impl Codec for ListGroupsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            throttle_time_ms: if version >= 1 { r.i32()? } else { 0 },
-            error_code: r.i16()?,
-            groups: r.array(flexible, 3, "Groups", |r| ListedGroup::read(r, version))?,
-        };
+        if version >= 1 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        self.error_code = r.i16()?;
+        r.array(flexible, 3, "Groups", &mut self.groups, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -76,18 +77,21 @@ pub struct ListedGroup {
 }
 
 impl Codec for ListedGroup {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            group_id: r.string(flexible, "GroupId")?,
-            protocol_type: r.string(flexible, "ProtocolType")?,
-            group_state: if version >= 4 { r.string(true, "GroupState")? } else { Str::EMPTY },
-            group_type: if version >= 5 { r.string(true, "GroupType")? } else { Str::EMPTY },
-        };
+        r.string(flexible, "GroupId", &mut self.group_id)?;
+        r.string(flexible, "ProtocolType", &mut self.protocol_type)?;
+        if version >= 4 {
+            r.string(true, "GroupState", &mut self.group_state)?;
+        }
+        if version >= 5 {
+            r.string(true, "GroupType", &mut self.group_type)?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -16,18 +16,21 @@ pub struct ListOffsetsRequest {
 }
 
 impl Codec for ListOffsetsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            replica_id: r.i32()?,
-            isolation_level: if version >= 2 { r.i8()? } else { 0 },
-            topics: r.array(flexible, 3, "Topics", |r| ListOffsetsTopic::read(r, version))?,
-            timeout_ms: if version >= 10 { r.i32()? } else { 0 },
-        };
+        self.replica_id = r.i32()?;
+        if version >= 2 {
+            self.isolation_level = r.i8()?;
+        }
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        if version >= 10 {
+            self.timeout_ms = r.i32()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -81,16 +84,15 @@ pub struct ListOffsetsTopic {
 }
 
 impl Codec for ListOffsetsTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            partitions: r.array(flexible, 12, "Partitions", |r| ListOffsetsPartition::read(r, version))?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 12, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -128,17 +130,18 @@ impl Default for ListOffsetsPartition {
 }
 
 impl Codec for ListOffsetsPartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            partition_index: r.i32()?,
-            current_leader_epoch: if version >= 4 { r.i32()? } else { -1 },
-            timestamp: r.i64()?,
-        };
+        self.partition_index = r.i32()?;
+        if version >= 4 {
+            self.current_leader_epoch = r.i32()?;
+        }
+        self.timestamp = r.i64()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,16 +12,17 @@ pub struct ListOffsetsResponse {
 }
 
 impl Codec for ListOffsetsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            throttle_time_ms: if version >= 2 { r.i32()? } else { 0 },
-            topics: r.array(flexible, 3, "Topics", |r| ListOffsetsTopicResponse::read(r, version))?,
-        };
+        if version >= 2 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -67,17 +68,15 @@ pub struct ListOffsetsTopicResponse {
 }
 
 impl Codec for ListOffsetsTopicResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            partitions: r
-                .array(flexible, 22, "Partitions", |r| ListOffsetsPartitionResponse::read(r, version))?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 22, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -119,19 +118,20 @@ impl Default for ListOffsetsPartitionResponse {
 }
 
 impl Codec for ListOffsetsPartitionResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            partition_index: r.i32()?,
-            error_code: r.i16()?,
-            timestamp: r.i64()?,
-            offset: r.i64()?,
-            leader_epoch: if version >= 4 { r.i32()? } else { -1 },
-        };
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        self.timestamp = r.i64()?;
+        self.offset = r.i64()?;
+        if version >= 4 {
+            self.leader_epoch = r.i32()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

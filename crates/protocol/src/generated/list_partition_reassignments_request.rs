@@ -18,15 +18,12 @@ impl Default for ListPartitionReassignmentsRequest {
 }
 
 impl Codec for ListPartitionReassignmentsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            timeout_ms: r.i32()?,
-            topics: r.nullable_array(true, true, 3, "Topics", |r| {
-                ListPartitionReassignmentsTopics::read(r, version)
-            })?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.timeout_ms = r.i32()?;
+        r.nullable_array(true, true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -67,13 +64,14 @@ pub struct ListPartitionReassignmentsTopics {
 }
 
 impl Codec for ListPartitionReassignmentsTopics {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partition_indexes: r.array(true, 4, "PartitionIndexes", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.array(true, 4, "PartitionIndexes", &mut self.partition_indexes, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -22,15 +22,14 @@ impl Default for ListPartitionReassignmentsResponse {
 }
 
 impl Codec for ListPartitionReassignmentsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            topics: r.array(true, 3, "Topics", |r| OngoingTopicReassignment::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -75,13 +74,12 @@ pub struct OngoingTopicReassignment {
 }
 
 impl Codec for OngoingTopicReassignment {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partitions: r.array(true, 8, "Partitions", |r| OngoingPartitionReassignment::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.array(true, 8, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -112,15 +110,18 @@ pub struct OngoingPartitionReassignment {
 }
 
 impl Codec for OngoingPartitionReassignment {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            replicas: r.array(true, 4, "Replicas", |r| r.i32())?,
-            adding_replicas: r.array(true, 4, "AddingReplicas", |r| r.i32())?,
-            removing_replicas: r.array(true, 4, "RemovingReplicas", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        r.array(true, 4, "Replicas", &mut self.replicas, |r, x| r.i32().map(|value| *x = value))?;
+        r.array(true, 4, "AddingReplicas", &mut self.adding_replicas, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
+        r.array(true, 4, "RemovingReplicas", &mut self.removing_replicas, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

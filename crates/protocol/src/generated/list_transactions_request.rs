@@ -27,19 +27,20 @@ impl Default for ListTransactionsRequest {
 }
 
 impl Codec for ListTransactionsRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            state_filters: r.array(true, 1, "StateFilters", |r| r.string(true, "StateFilters"))?,
-            producer_id_filters: r.array(true, 8, "ProducerIdFilters", |r| r.i64())?,
-            duration_filter: if version >= 1 { r.i64()? } else { -1 },
-            transactional_id_pattern: if version >= 2 {
-                r.nullable_string(true, true, "TransactionalIdPattern")?
-            } else {
-                None
-            },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 1, "StateFilters", &mut self.state_filters, |r, x| r.string(true, "StateFilters", x))?;
+        r.array(true, 8, "ProducerIdFilters", &mut self.producer_id_filters, |r, x| {
+            r.i64().map(|value| *x = value)
+        })?;
+        if version >= 1 {
+            self.duration_filter = r.i64()?;
+        }
+        if version >= 2 {
+            r.nullable_string(true, true, "TransactionalIdPattern", &mut self.transactional_id_pattern)?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

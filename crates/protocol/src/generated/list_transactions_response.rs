@@ -16,17 +16,16 @@ pub struct ListTransactionsResponse {
 }
 
 impl Codec for ListTransactionsResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            unknown_state_filters: r
-                .array(true, 1, "UnknownStateFilters", |r| r.string(true, "UnknownStateFilters"))?,
-            transaction_states: r
-                .array(true, 11, "TransactionStates", |r| TransactionState::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.array(true, 1, "UnknownStateFilters", &mut self.unknown_state_filters, |r, x| {
+            r.string(true, "UnknownStateFilters", x)
+        })?;
+        r.array(true, 11, "TransactionStates", &mut self.transaction_states, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -73,14 +72,13 @@ pub struct TransactionState {
 }
 
 impl Codec for TransactionState {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            transactional_id: r.string(true, "TransactionalId")?,
-            producer_id: r.i64()?,
-            transaction_state: r.string(true, "TransactionState")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "TransactionalId", &mut self.transactional_id)?;
+        self.producer_id = r.i64()?;
+        r.string(true, "TransactionState", &mut self.transaction_state)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -27,24 +27,25 @@ impl Default for MetadataRequest {
 }
 
 impl Codec for MetadataRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            topics: r.nullable_array(flexible, version >= 1, 2, "Topics", |r| {
-                MetadataRequestTopic::read(r, version)
-            })?,
-            allow_auto_topic_creation: if version >= 4 { r.bool()? } else { true },
-            include_cluster_authorized_operations: if (8..=10).contains(&version) {
-                r.bool()?
-            } else {
-                false
-            },
-            include_topic_authorized_operations: if version >= 8 { r.bool()? } else { false },
-        };
+        r.nullable_array(flexible, version >= 1, 2, "Topics", &mut self.topics, |r, x| {
+            x.read_into(r, version)
+        })?;
+        if version >= 4 {
+            self.allow_auto_topic_creation = r.bool()?;
+        }
+        if (8..=10).contains(&version) {
+            self.include_cluster_authorized_operations = r.bool()?;
+        }
+        if version >= 8 {
+            self.include_topic_authorized_operations = r.bool()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -110,16 +111,17 @@ impl Default for MetadataRequestTopic {
 }
 
 impl Codec for MetadataRequestTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            topic_id: if version >= 10 { r.uuid()? } else { Uuid::ZERO },
-            name: r.nullable_string(flexible, version >= 10, "Name")?,
-        };
+        if version >= 10 {
+            self.topic_id = r.uuid()?;
+        }
+        r.nullable_string(flexible, version >= 10, "Name", &mut self.name)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

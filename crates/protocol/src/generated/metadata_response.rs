@@ -36,21 +36,30 @@ impl Default for MetadataResponse {
 }
 
 impl Codec for MetadataResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            throttle_time_ms: if version >= 3 { r.i32()? } else { 0 },
-            brokers: r.array(flexible, 10, "Brokers", |r| MetadataResponseBroker::read(r, version))?,
-            cluster_id: if version >= 2 { r.nullable_string(flexible, true, "ClusterId")? } else { None },
-            controller_id: if version >= 1 { r.i32()? } else { -1 },
-            topics: r.array(flexible, 8, "Topics", |r| MetadataResponseTopic::read(r, version))?,
-            cluster_authorized_operations: if (8..=10).contains(&version) { r.i32()? } else { -2147483648 },
-            error_code: if version >= 13 { r.i16()? } else { 0 },
-        };
+        if version >= 3 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        r.array(flexible, 10, "Brokers", &mut self.brokers, |r, x| x.read_into(r, version))?;
+        if version >= 2 {
+            r.nullable_string(flexible, true, "ClusterId", &mut self.cluster_id)?;
+        }
+        if version >= 1 {
+            self.controller_id = r.i32()?;
+        }
+        r.array(flexible, 8, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        if (8..=10).contains(&version) {
+            self.cluster_authorized_operations = r.i32()?;
+        }
+        if version >= 13 {
+            self.error_code = r.i16()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -120,18 +129,19 @@ pub struct MetadataResponseBroker {
 }
 
 impl Codec for MetadataResponseBroker {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            node_id: r.i32()?,
-            host: r.string(flexible, "Host")?,
-            port: r.i32()?,
-            rack: if version >= 1 { r.nullable_string(flexible, true, "Rack")? } else { None },
-        };
+        self.node_id = r.i32()?;
+        r.string(flexible, "Host", &mut self.host)?;
+        self.port = r.i32()?;
+        if version >= 1 {
+            r.nullable_string(flexible, true, "Rack", &mut self.rack)?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -191,21 +201,25 @@ impl Default for MetadataResponseTopic {
 }
 
 impl Codec for MetadataResponseTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            error_code: r.i16()?,
-            name: r.nullable_string(flexible, version >= 12, "Name")?,
-            topic_id: if version >= 10 { r.uuid()? } else { Uuid::ZERO },
-            is_internal: if version >= 1 { r.bool()? } else { false },
-            partitions: r
-                .array(flexible, 18, "Partitions", |r| MetadataResponsePartition::read(r, version))?,
-            topic_authorized_operations: if version >= 8 { r.i32()? } else { -2147483648 },
-        };
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, version >= 12, "Name", &mut self.name)?;
+        if version >= 10 {
+            self.topic_id = r.uuid()?;
+        }
+        if version >= 1 {
+            self.is_internal = r.bool()?;
+        }
+        r.array(flexible, 18, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
+        if version >= 8 {
+            self.topic_authorized_operations = r.i32()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -278,25 +292,28 @@ impl Default for MetadataResponsePartition {
 }
 
 impl Codec for MetadataResponsePartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            error_code: r.i16()?,
-            partition_index: r.i32()?,
-            leader_id: r.i32()?,
-            leader_epoch: if version >= 7 { r.i32()? } else { -1 },
-            replica_nodes: r.array(flexible, 4, "ReplicaNodes", |r| r.i32())?,
-            isr_nodes: r.array(flexible, 4, "IsrNodes", |r| r.i32())?,
-            offline_replicas: if version >= 5 {
-                r.array(flexible, 4, "OfflineReplicas", |r| r.i32())?
-            } else {
-                Vec::new()
-            },
-        };
+        self.error_code = r.i16()?;
+        self.partition_index = r.i32()?;
+        self.leader_id = r.i32()?;
+        if version >= 7 {
+            self.leader_epoch = r.i32()?;
+        }
+        r.array(flexible, 4, "ReplicaNodes", &mut self.replica_nodes, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
+        r.array(flexible, 4, "IsrNodes", &mut self.isr_nodes, |r, x| r.i32().map(|value| *x = value))?;
+        if version >= 5 {
+            r.array(flexible, 4, "OfflineReplicas", &mut self.offline_replicas, |r, x| {
+                r.i32().map(|value| *x = value)
+            })?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

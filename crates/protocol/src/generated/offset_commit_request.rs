@@ -33,24 +33,23 @@ impl Default for OffsetCommitRequest {
 }
 
 impl Codec for OffsetCommitRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 8;
-        let this = Self {
-            group_id: r.string(flexible, "GroupId")?,
-            generation_id_or_member_epoch: r.i32()?,
-            member_id: r.string(flexible, "MemberId")?,
-            group_instance_id: if version >= 7 {
-                r.nullable_string(flexible, true, "GroupInstanceId")?
-            } else {
-                None
-            },
-            retention_time_ms: if version <= 4 { r.i64()? } else { -1 },
-            topics: r.array(flexible, 3, "Topics", |r| OffsetCommitRequestTopic::read(r, version))?,
-        };
+        r.string(flexible, "GroupId", &mut self.group_id)?;
+        self.generation_id_or_member_epoch = r.i32()?;
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        if version >= 7 {
+            r.nullable_string(flexible, true, "GroupInstanceId", &mut self.group_instance_id)?;
+        }
+        if version <= 4 {
+            self.retention_time_ms = r.i64()?;
+        }
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -110,18 +109,20 @@ pub struct OffsetCommitRequestTopic {
 }
 
 impl Codec for OffsetCommitRequestTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 8;
-        let this = Self {
-            name: if version <= 9 { r.string(flexible, "Name")? } else { Str::EMPTY },
-            topic_id: if version >= 10 { r.uuid()? } else { Uuid::ZERO },
-            partitions: r
-                .array(flexible, 14, "Partitions", |r| OffsetCommitRequestPartition::read(r, version))?,
-        };
+        if version <= 9 {
+            r.string(flexible, "Name", &mut self.name)?;
+        }
+        if version >= 10 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(flexible, 14, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -175,18 +176,19 @@ impl Default for OffsetCommitRequestPartition {
 }
 
 impl Codec for OffsetCommitRequestPartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 8;
-        let this = Self {
-            partition_index: r.i32()?,
-            committed_offset: r.i64()?,
-            committed_leader_epoch: if version >= 6 { r.i32()? } else { -1 },
-            committed_metadata: r.nullable_string(flexible, true, "CommittedMetadata")?,
-        };
+        self.partition_index = r.i32()?;
+        self.committed_offset = r.i64()?;
+        if version >= 6 {
+            self.committed_leader_epoch = r.i32()?;
+        }
+        r.nullable_string(flexible, true, "CommittedMetadata", &mut self.committed_metadata)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

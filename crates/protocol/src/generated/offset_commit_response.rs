@@ -12,16 +12,17 @@ pub struct OffsetCommitResponse {
 }
 
 impl Codec for OffsetCommitResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 8;
-        let this = Self {
-            throttle_time_ms: if version >= 3 { r.i32()? } else { 0 },
-            topics: r.array(flexible, 3, "Topics", |r| OffsetCommitResponseTopic::read(r, version))?,
-        };
+        if version >= 3 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -69,18 +70,20 @@ pub struct OffsetCommitResponseTopic {
 }
 
 impl Codec for OffsetCommitResponseTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 8;
-        let this = Self {
-            name: if version <= 9 { r.string(flexible, "Name")? } else { Str::EMPTY },
-            topic_id: if version >= 10 { r.uuid()? } else { Uuid::ZERO },
-            partitions: r
-                .array(flexible, 6, "Partitions", |r| OffsetCommitResponsePartition::read(r, version))?,
-        };
+        if version <= 9 {
+            r.string(flexible, "Name", &mut self.name)?;
+        }
+        if version >= 10 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(flexible, 6, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -119,13 +122,15 @@ pub struct OffsetCommitResponsePartition {
 }
 
 impl Codec for OffsetCommitResponsePartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 8;
-        let this = Self { partition_index: r.i32()?, error_code: r.i16()? };
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

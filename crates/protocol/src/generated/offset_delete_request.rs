@@ -12,11 +12,11 @@ pub struct OffsetDeleteRequest {
 }
 
 impl Codec for OffsetDeleteRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            group_id: r.string(false, "GroupId")?,
-            topics: r.array(false, 6, "Topics", |r| OffsetDeleteRequestTopic::read(r, version))?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(false, "GroupId", &mut self.group_id)?;
+        r.array(false, 6, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -53,12 +53,11 @@ pub struct OffsetDeleteRequestTopic {
 }
 
 impl Codec for OffsetDeleteRequestTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            name: r.string(false, "Name")?,
-            partitions: r
-                .array(false, 4, "Partitions", |r| OffsetDeleteRequestPartition::read(r, version))?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(false, "Name", &mut self.name)?;
+        r.array(false, 4, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -82,8 +81,10 @@ pub struct OffsetDeleteRequestPartition {
 }
 
 impl Codec for OffsetDeleteRequestPartition {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self { partition_index: r.i32()? })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -14,12 +14,12 @@ pub struct OffsetDeleteResponse {
 }
 
 impl Codec for OffsetDeleteResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            error_code: r.i16()?,
-            throttle_time_ms: r.i32()?,
-            topics: r.array(false, 6, "Topics", |r| OffsetDeleteResponseTopic::read(r, version))?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.error_code = r.i16()?;
+        self.throttle_time_ms = r.i32()?;
+        r.array(false, 6, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -61,12 +61,11 @@ pub struct OffsetDeleteResponseTopic {
 }
 
 impl Codec for OffsetDeleteResponseTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            name: r.string(false, "Name")?,
-            partitions: r
-                .array(false, 6, "Partitions", |r| OffsetDeleteResponsePartition::read(r, version))?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(false, "Name", &mut self.name)?;
+        r.array(false, 6, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -92,8 +91,11 @@ pub struct OffsetDeleteResponsePartition {
 }
 
 impl Codec for OffsetDeleteResponsePartition {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self { partition_index: r.i32()?, error_code: r.i16()? })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -22,28 +22,27 @@ impl Default for OffsetFetchRequest {
 }
 
 impl Codec for OffsetFetchRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            group_id: if version <= 7 { r.string(flexible, "GroupId")? } else { Str::EMPTY },
-            topics: if version <= 7 {
-                r.nullable_array(flexible, version >= 2, 3, "Topics", |r| {
-                    OffsetFetchRequestTopic::read(r, version)
-                })?
-            } else {
-                Some(Vec::new())
-            },
-            groups: if version >= 8 {
-                r.array(true, 3, "Groups", |r| OffsetFetchRequestGroup::read(r, version))?
-            } else {
-                Vec::new()
-            },
-            require_stable: if version >= 7 { r.bool()? } else { false },
-        };
+        if version <= 7 {
+            r.string(flexible, "GroupId", &mut self.group_id)?;
+        }
+        if version <= 7 {
+            r.nullable_array(flexible, version >= 2, 3, "Topics", &mut self.topics, |r, x| {
+                x.read_into(r, version)
+            })?;
+        }
+        if version >= 8 {
+            r.array(true, 3, "Groups", &mut self.groups, |r, x| x.read_into(r, version))?;
+        }
+        if version >= 7 {
+            self.require_stable = r.bool()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -117,16 +116,17 @@ pub struct OffsetFetchRequestTopic {
 }
 
 impl Codec for OffsetFetchRequestTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            partition_indexes: r.array(flexible, 4, "PartitionIndexes", |r| r.i32())?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 4, "PartitionIndexes", &mut self.partition_indexes, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -166,16 +166,18 @@ impl Default for OffsetFetchRequestGroup {
 }
 
 impl Codec for OffsetFetchRequestGroup {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            member_id: if version >= 9 { r.nullable_string(true, true, "MemberId")? } else { None },
-            member_epoch: if version >= 9 { r.i32()? } else { -1 },
-            topics: r
-                .nullable_array(true, true, 3, "Topics", |r| OffsetFetchRequestTopics::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        if version >= 9 {
+            r.nullable_string(true, true, "MemberId", &mut self.member_id)?;
+        }
+        if version >= 9 {
+            self.member_epoch = r.i32()?;
+        }
+        r.nullable_array(true, true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -215,14 +217,19 @@ pub struct OffsetFetchRequestTopics {
 }
 
 impl Codec for OffsetFetchRequestTopics {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: if version <= 9 { r.string(true, "Name")? } else { Str::EMPTY },
-            topic_id: if version >= 10 { r.uuid()? } else { Uuid::ZERO },
-            partition_indexes: r.array(true, 4, "PartitionIndexes", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        if version <= 9 {
+            r.string(true, "Name", &mut self.name)?;
+        }
+        if version >= 10 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(true, 4, "PartitionIndexes", &mut self.partition_indexes, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -16,26 +16,25 @@ pub struct OffsetFetchResponse {
 }
 
 impl Codec for OffsetFetchResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            throttle_time_ms: if version >= 3 { r.i32()? } else { 0 },
-            topics: if version <= 7 {
-                r.array(flexible, 3, "Topics", |r| OffsetFetchResponseTopic::read(r, version))?
-            } else {
-                Vec::new()
-            },
-            error_code: if (2..=7).contains(&version) { r.i16()? } else { 0 },
-            groups: if version >= 8 {
-                r.array(true, 5, "Groups", |r| OffsetFetchResponseGroup::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+        if version >= 3 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        if version <= 7 {
+            r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        }
+        if (2..=7).contains(&version) {
+            self.error_code = r.i16()?;
+        }
+        if version >= 8 {
+            r.array(true, 5, "Groups", &mut self.groups, |r, x| x.read_into(r, version))?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -103,17 +102,15 @@ pub struct OffsetFetchResponseTopic {
 }
 
 impl Codec for OffsetFetchResponseTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            name: r.string(flexible, "Name")?,
-            partitions: r
-                .array(flexible, 16, "Partitions", |r| OffsetFetchResponsePartition::read(r, version))?,
-        };
+        r.string(flexible, "Name", &mut self.name)?;
+        r.array(flexible, 16, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -161,19 +158,20 @@ impl Default for OffsetFetchResponsePartition {
 }
 
 impl Codec for OffsetFetchResponsePartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 6;
-        let this = Self {
-            partition_index: r.i32()?,
-            committed_offset: r.i64()?,
-            committed_leader_epoch: if version >= 5 { r.i32()? } else { -1 },
-            metadata: r.nullable_string(flexible, true, "Metadata")?,
-            error_code: r.i16()?,
-        };
+        self.partition_index = r.i32()?;
+        self.committed_offset = r.i64()?;
+        if version >= 5 {
+            self.committed_leader_epoch = r.i32()?;
+        }
+        r.nullable_string(flexible, true, "Metadata", &mut self.metadata)?;
+        self.error_code = r.i16()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -216,14 +214,13 @@ pub struct OffsetFetchResponseGroup {
 }
 
 impl Codec for OffsetFetchResponseGroup {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            topics: r.array(true, 3, "Topics", |r| OffsetFetchResponseTopics::read(r, version))?,
-            error_code: r.i16()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        self.error_code = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -257,15 +254,17 @@ pub struct OffsetFetchResponseTopics {
 }
 
 impl Codec for OffsetFetchResponseTopics {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: if version <= 9 { r.string(true, "Name")? } else { Str::EMPTY },
-            topic_id: if version >= 10 { r.uuid()? } else { Uuid::ZERO },
-            partitions: r
-                .array(true, 20, "Partitions", |r| OffsetFetchResponsePartitions::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        if version <= 9 {
+            r.string(true, "Name", &mut self.name)?;
+        }
+        if version >= 10 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(true, 20, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -319,16 +318,15 @@ impl Default for OffsetFetchResponsePartitions {
 }
 
 impl Codec for OffsetFetchResponsePartitions {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            committed_offset: r.i64()?,
-            committed_leader_epoch: r.i32()?,
-            metadata: r.nullable_string(true, true, "Metadata")?,
-            error_code: r.i16()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.committed_offset = r.i64()?;
+        self.committed_leader_epoch = r.i32()?;
+        r.nullable_string(true, true, "Metadata", &mut self.metadata)?;
+        self.error_code = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

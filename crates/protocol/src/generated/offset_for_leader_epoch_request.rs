@@ -18,16 +18,17 @@ impl Default for OffsetForLeaderEpochRequest {
 }
 
 impl Codec for OffsetForLeaderEpochRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            replica_id: if version >= 3 { r.i32()? } else { -2 },
-            topics: r.array(flexible, 3, "Topics", |r| OffsetForLeaderTopic::read(r, version))?,
-        };
+        if version >= 3 {
+            self.replica_id = r.i32()?;
+        }
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -73,17 +74,15 @@ pub struct OffsetForLeaderTopic {
 }
 
 impl Codec for OffsetForLeaderTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            topic: r.string(flexible, "Topic")?,
-            partitions: r
-                .array(flexible, 12, "Partitions", |r| OffsetForLeaderPartition::read(r, version))?,
-        };
+        r.string(flexible, "Topic", &mut self.topic)?;
+        r.array(flexible, 12, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -121,13 +120,16 @@ impl Default for OffsetForLeaderPartition {
 }
 
 impl Codec for OffsetForLeaderPartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self { partition: r.i32()?, current_leader_epoch: r.i32()?, leader_epoch: r.i32()? };
+        self.partition = r.i32()?;
+        self.current_leader_epoch = r.i32()?;
+        self.leader_epoch = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,16 +12,15 @@ pub struct OffsetForLeaderEpochResponse {
 }
 
 impl Codec for OffsetForLeaderEpochResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            topics: r.array(flexible, 3, "Topics", |r| OffsetForLeaderTopicResult::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -62,16 +61,15 @@ pub struct OffsetForLeaderTopicResult {
 }
 
 impl Codec for OffsetForLeaderTopicResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            topic: r.string(flexible, "Topic")?,
-            partitions: r.array(flexible, 18, "Partitions", |r| EpochEndOffset::read(r, version))?,
-        };
+        r.string(flexible, "Topic", &mut self.topic)?;
+        r.array(flexible, 18, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -111,14 +109,17 @@ impl Default for EpochEndOffset {
 }
 
 impl Codec for EpochEndOffset {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this =
-            Self { error_code: r.i16()?, partition: r.i32()?, leader_epoch: r.i32()?, end_offset: r.i64()? };
+        self.error_code = r.i16()?;
+        self.partition = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        self.end_offset = r.i64()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

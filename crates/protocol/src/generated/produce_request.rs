@@ -16,18 +16,17 @@ pub struct ProduceRequest {
 }
 
 impl Codec for ProduceRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            transactional_id: r.nullable_string(flexible, true, "TransactionalId")?,
-            acks: r.i16()?,
-            timeout_ms: r.i32()?,
-            topic_data: r.array(flexible, 3, "TopicData", |r| TopicProduceData::read(r, version))?,
-        };
+        r.nullable_string(flexible, true, "TransactionalId", &mut self.transactional_id)?;
+        self.acks = r.i16()?;
+        self.timeout_ms = r.i32()?;
+        r.array(flexible, 3, "TopicData", &mut self.topic_data, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -77,18 +76,20 @@ pub struct TopicProduceData {
 }
 
 impl Codec for TopicProduceData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            name: if version <= 12 { r.string(flexible, "Name")? } else { Str::EMPTY },
-            topic_id: if version >= 13 { r.uuid()? } else { Uuid::ZERO },
-            partition_data: r
-                .array(flexible, 6, "PartitionData", |r| PartitionProduceData::read(r, version))?,
-        };
+        if version <= 12 {
+            r.string(flexible, "Name", &mut self.name)?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(flexible, 6, "PartitionData", &mut self.partition_data, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -127,13 +128,15 @@ pub struct PartitionProduceData {
 }
 
 impl Codec for PartitionProduceData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self { index: r.i32()?, records: r.nullable_records(flexible, true, "Records")? };
+        self.index = r.i32()?;
+        r.nullable_records(flexible, true, "Records", &mut self.records)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

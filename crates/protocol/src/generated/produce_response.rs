@@ -14,26 +14,25 @@ pub struct ProduceResponse {
 }
 
 impl Codec for ProduceResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let mut this = Self {
-            responses: r.array(flexible, 3, "Responses", |r| TopicProduceResponse::read(r, version))?,
-            throttle_time_ms: r.i32()?,
-            node_endpoints: Vec::new(),
-        };
+        r.array(flexible, 3, "Responses", &mut self.responses, |r, x| x.read_into(r, version))?;
+        self.throttle_time_ms = r.i32()?;
         if flexible {
             r.tags(|tag, r| {
                 match tag {
                     0 if version >= 10 => {
-                        this.node_endpoints =
-                            r.array(true, 11, "NodeEndpoints", |r| NodeEndpoint::read(r, version))?
+                        r.array(true, 11, "NodeEndpoints", &mut self.node_endpoints, |r, x| {
+                            x.read_into(r, version)
+                        })?
                     }
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -91,18 +90,22 @@ pub struct TopicProduceResponse {
 }
 
 impl Codec for TopicProduceResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            name: if version <= 12 { r.string(flexible, "Name")? } else { Str::EMPTY },
-            topic_id: if version >= 13 { r.uuid()? } else { Uuid::ZERO },
-            partition_responses: r
-                .array(flexible, 22, "PartitionResponses", |r| PartitionProduceResponse::read(r, version))?,
-        };
+        if version <= 12 {
+            r.string(flexible, "Name", &mut self.name)?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(flexible, 22, "PartitionResponses", &mut self.partition_responses, |r, x| {
+            x.read_into(r, version)
+        })?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -168,36 +171,35 @@ impl Default for PartitionProduceResponse {
 }
 
 impl Codec for PartitionProduceResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let mut this = Self {
-            index: r.i32()?,
-            error_code: r.i16()?,
-            base_offset: r.i64()?,
-            log_append_time_ms: r.i64()?,
-            log_start_offset: if version >= 5 { r.i64()? } else { -1 },
-            record_errors: if version >= 8 {
-                r.array(flexible, 6, "RecordErrors", |r| BatchIndexAndErrorMessage::read(r, version))?
-            } else {
-                Vec::new()
-            },
-            error_message: if version >= 8 {
-                r.nullable_string(flexible, true, "ErrorMessage")?
-            } else {
-                None
-            },
-            current_leader: LeaderIdAndEpoch::default(),
-        };
+        self.index = r.i32()?;
+        self.error_code = r.i16()?;
+        self.base_offset = r.i64()?;
+        self.log_append_time_ms = r.i64()?;
+        if version >= 5 {
+            self.log_start_offset = r.i64()?;
+        }
+        if version >= 8 {
+            r.array(flexible, 6, "RecordErrors", &mut self.record_errors, |r, x| x.read_into(r, version))?;
+        }
+        if version >= 8 {
+            r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        }
         if flexible {
             r.tags(|tag, r| {
                 match tag {
-                    0 if version >= 10 => this.current_leader = LeaderIdAndEpoch::read(r, version)?,
+                    0 if version >= 10 => {
+                        self.current_leader = LeaderIdAndEpoch::default();
+                        self.current_leader.read_into(r, version)?;
+                    }
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -262,16 +264,15 @@ pub struct BatchIndexAndErrorMessage {
 }
 
 impl Codec for BatchIndexAndErrorMessage {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 9;
-        let this = Self {
-            batch_index: r.i32()?,
-            batch_index_error_message: r.nullable_string(flexible, true, "BatchIndexErrorMessage")?,
-        };
+        self.batch_index = r.i32()?;
+        r.nullable_string(flexible, true, "BatchIndexErrorMessage", &mut self.batch_index_error_message)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -307,10 +308,12 @@ impl Default for LeaderIdAndEpoch {
 }
 
 impl Codec for LeaderIdAndEpoch {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { leader_id: r.i32()?, leader_epoch: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -341,15 +344,14 @@ pub struct NodeEndpoint {
 }
 
 impl Codec for NodeEndpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            node_id: r.i32()?,
-            host: r.string(true, "Host")?,
-            port: r.i32()?,
-            rack: r.nullable_string(true, true, "Rack")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.node_id = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.i32()?;
+        r.nullable_string(true, true, "Rack", &mut self.rack)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

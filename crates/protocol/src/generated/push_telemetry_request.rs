@@ -18,16 +18,15 @@ pub struct PushTelemetryRequest {
 }
 
 impl Codec for PushTelemetryRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            client_instance_id: r.uuid()?,
-            subscription_id: r.i32()?,
-            terminating: r.bool()?,
-            compression_type: r.i8()?,
-            metrics: r.bytes(true, "Metrics")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.client_instance_id = r.uuid()?;
+        self.subscription_id = r.i32()?;
+        self.terminating = r.bool()?;
+        self.compression_type = r.i8()?;
+        r.bytes(true, "Metrics", &mut self.metrics)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

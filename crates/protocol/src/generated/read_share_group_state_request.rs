@@ -12,13 +12,12 @@ pub struct ReadShareGroupStateRequest {
 }
 
 impl Codec for ReadShareGroupStateRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            topics: r.array(true, 18, "Topics", |r| ReadStateData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.array(true, 18, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -56,13 +55,12 @@ pub struct ReadStateData {
 }
 
 impl Codec for ReadStateData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 9, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 9, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -89,10 +87,12 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { partition: r.i32()?, leader_epoch: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition = r.i32()?;
+        self.leader_epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -10,10 +10,11 @@ pub struct ReadShareGroupStateResponse {
 }
 
 impl Codec for ReadShareGroupStateResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self { results: r.array(true, 18, "Results", |r| ReadStateResult::read(r, version))? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 18, "Results", &mut self.results, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -50,13 +51,12 @@ pub struct ReadStateResult {
 }
 
 impl Codec for ReadStateResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 21, "Partitions", |r| PartitionResult::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 21, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -91,17 +91,16 @@ pub struct PartitionResult {
 }
 
 impl Codec for PartitionResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            state_epoch: r.i32()?,
-            start_offset: r.i64()?,
-            state_batches: r.array(true, 20, "StateBatches", |r| StateBatch::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        self.state_epoch = r.i32()?;
+        self.start_offset = r.i64()?;
+        r.array(true, 20, "StateBatches", &mut self.state_batches, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -143,15 +142,14 @@ pub struct StateBatch {
 }
 
 impl Codec for StateBatch {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            first_offset: r.i64()?,
-            last_offset: r.i64()?,
-            delivery_state: r.i8()?,
-            delivery_count: r.i16()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.first_offset = r.i64()?;
+        self.last_offset = r.i64()?;
+        self.delivery_state = r.i8()?;
+        self.delivery_count = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -10,11 +10,11 @@ pub struct ReadShareGroupStateSummaryResponse {
 }
 
 impl Codec for ReadShareGroupStateSummaryResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this =
-            Self { results: r.array(true, 18, "Results", |r| ReadStateSummaryResult::read(r, version))? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 18, "Results", &mut self.results, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -51,13 +51,12 @@ pub struct ReadStateSummaryResult {
 }
 
 impl Codec for ReadStateSummaryResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 24, "Partitions", |r| PartitionResult::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 24, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -108,18 +107,19 @@ impl Default for PartitionResult {
 }
 
 impl Codec for PartitionResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            state_epoch: r.i32()?,
-            leader_epoch: r.i32()?,
-            start_offset: r.i64()?,
-            delivery_complete_count: if version >= 1 { r.i32()? } else { -1 },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        self.state_epoch = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        self.start_offset = r.i64()?;
+        if version >= 1 {
+            self.delivery_complete_count = r.i32()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

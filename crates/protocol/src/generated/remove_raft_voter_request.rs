@@ -20,14 +20,13 @@ impl Default for RemoveRaftVoterRequest {
 }
 
 impl Codec for RemoveRaftVoterRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            cluster_id: r.nullable_string(true, true, "ClusterId")?,
-            voter_id: r.i32()?,
-            voter_directory_id: r.uuid()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.nullable_string(true, true, "ClusterId", &mut self.cluster_id)?;
+        self.voter_id = r.i32()?;
+        self.voter_directory_id = r.uuid()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

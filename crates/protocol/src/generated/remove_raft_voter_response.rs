@@ -20,14 +20,13 @@ impl Default for RemoveRaftVoterResponse {
 }
 
 impl Codec for RemoveRaftVoterResponse {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -14,13 +14,16 @@ pub struct RenewDelegationTokenResponse {
 }
 
 impl Codec for RenewDelegationTokenResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self { error_code: r.i16()?, expiry_timestamp_ms: r.i64()?, throttle_time_ms: r.i32()? };
+        self.error_code = r.i16()?;
+        self.expiry_timestamp_ms = r.i64()?;
+        self.throttle_time_ms = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -22,18 +22,17 @@ impl Default for RequestHeader {
 }
 
 impl Codec for RequestHeader {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            request_api_key: r.i16()?,
-            request_api_version: r.i16()?,
-            correlation_id: r.i32()?,
-            client_id: r.nullable_string(false, true, "ClientId")?,
-        };
+        self.request_api_key = r.i16()?;
+        self.request_api_version = r.i16()?;
+        self.correlation_id = r.i32()?;
+        r.nullable_string(false, true, "ClientId", &mut self.client_id)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

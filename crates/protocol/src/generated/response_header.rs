@@ -10,13 +10,14 @@ pub struct ResponseHeader {
 }
 
 impl Codec for ResponseHeader {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 1;
-        let this = Self { correlation_id: r.i32()? };
+        self.correlation_id = r.i32()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -16,13 +16,14 @@ impl fmt::Debug for SaslAuthenticateRequest {
 }
 
 impl Codec for SaslAuthenticateRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self { auth_bytes: r.bytes(flexible, "AuthBytes")? };
+        r.bytes(flexible, "AuthBytes", &mut self.auth_bytes)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

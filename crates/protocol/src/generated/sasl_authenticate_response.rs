@@ -38,18 +38,19 @@ impl fmt::Debug for SaslAuthenticateResponse {
 }
 
 impl Codec for SaslAuthenticateResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 2;
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: r.nullable_string(flexible, true, "ErrorMessage")?,
-            auth_bytes: r.bytes(flexible, "AuthBytes")?,
-            session_lifetime_ms: if version >= 1 { r.i64()? } else { 0 },
-        };
+        self.error_code = r.i16()?;
+        r.nullable_string(flexible, true, "ErrorMessage", &mut self.error_message)?;
+        r.bytes(flexible, "AuthBytes", &mut self.auth_bytes)?;
+        if version >= 1 {
+            self.session_lifetime_ms = r.i64()?;
+        }
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -10,8 +10,10 @@ pub struct SaslHandshakeRequest {
 }
 
 impl Codec for SaslHandshakeRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self { mechanism: r.string(false, "Mechanism")? })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(false, "Mechanism", &mut self.mechanism)?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

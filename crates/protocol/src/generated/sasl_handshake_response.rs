@@ -12,11 +12,11 @@ pub struct SaslHandshakeResponse {
 }
 
 impl Codec for SaslHandshakeResponse {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            error_code: r.i16()?,
-            mechanisms: r.array(false, 1, "Mechanisms", |r| r.string(false, "Mechanisms"))?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.error_code = r.i16()?;
+        r.array(false, 1, "Mechanisms", &mut self.mechanisms, |r, x| r.string(false, "Mechanisms", x))?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -30,16 +30,17 @@ impl Default for ShareAcknowledgeRequest {
 }
 
 impl Codec for ShareAcknowledgeRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.nullable_string(true, true, "GroupId")?,
-            member_id: r.nullable_string(true, true, "MemberId")?,
-            share_session_epoch: r.i32()?,
-            is_renew_ack: if version >= 2 { r.bool()? } else { false },
-            topics: r.array(true, 18, "Topics", |r| AcknowledgeTopic::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.nullable_string(true, true, "GroupId", &mut self.group_id)?;
+        r.nullable_string(true, true, "MemberId", &mut self.member_id)?;
+        self.share_session_epoch = r.i32()?;
+        if version >= 2 {
+            self.is_renew_ack = r.bool()?;
+        }
+        r.array(true, 18, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -90,13 +91,12 @@ pub struct AcknowledgeTopic {
 }
 
 impl Codec for AcknowledgeTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 6, "Partitions", |r| AcknowledgePartition::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 6, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -123,14 +123,14 @@ pub struct AcknowledgePartition {
 }
 
 impl Codec for AcknowledgePartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            acknowledgement_batches: r
-                .array(true, 18, "AcknowledgementBatches", |r| AcknowledgementBatch::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        r.array(true, 18, "AcknowledgementBatches", &mut self.acknowledgement_batches, |r, x| {
+            x.read_into(r, version)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -162,14 +162,15 @@ pub struct AcknowledgementBatch {
 }
 
 impl Codec for AcknowledgementBatch {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            first_offset: r.i64()?,
-            last_offset: r.i64()?,
-            acknowledge_types: r.array(true, 1, "AcknowledgeTypes", |r| r.i8())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.first_offset = r.i64()?;
+        self.last_offset = r.i64()?;
+        r.array(true, 1, "AcknowledgeTypes", &mut self.acknowledge_types, |r, x| {
+            r.i8().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

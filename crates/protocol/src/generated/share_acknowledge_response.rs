@@ -20,17 +20,18 @@ pub struct ShareAcknowledgeResponse {
 }
 
 impl Codec for ShareAcknowledgeResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            acquisition_lock_timeout_ms: if version >= 2 { r.i32()? } else { 0 },
-            responses: r.array(true, 18, "Responses", |r| ShareAcknowledgeTopicResponse::read(r, version))?,
-            node_endpoints: r.array(true, 11, "NodeEndpoints", |r| NodeEndpoint::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        if version >= 2 {
+            self.acquisition_lock_timeout_ms = r.i32()?;
+        }
+        r.array(true, 18, "Responses", &mut self.responses, |r, x| x.read_into(r, version))?;
+        r.array(true, 11, "NodeEndpoints", &mut self.node_endpoints, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -81,13 +82,12 @@ pub struct ShareAcknowledgeTopicResponse {
 }
 
 impl Codec for ShareAcknowledgeTopicResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 9, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 9, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -118,15 +118,14 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            current_leader: LeaderIdAndEpoch::read(r, version)?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        self.current_leader.read_into(r, version)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -160,10 +159,12 @@ pub struct LeaderIdAndEpoch {
 }
 
 impl Codec for LeaderIdAndEpoch {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { leader_id: r.i32()?, leader_epoch: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -194,15 +195,14 @@ pub struct NodeEndpoint {
 }
 
 impl Codec for NodeEndpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            node_id: r.i32()?,
-            host: r.string(true, "Host")?,
-            port: r.i32()?,
-            rack: r.nullable_string(true, true, "Rack")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.node_id = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.i32()?;
+        r.nullable_string(true, true, "Rack", &mut self.rack)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -51,24 +51,28 @@ impl Default for ShareFetchRequest {
 }
 
 impl Codec for ShareFetchRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.nullable_string(true, true, "GroupId")?,
-            member_id: r.nullable_string(true, true, "MemberId")?,
-            share_session_epoch: r.i32()?,
-            max_wait_ms: r.i32()?,
-            min_bytes: r.i32()?,
-            max_bytes: r.i32()?,
-            max_records: r.i32()?,
-            batch_size: r.i32()?,
-            share_acquire_mode: if version >= 2 { r.i8()? } else { 0 },
-            is_renew_ack: if version >= 2 { r.bool()? } else { false },
-            topics: r.array(true, 18, "Topics", |r| FetchTopic::read(r, version))?,
-            forgotten_topics_data: r
-                .array(true, 18, "ForgottenTopicsData", |r| ForgottenTopic::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.nullable_string(true, true, "GroupId", &mut self.group_id)?;
+        r.nullable_string(true, true, "MemberId", &mut self.member_id)?;
+        self.share_session_epoch = r.i32()?;
+        self.max_wait_ms = r.i32()?;
+        self.min_bytes = r.i32()?;
+        self.max_bytes = r.i32()?;
+        self.max_records = r.i32()?;
+        self.batch_size = r.i32()?;
+        if version >= 2 {
+            self.share_acquire_mode = r.i8()?;
+        }
+        if version >= 2 {
+            self.is_renew_ack = r.bool()?;
+        }
+        r.array(true, 18, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        r.array(true, 18, "ForgottenTopicsData", &mut self.forgotten_topics_data, |r, x| {
+            x.read_into(r, version)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -135,13 +139,12 @@ pub struct FetchTopic {
 }
 
 impl Codec for FetchTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 6, "Partitions", |r| FetchPartition::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 6, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -170,15 +173,14 @@ pub struct FetchPartition {
 }
 
 impl Codec for FetchPartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            partition_max_bytes: 0,
-            acknowledgement_batches: r
-                .array(true, 18, "AcknowledgementBatches", |r| AcknowledgementBatch::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        r.array(true, 18, "AcknowledgementBatches", &mut self.acknowledgement_batches, |r, x| {
+            x.read_into(r, version)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -214,14 +216,15 @@ pub struct AcknowledgementBatch {
 }
 
 impl Codec for AcknowledgementBatch {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            first_offset: r.i64()?,
-            last_offset: r.i64()?,
-            acknowledge_types: r.array(true, 1, "AcknowledgeTypes", |r| r.i8())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.first_offset = r.i64()?;
+        self.last_offset = r.i64()?;
+        r.array(true, 1, "AcknowledgeTypes", &mut self.acknowledge_types, |r, x| {
+            r.i8().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -249,10 +252,12 @@ pub struct ForgottenTopic {
 }
 
 impl Codec for ForgottenTopic {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { topic_id: r.uuid()?, partitions: r.array(true, 4, "Partitions", |r| r.i32())? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

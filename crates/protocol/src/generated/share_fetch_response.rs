@@ -20,17 +20,16 @@ pub struct ShareFetchResponse {
 }
 
 impl Codec for ShareFetchResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            acquisition_lock_timeout_ms: r.i32()?,
-            responses: r.array(true, 18, "Responses", |r| ShareFetchableTopicResponse::read(r, version))?,
-            node_endpoints: r.array(true, 11, "NodeEndpoints", |r| NodeEndpoint::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        self.acquisition_lock_timeout_ms = r.i32()?;
+        r.array(true, 18, "Responses", &mut self.responses, |r, x| x.read_into(r, version))?;
+        r.array(true, 11, "NodeEndpoints", &mut self.node_endpoints, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -79,13 +78,12 @@ pub struct ShareFetchableTopicResponse {
 }
 
 impl Codec for ShareFetchableTopicResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 14, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 14, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -124,19 +122,18 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            acknowledge_error_code: r.i16()?,
-            acknowledge_error_message: r.nullable_string(true, true, "AcknowledgeErrorMessage")?,
-            current_leader: LeaderIdAndEpoch::read(r, version)?,
-            records: r.nullable_records(true, false, "Records")?,
-            acquired_records: r.array(true, 19, "AcquiredRecords", |r| AcquiredRecords::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        self.acknowledge_error_code = r.i16()?;
+        r.nullable_string(true, true, "AcknowledgeErrorMessage", &mut self.acknowledge_error_message)?;
+        self.current_leader.read_into(r, version)?;
+        r.nullable_records(true, false, "Records", &mut self.records)?;
+        r.array(true, 19, "AcquiredRecords", &mut self.acquired_records, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -178,10 +175,12 @@ pub struct LeaderIdAndEpoch {
 }
 
 impl Codec for LeaderIdAndEpoch {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { leader_id: r.i32()?, leader_epoch: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -210,10 +209,13 @@ pub struct AcquiredRecords {
 }
 
 impl Codec for AcquiredRecords {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { first_offset: r.i64()?, last_offset: r.i64()?, delivery_count: r.i16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.first_offset = r.i64()?;
+        self.last_offset = r.i64()?;
+        self.delivery_count = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -245,15 +247,14 @@ pub struct NodeEndpoint {
 }
 
 impl Codec for NodeEndpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            node_id: r.i32()?,
-            host: r.string(true, "Host")?,
-            port: r.i32()?,
-            rack: r.nullable_string(true, true, "Rack")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.node_id = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.i32()?;
+        r.nullable_string(true, true, "Rack", &mut self.rack)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -12,13 +12,12 @@ pub struct ShareGroupDescribeRequest {
 }
 
 impl Codec for ShareGroupDescribeRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_ids: r.array(true, 1, "GroupIds", |r| r.string(true, "GroupIds"))?,
-            include_authorized_operations: r.bool()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.array(true, 1, "GroupIds", &mut self.group_ids, |r, x| r.string(true, "GroupIds", x))?;
+        self.include_authorized_operations = r.bool()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

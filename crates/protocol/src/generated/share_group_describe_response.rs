@@ -12,13 +12,12 @@ pub struct ShareGroupDescribeResponse {
 }
 
 impl Codec for ShareGroupDescribeResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            groups: r.array(true, 20, "Groups", |r| DescribedGroup::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        r.array(true, 20, "Groups", &mut self.groups, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -86,20 +85,19 @@ impl Default for DescribedGroup {
 }
 
 impl Codec for DescribedGroup {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            group_id: r.string(true, "GroupId")?,
-            group_state: r.string(true, "GroupState")?,
-            group_epoch: r.i32()?,
-            assignment_epoch: r.i32()?,
-            assignor_name: r.string(true, "AssignorName")?,
-            members: r.array(true, 11, "Members", |r| Member::read(r, version))?,
-            authorized_operations: r.i32()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.string(true, "GroupState", &mut self.group_state)?;
+        self.group_epoch = r.i32()?;
+        self.assignment_epoch = r.i32()?;
+        r.string(true, "AssignorName", &mut self.assignor_name)?;
+        r.array(true, 11, "Members", &mut self.members, |r, x| x.read_into(r, version))?;
+        self.authorized_operations = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -153,19 +151,19 @@ pub struct Member {
 }
 
 impl Codec for Member {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            member_id: r.string(true, "MemberId")?,
-            rack_id: r.nullable_string(true, true, "RackId")?,
-            member_epoch: r.i32()?,
-            client_id: r.string(true, "ClientId")?,
-            client_host: r.string(true, "ClientHost")?,
-            subscribed_topic_names: r
-                .array(true, 1, "SubscribedTopicNames", |r| r.string(true, "SubscribedTopicNames"))?,
-            assignment: Assignment::read(r, version)?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "MemberId", &mut self.member_id)?;
+        r.nullable_string(true, true, "RackId", &mut self.rack_id)?;
+        self.member_epoch = r.i32()?;
+        r.string(true, "ClientId", &mut self.client_id)?;
+        r.string(true, "ClientHost", &mut self.client_host)?;
+        r.array(true, 1, "SubscribedTopicNames", &mut self.subscribed_topic_names, |r, x| {
+            r.string(true, "SubscribedTopicNames", x)
+        })?;
+        self.assignment.read_into(r, version)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -203,12 +201,11 @@ pub struct Assignment {
 }
 
 impl Codec for Assignment {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_partitions: r.array(true, 19, "TopicPartitions", |r| TopicPartitions::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 19, "TopicPartitions", &mut self.topic_partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -236,14 +233,13 @@ pub struct TopicPartitions {
 }
 
 impl Codec for TopicPartitions {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            topic_name: r.string(true, "TopicName")?,
-            partitions: r.array(true, 4, "Partitions", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

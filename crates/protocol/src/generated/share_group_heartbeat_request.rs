@@ -18,18 +18,17 @@ pub struct ShareGroupHeartbeatRequest {
 }
 
 impl Codec for ShareGroupHeartbeatRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            member_id: r.string(true, "MemberId")?,
-            member_epoch: r.i32()?,
-            rack_id: r.nullable_string(true, true, "RackId")?,
-            subscribed_topic_names: r.nullable_array(true, true, 1, "SubscribedTopicNames", |r| {
-                r.string(true, "SubscribedTopicNames")
-            })?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.string(true, "MemberId", &mut self.member_id)?;
+        self.member_epoch = r.i32()?;
+        r.nullable_string(true, true, "RackId", &mut self.rack_id)?;
+        r.nullable_array(true, true, 1, "SubscribedTopicNames", &mut self.subscribed_topic_names, |r, x| {
+            r.string(true, "SubscribedTopicNames", x)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

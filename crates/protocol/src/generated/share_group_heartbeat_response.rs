@@ -22,18 +22,17 @@ pub struct ShareGroupHeartbeatResponse {
 }
 
 impl Codec for ShareGroupHeartbeatResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            member_id: r.nullable_string(true, true, "MemberId")?,
-            member_epoch: r.i32()?,
-            heartbeat_interval_ms: r.i32()?,
-            assignment: r.nullable_struct(|r| Assignment::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        r.nullable_string(true, true, "MemberId", &mut self.member_id)?;
+        self.member_epoch = r.i32()?;
+        self.heartbeat_interval_ms = r.i32()?;
+        r.nullable_struct(&mut self.assignment, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -82,12 +81,11 @@ pub struct Assignment {
 }
 
 impl Codec for Assignment {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_partitions: r.array(true, 18, "TopicPartitions", |r| TopicPartitions::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 18, "TopicPartitions", &mut self.topic_partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -113,10 +111,12 @@ pub struct TopicPartitions {
 }
 
 impl Codec for TopicPartitions {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { topic_id: r.uuid()?, partitions: r.array(true, 4, "Partitions", |r| r.i32())? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -12,8 +12,11 @@ pub struct SnapshotFooterRecord {
 }
 
 impl Codec for SnapshotFooterRecord {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self { version: r.i16()?, unknown_tagged_fields: r.keep_tags()? })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.version = r.i16()?;
+        self.unknown_tagged_fields = r.keep_tags()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -14,12 +14,12 @@ pub struct SnapshotHeaderRecord {
 }
 
 impl Codec for SnapshotHeaderRecord {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            version: r.i16()?,
-            last_contained_log_timestamp: r.i64()?,
-            unknown_tagged_fields: r.keep_tags()?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.version = r.i16()?;
+        self.last_contained_log_timestamp = r.i64()?;
+        self.unknown_tagged_fields = r.keep_tags()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

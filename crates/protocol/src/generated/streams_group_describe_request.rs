@@ -14,14 +14,15 @@ pub struct StreamsGroupDescribeRequest {
 }
 
 impl Codec for StreamsGroupDescribeRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_ids: r.array(true, 1, "GroupIds", |r| r.string(true, "GroupIds"))?,
-            include_authorized_operations: r.bool()?,
-            include_topology_description: if version >= 1 { r.bool()? } else { false },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 1, "GroupIds", &mut self.group_ids, |r, x| r.string(true, "GroupIds", x))?;
+        self.include_authorized_operations = r.bool()?;
+        if version >= 1 {
+            self.include_topology_description = r.bool()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -12,13 +12,12 @@ pub struct StreamsGroupDescribeResponse {
 }
 
 impl Codec for StreamsGroupDescribeResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            groups: r.array(true, 20, "Groups", |r| DescribedGroup::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        r.array(true, 20, "Groups", &mut self.groups, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -95,27 +94,28 @@ impl Default for DescribedGroup {
 }
 
 impl Codec for DescribedGroup {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            group_id: r.string(true, "GroupId")?,
-            group_state: r.string(true, "GroupState")?,
-            group_epoch: r.i32()?,
-            assignment_epoch: r.i32()?,
-            topology: r.nullable_struct(|r| Topology::read(r, version))?,
-            members: r.array(true, 22, "Members", |r| Member::read(r, version))?,
-            authorized_operations: r.i32()?,
-            topology_description: if version >= 1 {
-                r.nullable_struct(|r| TopologyDescription::read(r, version))?
-            } else {
-                None
-            },
-            topology_description_status: if version >= 1 { r.i8()? } else { 0 },
-            assignor_name: if version >= 1 { r.nullable_string(true, true, "AssignorName")? } else { None },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.string(true, "GroupState", &mut self.group_state)?;
+        self.group_epoch = r.i32()?;
+        self.assignment_epoch = r.i32()?;
+        r.nullable_struct(&mut self.topology, |r, x| x.read_into(r, version))?;
+        r.array(true, 22, "Members", &mut self.members, |r, x| x.read_into(r, version))?;
+        self.authorized_operations = r.i32()?;
+        if version >= 1 {
+            r.nullable_struct(&mut self.topology_description, |r, x| x.read_into(r, version))?;
+        }
+        if version >= 1 {
+            self.topology_description_status = r.i8()?;
+        }
+        if version >= 1 {
+            r.nullable_string(true, true, "AssignorName", &mut self.assignor_name)?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -179,14 +179,14 @@ pub struct Topology {
 }
 
 impl Codec for Topology {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            epoch: r.i32()?,
-            subtopologies: r
-                .nullable_array(true, true, 6, "Subtopologies", |r| Subtopology::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.epoch = r.i32()?;
+        r.nullable_array(true, true, 6, "Subtopologies", &mut self.subtopologies, |r, x| {
+            x.read_into(r, version)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -221,19 +221,21 @@ pub struct Subtopology {
 }
 
 impl Codec for Subtopology {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            subtopology_id: r.string(true, "SubtopologyId")?,
-            source_topics: r.array(true, 1, "SourceTopics", |r| r.string(true, "SourceTopics"))?,
-            repartition_sink_topics: r
-                .array(true, 1, "RepartitionSinkTopics", |r| r.string(true, "RepartitionSinkTopics"))?,
-            state_changelog_topics: r
-                .array(true, 9, "StateChangelogTopics", |r| TopicInfo::read(r, version))?,
-            repartition_source_topics: r
-                .array(true, 9, "RepartitionSourceTopics", |r| TopicInfo::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "SubtopologyId", &mut self.subtopology_id)?;
+        r.array(true, 1, "SourceTopics", &mut self.source_topics, |r, x| r.string(true, "SourceTopics", x))?;
+        r.array(true, 1, "RepartitionSinkTopics", &mut self.repartition_sink_topics, |r, x| {
+            r.string(true, "RepartitionSinkTopics", x)
+        })?;
+        r.array(true, 9, "StateChangelogTopics", &mut self.state_changelog_topics, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.array(true, 9, "RepartitionSourceTopics", &mut self.repartition_source_topics, |r, x| {
+            x.read_into(r, version)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -273,15 +275,14 @@ pub struct TopicInfo {
 }
 
 impl Codec for TopicInfo {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partitions: r.i32()?,
-            replication_factor: r.i16()?,
-            topic_configs: r.array(true, 3, "TopicConfigs", |r| KeyValue::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.partitions = r.i32()?;
+        self.replication_factor = r.i16()?;
+        r.array(true, 3, "TopicConfigs", &mut self.topic_configs, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -315,10 +316,12 @@ pub struct KeyValue {
 }
 
 impl Codec for KeyValue {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { key: r.string(true, "Key")?, value: r.string(true, "Value")? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Key", &mut self.key)?;
+        r.string(true, "Value", &mut self.value)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -371,26 +374,25 @@ pub struct Member {
 }
 
 impl Codec for Member {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            member_id: r.string(true, "MemberId")?,
-            member_epoch: r.i32()?,
-            instance_id: r.nullable_string(true, true, "InstanceId")?,
-            rack_id: r.nullable_string(true, true, "RackId")?,
-            client_id: r.string(true, "ClientId")?,
-            client_host: r.string(true, "ClientHost")?,
-            topology_epoch: r.i32()?,
-            process_id: r.string(true, "ProcessId")?,
-            user_endpoint: r.nullable_struct(|r| Endpoint::read(r, version))?,
-            client_tags: r.array(true, 3, "ClientTags", |r| KeyValue::read(r, version))?,
-            task_offsets: r.array(true, 14, "TaskOffsets", |r| TaskOffset::read(r, version))?,
-            task_end_offsets: r.array(true, 14, "TaskEndOffsets", |r| TaskOffset::read(r, version))?,
-            assignment: Assignment::read(r, version)?,
-            target_assignment: Assignment::read(r, version)?,
-            is_classic: r.bool()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "MemberId", &mut self.member_id)?;
+        self.member_epoch = r.i32()?;
+        r.nullable_string(true, true, "InstanceId", &mut self.instance_id)?;
+        r.nullable_string(true, true, "RackId", &mut self.rack_id)?;
+        r.string(true, "ClientId", &mut self.client_id)?;
+        r.string(true, "ClientHost", &mut self.client_host)?;
+        self.topology_epoch = r.i32()?;
+        r.string(true, "ProcessId", &mut self.process_id)?;
+        r.nullable_struct(&mut self.user_endpoint, |r, x| x.read_into(r, version))?;
+        r.array(true, 3, "ClientTags", &mut self.client_tags, |r, x| x.read_into(r, version))?;
+        r.array(true, 14, "TaskOffsets", &mut self.task_offsets, |r, x| x.read_into(r, version))?;
+        r.array(true, 14, "TaskEndOffsets", &mut self.task_end_offsets, |r, x| x.read_into(r, version))?;
+        self.assignment.read_into(r, version)?;
+        self.target_assignment.read_into(r, version)?;
+        self.is_classic = r.bool()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -446,10 +448,12 @@ pub struct Endpoint {
 }
 
 impl Codec for Endpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -478,11 +482,13 @@ pub struct TaskOffset {
 }
 
 impl Codec for TaskOffset {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this =
-            Self { subtopology_id: r.string(true, "SubtopologyId")?, partition: r.i32()?, offset: r.i64()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "SubtopologyId", &mut self.subtopology_id)?;
+        self.partition = r.i32()?;
+        self.offset = r.i64()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -512,14 +518,13 @@ pub struct Assignment {
 }
 
 impl Codec for Assignment {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            active_tasks: r.array(true, 3, "ActiveTasks", |r| TaskIds::read(r, version))?,
-            standby_tasks: r.array(true, 3, "StandbyTasks", |r| TaskIds::read(r, version))?,
-            warmup_tasks: r.array(true, 3, "WarmupTasks", |r| TaskIds::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 3, "ActiveTasks", &mut self.active_tasks, |r, x| x.read_into(r, version))?;
+        r.array(true, 3, "StandbyTasks", &mut self.standby_tasks, |r, x| x.read_into(r, version))?;
+        r.array(true, 3, "WarmupTasks", &mut self.warmup_tasks, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -551,13 +556,12 @@ pub struct TaskIds {
 }
 
 impl Codec for TaskIds {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            subtopology_id: r.string(true, "SubtopologyId")?,
-            partitions: r.array(true, 4, "Partitions", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "SubtopologyId", &mut self.subtopology_id)?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -584,15 +588,12 @@ pub struct TopologyDescription {
 }
 
 impl Codec for TopologyDescription {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            subtopologies: r
-                .array(true, 3, "Subtopologies", |r| TopologyDescriptionSubtopology::read(r, version))?,
-            global_stores: r
-                .array(true, 3, "GlobalStores", |r| TopologyDescriptionGlobalStore::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 3, "Subtopologies", &mut self.subtopologies, |r, x| x.read_into(r, version))?;
+        r.array(true, 3, "GlobalStores", &mut self.global_stores, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -622,13 +623,12 @@ pub struct TopologyDescriptionSubtopology {
 }
 
 impl Codec for TopologyDescriptionSubtopology {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            subtopology_id: r.string(true, "SubtopologyId")?,
-            nodes: r.array(true, 7, "Nodes", |r| TopologyDescriptionNode::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "SubtopologyId", &mut self.subtopology_id)?;
+        r.array(true, 7, "Nodes", &mut self.nodes, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -663,17 +663,16 @@ pub struct TopologyDescriptionNode {
 }
 
 impl Codec for TopologyDescriptionNode {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            node_type: r.i8()?,
-            source_topics: r.array(true, 1, "SourceTopics", |r| r.string(true, "SourceTopics"))?,
-            sink_topic: r.nullable_string(true, true, "SinkTopic")?,
-            stores: r.array(true, 1, "Stores", |r| r.string(true, "Stores"))?,
-            successors: r.array(true, 1, "Successors", |r| r.string(true, "Successors"))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.node_type = r.i8()?;
+        r.array(true, 1, "SourceTopics", &mut self.source_topics, |r, x| r.string(true, "SourceTopics", x))?;
+        r.nullable_string(true, true, "SinkTopic", &mut self.sink_topic)?;
+        r.array(true, 1, "Stores", &mut self.stores, |r, x| r.string(true, "Stores", x))?;
+        r.array(true, 1, "Successors", &mut self.successors, |r, x| r.string(true, "Successors", x))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -711,13 +710,12 @@ pub struct TopologyDescriptionGlobalStore {
 }
 
 impl Codec for TopologyDescriptionGlobalStore {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            source: TopologyDescriptionNode::read(r, version)?,
-            processor: TopologyDescriptionNode::read(r, version)?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.source.read_into(r, version)?;
+        self.processor.read_into(r, version)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

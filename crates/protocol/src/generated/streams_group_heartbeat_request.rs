@@ -66,30 +66,37 @@ impl Default for StreamsGroupHeartbeatRequest {
 }
 
 impl Codec for StreamsGroupHeartbeatRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            member_id: r.string(true, "MemberId")?,
-            member_epoch: r.i32()?,
-            endpoint_information_epoch: r.i32()?,
-            instance_id: r.nullable_string(true, true, "InstanceId")?,
-            rack_id: r.nullable_string(true, true, "RackId")?,
-            rebalance_timeout_ms: r.i32()?,
-            topology: r.nullable_struct(|r| Topology::read(r, version))?,
-            active_tasks: r.nullable_array(true, true, 3, "ActiveTasks", |r| TaskIds::read(r, version))?,
-            standby_tasks: r.nullable_array(true, true, 3, "StandbyTasks", |r| TaskIds::read(r, version))?,
-            warmup_tasks: r.nullable_array(true, true, 3, "WarmupTasks", |r| TaskIds::read(r, version))?,
-            process_id: r.nullable_string(true, true, "ProcessId")?,
-            user_endpoint: r.nullable_struct(|r| Endpoint::read(r, version))?,
-            client_tags: r.nullable_array(true, true, 3, "ClientTags", |r| KeyValue::read(r, version))?,
-            task_offsets: r
-                .nullable_array(true, true, 14, "TaskOffsets", |r| TaskOffset::read(r, version))?,
-            task_end_offsets: r
-                .nullable_array(true, true, 14, "TaskEndOffsets", |r| TaskOffset::read(r, version))?,
-            shutdown_application: r.bool()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.string(true, "MemberId", &mut self.member_id)?;
+        self.member_epoch = r.i32()?;
+        self.endpoint_information_epoch = r.i32()?;
+        r.nullable_string(true, true, "InstanceId", &mut self.instance_id)?;
+        r.nullable_string(true, true, "RackId", &mut self.rack_id)?;
+        self.rebalance_timeout_ms = r.i32()?;
+        r.nullable_struct(&mut self.topology, |r, x| x.read_into(r, version))?;
+        r.nullable_array(true, true, 3, "ActiveTasks", &mut self.active_tasks, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.nullable_array(true, true, 3, "StandbyTasks", &mut self.standby_tasks, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.nullable_array(true, true, 3, "WarmupTasks", &mut self.warmup_tasks, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.nullable_string(true, true, "ProcessId", &mut self.process_id)?;
+        r.nullable_struct(&mut self.user_endpoint, |r, x| x.read_into(r, version))?;
+        r.nullable_array(true, true, 3, "ClientTags", &mut self.client_tags, |r, x| x.read_into(r, version))?;
+        r.nullable_array(true, true, 14, "TaskOffsets", &mut self.task_offsets, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.nullable_array(true, true, 14, "TaskEndOffsets", &mut self.task_end_offsets, |r, x| {
+            x.read_into(r, version)
+        })?;
+        self.shutdown_application = r.bool()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -162,13 +169,12 @@ pub struct Topology {
 }
 
 impl Codec for Topology {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            epoch: r.i32()?,
-            subtopologies: r.array(true, 8, "Subtopologies", |r| Subtopology::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.epoch = r.i32()?;
+        r.array(true, 8, "Subtopologies", &mut self.subtopologies, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -205,23 +211,25 @@ pub struct Subtopology {
 }
 
 impl Codec for Subtopology {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            subtopology_id: r.string(true, "SubtopologyId")?,
-            source_topics: r.array(true, 1, "SourceTopics", |r| r.string(true, "SourceTopics"))?,
-            source_topic_regex: r
-                .array(true, 1, "SourceTopicRegex", |r| r.string(true, "SourceTopicRegex"))?,
-            state_changelog_topics: r
-                .array(true, 9, "StateChangelogTopics", |r| TopicInfo::read(r, version))?,
-            repartition_sink_topics: r
-                .array(true, 1, "RepartitionSinkTopics", |r| r.string(true, "RepartitionSinkTopics"))?,
-            repartition_source_topics: r
-                .array(true, 9, "RepartitionSourceTopics", |r| TopicInfo::read(r, version))?,
-            copartition_groups: r
-                .array(true, 4, "CopartitionGroups", |r| CopartitionGroup::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "SubtopologyId", &mut self.subtopology_id)?;
+        r.array(true, 1, "SourceTopics", &mut self.source_topics, |r, x| r.string(true, "SourceTopics", x))?;
+        r.array(true, 1, "SourceTopicRegex", &mut self.source_topic_regex, |r, x| {
+            r.string(true, "SourceTopicRegex", x)
+        })?;
+        r.array(true, 9, "StateChangelogTopics", &mut self.state_changelog_topics, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.array(true, 1, "RepartitionSinkTopics", &mut self.repartition_sink_topics, |r, x| {
+            r.string(true, "RepartitionSinkTopics", x)
+        })?;
+        r.array(true, 9, "RepartitionSourceTopics", &mut self.repartition_source_topics, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.array(true, 4, "CopartitionGroups", &mut self.copartition_groups, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -265,15 +273,14 @@ pub struct TopicInfo {
 }
 
 impl Codec for TopicInfo {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partitions: r.i32()?,
-            replication_factor: r.i16()?,
-            topic_configs: r.array(true, 3, "TopicConfigs", |r| KeyValue::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.partitions = r.i32()?;
+        self.replication_factor = r.i16()?;
+        r.array(true, 3, "TopicConfigs", &mut self.topic_configs, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -307,10 +314,12 @@ pub struct KeyValue {
 }
 
 impl Codec for KeyValue {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { key: r.string(true, "Key")?, value: r.string(true, "Value")? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Key", &mut self.key)?;
+        r.string(true, "Value", &mut self.value)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -339,14 +348,17 @@ pub struct CopartitionGroup {
 }
 
 impl Codec for CopartitionGroup {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            source_topics: r.array(true, 2, "SourceTopics", |r| r.i16())?,
-            source_topic_regex: r.array(true, 2, "SourceTopicRegex", |r| r.i16())?,
-            repartition_source_topics: r.array(true, 2, "RepartitionSourceTopics", |r| r.i16())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.array(true, 2, "SourceTopics", &mut self.source_topics, |r, x| r.i16().map(|value| *x = value))?;
+        r.array(true, 2, "SourceTopicRegex", &mut self.source_topic_regex, |r, x| {
+            r.i16().map(|value| *x = value)
+        })?;
+        r.array(true, 2, "RepartitionSourceTopics", &mut self.repartition_source_topics, |r, x| {
+            r.i16().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -378,13 +390,12 @@ pub struct TaskIds {
 }
 
 impl Codec for TaskIds {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            subtopology_id: r.string(true, "SubtopologyId")?,
-            partitions: r.array(true, 4, "Partitions", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "SubtopologyId", &mut self.subtopology_id)?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -411,10 +422,12 @@ pub struct Endpoint {
 }
 
 impl Codec for Endpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -443,11 +456,13 @@ pub struct TaskOffset {
 }
 
 impl Codec for TaskOffset {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this =
-            Self { subtopology_id: r.string(true, "SubtopologyId")?, partition: r.i32()?, offset: r.i64()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "SubtopologyId", &mut self.subtopology_id)?;
+        self.partition = r.i32()?;
+        self.offset = r.i64()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -63,33 +63,45 @@ impl Default for StreamsGroupHeartbeatResponse {
 }
 
 impl Codec for StreamsGroupHeartbeatResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            member_id: r.string(true, "MemberId")?,
-            member_epoch: r.i32()?,
-            heartbeat_interval_ms: r.i32()?,
-            acceptable_recovery_lag_legacy: if version <= 0 { r.i32()? } else { 0 },
-            task_offset_interval_ms: r.i32()?,
-            acceptable_recovery_lag: if version >= 1 { r.i64()? } else { -1 },
-            status: r.nullable_array(true, true, 3, "Status", |r| Status::read(r, version))?,
-            active_tasks: r.nullable_array(true, true, 3, "ActiveTasks", |r| TaskIds::read(r, version))?,
-            standby_tasks: r.nullable_array(true, true, 3, "StandbyTasks", |r| TaskIds::read(r, version))?,
-            warmup_tasks: r.nullable_array(true, true, 3, "WarmupTasks", |r| TaskIds::read(r, version))?,
-            topology_description_required: if version >= 1 { r.bool()? } else { false },
-            endpoint_information_epoch: r.i32()?,
-            partitions_by_user_endpoint: r.nullable_array(
-                true,
-                true,
-                4,
-                "PartitionsByUserEndpoint",
-                |r| EndpointToPartitions::read(r, version),
-            )?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        r.string(true, "MemberId", &mut self.member_id)?;
+        self.member_epoch = r.i32()?;
+        self.heartbeat_interval_ms = r.i32()?;
+        if version <= 0 {
+            self.acceptable_recovery_lag_legacy = r.i32()?;
+        }
+        self.task_offset_interval_ms = r.i32()?;
+        if version >= 1 {
+            self.acceptable_recovery_lag = r.i64()?;
+        }
+        r.nullable_array(true, true, 3, "Status", &mut self.status, |r, x| x.read_into(r, version))?;
+        r.nullable_array(true, true, 3, "ActiveTasks", &mut self.active_tasks, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.nullable_array(true, true, 3, "StandbyTasks", &mut self.standby_tasks, |r, x| {
+            x.read_into(r, version)
+        })?;
+        r.nullable_array(true, true, 3, "WarmupTasks", &mut self.warmup_tasks, |r, x| {
+            x.read_into(r, version)
+        })?;
+        if version >= 1 {
+            self.topology_description_required = r.bool()?;
+        }
+        self.endpoint_information_epoch = r.i32()?;
+        r.nullable_array(
+            true,
+            true,
+            4,
+            "PartitionsByUserEndpoint",
+            &mut self.partitions_by_user_endpoint,
+            |r, x| x.read_into(r, version),
+        )?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -175,10 +187,12 @@ pub struct Status {
 }
 
 impl Codec for Status {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { status_code: r.i8()?, status_detail: r.string(true, "StatusDetail")? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.status_code = r.i8()?;
+        r.string(true, "StatusDetail", &mut self.status_detail)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -205,13 +219,12 @@ pub struct TaskIds {
 }
 
 impl Codec for TaskIds {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            subtopology_id: r.string(true, "SubtopologyId")?,
-            partitions: r.array(true, 4, "Partitions", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "SubtopologyId", &mut self.subtopology_id)?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -240,15 +253,13 @@ pub struct EndpointToPartitions {
 }
 
 impl Codec for EndpointToPartitions {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            user_endpoint: Endpoint::read(r, version)?,
-            active_partitions: r.array(true, 3, "ActivePartitions", |r| TopicPartition::read(r, version))?,
-            standby_partitions: r
-                .array(true, 3, "StandbyPartitions", |r| TopicPartition::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.user_endpoint.read_into(r, version)?;
+        r.array(true, 3, "ActivePartitions", &mut self.active_partitions, |r, x| x.read_into(r, version))?;
+        r.array(true, 3, "StandbyPartitions", &mut self.standby_partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -280,10 +291,12 @@ pub struct Endpoint {
 }
 
 impl Codec for Endpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -310,13 +323,12 @@ pub struct TopicPartition {
 }
 
 impl Codec for TopicPartition {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic: r.string(true, "Topic")?,
-            partitions: r.array(true, 4, "Partitions", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Topic", &mut self.topic)?;
+        r.array(true, 4, "Partitions", &mut self.partitions, |r, x| r.i32().map(|value| *x = value))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

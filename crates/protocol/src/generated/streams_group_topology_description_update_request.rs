@@ -16,15 +16,14 @@ pub struct StreamsGroupTopologyDescriptionUpdateRequest {
 }
 
 impl Codec for StreamsGroupTopologyDescriptionUpdateRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            member_id: r.string(true, "MemberId")?,
-            topology_epoch: r.i32()?,
-            topology_description: TopologyDescription::read(r, version)?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.string(true, "MemberId", &mut self.member_id)?;
+        self.topology_epoch = r.i32()?;
+        self.topology_description.read_into(r, version)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -69,15 +68,12 @@ pub struct TopologyDescription {
 }
 
 impl Codec for TopologyDescription {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            subtopologies: r
-                .array(true, 3, "Subtopologies", |r| TopologyDescriptionSubtopology::read(r, version))?,
-            global_stores: r
-                .array(true, 3, "GlobalStores", |r| TopologyDescriptionGlobalStore::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 3, "Subtopologies", &mut self.subtopologies, |r, x| x.read_into(r, version))?;
+        r.array(true, 3, "GlobalStores", &mut self.global_stores, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -107,13 +103,12 @@ pub struct TopologyDescriptionSubtopology {
 }
 
 impl Codec for TopologyDescriptionSubtopology {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            subtopology_id: r.string(true, "SubtopologyId")?,
-            nodes: r.array(true, 7, "Nodes", |r| TopologyDescriptionNode::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "SubtopologyId", &mut self.subtopology_id)?;
+        r.array(true, 7, "Nodes", &mut self.nodes, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -148,17 +143,16 @@ pub struct TopologyDescriptionNode {
 }
 
 impl Codec for TopologyDescriptionNode {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            node_type: r.i8()?,
-            source_topics: r.array(true, 1, "SourceTopics", |r| r.string(true, "SourceTopics"))?,
-            sink_topic: r.nullable_string(true, true, "SinkTopic")?,
-            stores: r.array(true, 1, "Stores", |r| r.string(true, "Stores"))?,
-            successors: r.array(true, 1, "Successors", |r| r.string(true, "Successors"))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        self.node_type = r.i8()?;
+        r.array(true, 1, "SourceTopics", &mut self.source_topics, |r, x| r.string(true, "SourceTopics", x))?;
+        r.nullable_string(true, true, "SinkTopic", &mut self.sink_topic)?;
+        r.array(true, 1, "Stores", &mut self.stores, |r, x| r.string(true, "Stores", x))?;
+        r.array(true, 1, "Successors", &mut self.successors, |r, x| r.string(true, "Successors", x))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -196,13 +190,12 @@ pub struct TopologyDescriptionGlobalStore {
 }
 
 impl Codec for TopologyDescriptionGlobalStore {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            source: TopologyDescriptionNode::read(r, version)?,
-            processor: TopologyDescriptionNode::read(r, version)?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.source.read_into(r, version)?;
+        self.processor.read_into(r, version)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

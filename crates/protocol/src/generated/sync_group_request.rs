@@ -22,26 +22,26 @@ pub struct SyncGroupRequest {
 }
 
 impl Codec for SyncGroupRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            group_id: r.string(flexible, "GroupId")?,
-            generation_id: r.i32()?,
-            member_id: r.string(flexible, "MemberId")?,
-            group_instance_id: if version >= 3 {
-                r.nullable_string(flexible, true, "GroupInstanceId")?
-            } else {
-                None
-            },
-            protocol_type: if version >= 5 { r.nullable_string(true, true, "ProtocolType")? } else { None },
-            protocol_name: if version >= 5 { r.nullable_string(true, true, "ProtocolName")? } else { None },
-            assignments: r
-                .array(flexible, 3, "Assignments", |r| SyncGroupRequestAssignment::read(r, version))?,
-        };
+        r.string(flexible, "GroupId", &mut self.group_id)?;
+        self.generation_id = r.i32()?;
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        if version >= 3 {
+            r.nullable_string(flexible, true, "GroupInstanceId", &mut self.group_instance_id)?;
+        }
+        if version >= 5 {
+            r.nullable_string(true, true, "ProtocolType", &mut self.protocol_type)?;
+        }
+        if version >= 5 {
+            r.nullable_string(true, true, "ProtocolName", &mut self.protocol_name)?;
+        }
+        r.array(flexible, 3, "Assignments", &mut self.assignments, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -103,14 +103,15 @@ pub struct SyncGroupRequestAssignment {
 }
 
 impl Codec for SyncGroupRequestAssignment {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this =
-            Self { member_id: r.string(flexible, "MemberId")?, assignment: r.bytes(flexible, "Assignment")? };
+        r.string(flexible, "MemberId", &mut self.member_id)?;
+        r.bytes(flexible, "Assignment", &mut self.assignment)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

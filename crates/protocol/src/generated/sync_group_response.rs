@@ -18,19 +18,24 @@ pub struct SyncGroupResponse {
 }
 
 impl Codec for SyncGroupResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 4;
-        let this = Self {
-            throttle_time_ms: if version >= 1 { r.i32()? } else { 0 },
-            error_code: r.i16()?,
-            protocol_type: if version >= 5 { r.nullable_string(true, true, "ProtocolType")? } else { None },
-            protocol_name: if version >= 5 { r.nullable_string(true, true, "ProtocolName")? } else { None },
-            assignment: r.bytes(flexible, "Assignment")?,
-        };
+        if version >= 1 {
+            self.throttle_time_ms = r.i32()?;
+        }
+        self.error_code = r.i16()?;
+        if version >= 5 {
+            r.nullable_string(true, true, "ProtocolType", &mut self.protocol_type)?;
+        }
+        if version >= 5 {
+            r.nullable_string(true, true, "ProtocolName", &mut self.protocol_name)?;
+        }
+        r.bytes(flexible, "Assignment", &mut self.assignment)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -39,26 +39,27 @@ impl Default for TxnOffsetCommitRequest {
 }
 
 impl Codec for TxnOffsetCommitRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            transactional_id: r.string(flexible, "TransactionalId")?,
-            group_id: r.string(flexible, "GroupId")?,
-            producer_id: r.i64()?,
-            producer_epoch: r.i16()?,
-            generation_id_or_member_epoch: if version >= 3 { r.i32()? } else { -1 },
-            member_id: if version >= 3 { r.string(true, "MemberId")? } else { Str::EMPTY },
-            group_instance_id: if version >= 3 {
-                r.nullable_string(true, true, "GroupInstanceId")?
-            } else {
-                None
-            },
-            topics: r.array(flexible, 3, "Topics", |r| TxnOffsetCommitRequestTopic::read(r, version))?,
-        };
+        r.string(flexible, "TransactionalId", &mut self.transactional_id)?;
+        r.string(flexible, "GroupId", &mut self.group_id)?;
+        self.producer_id = r.i64()?;
+        self.producer_epoch = r.i16()?;
+        if version >= 3 {
+            self.generation_id_or_member_epoch = r.i32()?;
+        }
+        if version >= 3 {
+            r.string(true, "MemberId", &mut self.member_id)?;
+        }
+        if version >= 3 {
+            r.nullable_string(true, true, "GroupInstanceId", &mut self.group_instance_id)?;
+        }
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -128,18 +129,20 @@ pub struct TxnOffsetCommitRequestTopic {
 }
 
 impl Codec for TxnOffsetCommitRequestTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            name: if version <= 5 { r.string(flexible, "Name")? } else { Str::EMPTY },
-            topic_id: if version >= 6 { r.uuid()? } else { Uuid::ZERO },
-            partitions: r
-                .array(flexible, 14, "Partitions", |r| TxnOffsetCommitRequestPartition::read(r, version))?,
-        };
+        if version <= 5 {
+            r.string(flexible, "Name", &mut self.name)?;
+        }
+        if version >= 6 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(flexible, 14, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -193,18 +196,19 @@ impl Default for TxnOffsetCommitRequestPartition {
 }
 
 impl Codec for TxnOffsetCommitRequestPartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            partition_index: r.i32()?,
-            committed_offset: r.i64()?,
-            committed_leader_epoch: if version >= 2 { r.i32()? } else { -1 },
-            committed_metadata: r.nullable_string(flexible, true, "CommittedMetadata")?,
-        };
+        self.partition_index = r.i32()?;
+        self.committed_offset = r.i64()?;
+        if version >= 2 {
+            self.committed_leader_epoch = r.i32()?;
+        }
+        r.nullable_string(flexible, true, "CommittedMetadata", &mut self.committed_metadata)?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

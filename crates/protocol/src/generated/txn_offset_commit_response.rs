@@ -12,16 +12,15 @@ pub struct TxnOffsetCommitResponse {
 }
 
 impl Codec for TxnOffsetCommitResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            topics: r.array(flexible, 3, "Topics", |r| TxnOffsetCommitResponseTopic::read(r, version))?,
-        };
+        self.throttle_time_ms = r.i32()?;
+        r.array(flexible, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -64,18 +63,20 @@ pub struct TxnOffsetCommitResponseTopic {
 }
 
 impl Codec for TxnOffsetCommitResponseTopic {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self {
-            name: if version <= 5 { r.string(flexible, "Name")? } else { Str::EMPTY },
-            topic_id: if version >= 6 { r.uuid()? } else { Uuid::ZERO },
-            partitions: r
-                .array(flexible, 6, "Partitions", |r| TxnOffsetCommitResponsePartition::read(r, version))?,
-        };
+        if version <= 5 {
+            r.string(flexible, "Name", &mut self.name)?;
+        }
+        if version >= 6 {
+            self.topic_id = r.uuid()?;
+        }
+        r.array(flexible, 6, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -114,13 +115,15 @@ pub struct TxnOffsetCommitResponsePartition {
 }
 
 impl Codec for TxnOffsetCommitResponsePartition {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
         let flexible = version >= 3;
-        let this = Self { partition_index: r.i32()?, error_code: r.i16()? };
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
         if flexible {
             r.skip_tags()?;
         }
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

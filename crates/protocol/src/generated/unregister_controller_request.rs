@@ -10,10 +10,11 @@ pub struct UnregisterControllerRequest {
 }
 
 impl Codec for UnregisterControllerRequest {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { controller_id: r.i32()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.controller_id = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

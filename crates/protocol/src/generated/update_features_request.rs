@@ -20,14 +20,15 @@ impl Default for UpdateFeaturesRequest {
 }
 
 impl Codec for UpdateFeaturesRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            timeout_ms: r.i32()?,
-            feature_updates: r.array(true, 5, "FeatureUpdates", |r| FeatureUpdateKey::read(r, version))?,
-            validate_only: if version >= 1 { r.bool()? } else { false },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.timeout_ms = r.i32()?;
+        r.array(true, 5, "FeatureUpdates", &mut self.feature_updates, |r, x| x.read_into(r, version))?;
+        if version >= 1 {
+            self.validate_only = r.bool()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -84,15 +85,18 @@ impl Default for FeatureUpdateKey {
 }
 
 impl Codec for FeatureUpdateKey {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            feature: r.string(true, "Feature")?,
-            max_version_level: r.i16()?,
-            allow_downgrade: if version <= 0 { r.bool()? } else { false },
-            upgrade_type: if version >= 1 { r.i8()? } else { 1 },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "Feature", &mut self.feature)?;
+        self.max_version_level = r.i16()?;
+        if version <= 0 {
+            self.allow_downgrade = r.bool()?;
+        }
+        if version >= 1 {
+            self.upgrade_type = r.i8()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

@@ -22,19 +22,16 @@ impl Default for UpdateFeaturesResponse {
 }
 
 impl Codec for UpdateFeaturesResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-            results: if version <= 1 {
-                r.array(true, 5, "Results", |r| UpdatableFeatureResult::read(r, version))?
-            } else {
-                Vec::new()
-            },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
+        if version <= 1 {
+            r.array(true, 5, "Results", &mut self.results, |r, x| x.read_into(r, version))?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -93,14 +90,13 @@ impl Default for UpdatableFeatureResult {
 }
 
 impl Codec for UpdatableFeatureResult {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            feature: r.string(true, "Feature")?,
-            error_code: r.i16()?,
-            error_message: r.nullable_string(true, true, "ErrorMessage")?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Feature", &mut self.feature)?;
+        self.error_code = r.i16()?;
+        r.nullable_string(true, true, "ErrorMessage", &mut self.error_message)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -33,17 +33,16 @@ impl Default for UpdateRaftVoterRequest {
 }
 
 impl Codec for UpdateRaftVoterRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            cluster_id: r.nullable_string(true, true, "ClusterId")?,
-            current_leader_epoch: r.i32()?,
-            voter_id: r.i32()?,
-            voter_directory_id: r.uuid()?,
-            listeners: r.array(true, 5, "Listeners", |r| Listener::read(r, version))?,
-            kraft_version_feature: KRaftVersionFeature::read(r, version)?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.nullable_string(true, true, "ClusterId", &mut self.cluster_id)?;
+        self.current_leader_epoch = r.i32()?;
+        self.voter_id = r.i32()?;
+        self.voter_directory_id = r.uuid()?;
+        r.array(true, 5, "Listeners", &mut self.listeners, |r, x| x.read_into(r, version))?;
+        self.kraft_version_feature.read_into(r, version)?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -94,10 +93,13 @@ pub struct Listener {
 }
 
 impl Codec for Listener {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { name: r.string(true, "Name")?, host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -125,10 +127,12 @@ pub struct KRaftVersionFeature {
 }
 
 impl Codec for KRaftVersionFeature {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { min_supported_version: r.i16()?, max_supported_version: r.i16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.min_supported_version = r.i16()?;
+        self.max_supported_version = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

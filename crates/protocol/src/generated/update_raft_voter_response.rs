@@ -14,20 +14,21 @@ pub struct UpdateRaftVoterResponse {
 }
 
 impl Codec for UpdateRaftVoterResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let mut this = Self {
-            throttle_time_ms: r.i32()?,
-            error_code: r.i16()?,
-            current_leader: CurrentLeader::default(),
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.throttle_time_ms = r.i32()?;
+        self.error_code = r.i16()?;
         r.tags(|tag, r| {
             match tag {
-                0 => this.current_leader = CurrentLeader::read(r, version)?,
+                0 => {
+                    self.current_leader = CurrentLeader::default();
+                    self.current_leader.read_into(r, version)?;
+                }
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -83,15 +84,14 @@ impl Default for CurrentLeader {
 }
 
 impl Codec for CurrentLeader {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            leader_id: r.i32()?,
-            leader_epoch: r.i32()?,
-            host: r.string(true, "Host")?,
-            port: r.i32()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.i32()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

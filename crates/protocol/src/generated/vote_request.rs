@@ -20,14 +20,15 @@ impl Default for VoteRequest {
 }
 
 impl Codec for VoteRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            cluster_id: r.nullable_string(true, true, "ClusterId")?,
-            voter_id: if version >= 1 { r.i32()? } else { -1 },
-            topics: r.array(true, 3, "Topics", |r| TopicData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.nullable_string(true, true, "ClusterId", &mut self.cluster_id)?;
+        if version >= 1 {
+            self.voter_id = r.i32()?;
+        }
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -72,13 +73,12 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_name: r.string(true, "TopicName")?,
-            partitions: r.array(true, 25, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        r.array(true, 25, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -117,19 +117,24 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            replica_epoch: r.i32()?,
-            replica_id: r.i32()?,
-            replica_directory_id: if version >= 1 { r.uuid()? } else { Uuid::ZERO },
-            voter_directory_id: if version >= 1 { r.uuid()? } else { Uuid::ZERO },
-            last_offset_epoch: r.i32()?,
-            last_offset: r.i64()?,
-            pre_vote: if version >= 2 { r.bool()? } else { false },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.replica_epoch = r.i32()?;
+        self.replica_id = r.i32()?;
+        if version >= 1 {
+            self.replica_directory_id = r.uuid()?;
+        }
+        if version >= 1 {
+            self.voter_directory_id = r.uuid()?;
+        }
+        self.last_offset_epoch = r.i32()?;
+        self.last_offset = r.i64()?;
+        if version >= 2 {
+            self.pre_vote = r.bool()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {

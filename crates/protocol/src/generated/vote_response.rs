@@ -14,23 +14,22 @@ pub struct VoteResponse {
 }
 
 impl Codec for VoteResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let mut this = Self {
-            error_code: r.i16()?,
-            topics: r.array(true, 3, "Topics", |r| TopicData::read(r, version))?,
-            node_endpoints: Vec::new(),
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.error_code = r.i16()?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.tags(|tag, r| {
             match tag {
                 0 if version >= 1 => {
-                    this.node_endpoints =
-                        r.array(true, 8, "NodeEndpoints", |r| NodeEndpoint::read(r, version))?
+                    r.array(true, 8, "NodeEndpoints", &mut self.node_endpoints, |r, x| {
+                        x.read_into(r, version)
+                    })?
                 }
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -79,13 +78,12 @@ pub struct TopicData {
 }
 
 impl Codec for TopicData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_name: r.string(true, "TopicName")?,
-            partitions: r.array(true, 16, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "TopicName", &mut self.topic_name)?;
+        r.array(true, 16, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -118,16 +116,15 @@ pub struct PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition_index: r.i32()?,
-            error_code: r.i16()?,
-            leader_id: r.i32()?,
-            leader_epoch: r.i32()?,
-            vote_granted: r.bool()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
+        self.leader_id = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        self.vote_granted = r.bool()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -165,10 +162,13 @@ pub struct NodeEndpoint {
 }
 
 impl Codec for NodeEndpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { node_id: r.i32()?, host: r.string(true, "Host")?, port: r.u16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.node_id = r.i32()?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

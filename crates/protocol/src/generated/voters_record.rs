@@ -14,12 +14,12 @@ pub struct VotersRecord {
 }
 
 impl Codec for VotersRecord {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            version: r.i16()?,
-            voters: r.array(true, 23, "Voters", |r| Voter::read(r, version))?,
-            unknown_tagged_fields: r.keep_tags()?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.version = r.i16()?;
+        r.array(true, 23, "Voters", &mut self.voters, |r, x| x.read_into(r, version))?;
+        self.unknown_tagged_fields = r.keep_tags()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -64,14 +64,14 @@ pub struct Voter {
 }
 
 impl Codec for Voter {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            voter_id: r.i32()?,
-            voter_directory_id: r.uuid()?,
-            endpoints: r.array(true, 5, "Endpoints", |r| Endpoint::read(r, version))?,
-            kraft_version_feature: KRaftVersionFeature::read(r, version)?,
-            unknown_tagged_fields: r.keep_tags()?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.voter_id = r.i32()?;
+        self.voter_directory_id = r.uuid()?;
+        r.array(true, 5, "Endpoints", &mut self.endpoints, |r, x| x.read_into(r, version))?;
+        self.kraft_version_feature.read_into(r, version)?;
+        self.unknown_tagged_fields = r.keep_tags()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -112,13 +112,13 @@ pub struct Endpoint {
 }
 
 impl Codec for Endpoint {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            name: r.string(true, "Name")?,
-            host: r.string(true, "Host")?,
-            port: r.u16()?,
-            unknown_tagged_fields: r.keep_tags()?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.string(true, "Host", &mut self.host)?;
+        self.port = r.u16()?;
+        self.unknown_tagged_fields = r.keep_tags()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {
@@ -150,12 +150,12 @@ pub struct KRaftVersionFeature {
 }
 
 impl Codec for KRaftVersionFeature {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        Ok(Self {
-            min_supported_version: r.i16()?,
-            max_supported_version: r.i16()?,
-            unknown_tagged_fields: r.keep_tags()?,
-        })
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.min_supported_version = r.i16()?;
+        self.max_supported_version = r.i16()?;
+        self.unknown_tagged_fields = r.keep_tags()?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

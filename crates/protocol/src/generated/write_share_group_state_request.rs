@@ -12,13 +12,12 @@ pub struct WriteShareGroupStateRequest {
 }
 
 impl Codec for WriteShareGroupStateRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            group_id: r.string(true, "GroupId")?,
-            topics: r.array(true, 18, "Topics", |r| WriteStateData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "GroupId", &mut self.group_id)?;
+        r.array(true, 18, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -56,13 +55,12 @@ pub struct WriteStateData {
 }
 
 impl Codec for WriteStateData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            topic_id: r.uuid()?,
-            partitions: r.array(true, 22, "Partitions", |r| PartitionData::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.topic_id = r.uuid()?;
+        r.array(true, 22, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -110,17 +108,18 @@ impl Default for PartitionData {
 }
 
 impl Codec for PartitionData {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            partition: r.i32()?,
-            state_epoch: r.i32()?,
-            leader_epoch: r.i32()?,
-            start_offset: r.i64()?,
-            delivery_complete_count: if version >= 1 { r.i32()? } else { -1 },
-            state_batches: r.array(true, 20, "StateBatches", |r| StateBatch::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.partition = r.i32()?;
+        self.state_epoch = r.i32()?;
+        self.leader_epoch = r.i32()?;
+        self.start_offset = r.i64()?;
+        if version >= 1 {
+            self.delivery_complete_count = r.i32()?;
+        }
+        r.array(true, 20, "StateBatches", &mut self.state_batches, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -164,15 +163,14 @@ pub struct StateBatch {
 }
 
 impl Codec for StateBatch {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            first_offset: r.i64()?,
-            last_offset: r.i64()?,
-            delivery_state: r.i8()?,
-            delivery_count: r.i16()?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.first_offset = r.i64()?;
+        self.last_offset = r.i64()?;
+        self.delivery_state = r.i8()?;
+        self.delivery_count = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -10,10 +10,11 @@ pub struct WriteTxnMarkersRequest {
 }
 
 impl Codec for WriteTxnMarkersRequest {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self { markers: r.array(true, 17, "Markers", |r| WritableTxnMarker::read(r, version))? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 17, "Markers", &mut self.markers, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -58,17 +59,18 @@ pub struct WritableTxnMarker {
 }
 
 impl Codec for WritableTxnMarker {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            producer_id: r.i64()?,
-            producer_epoch: r.i16()?,
-            transaction_result: r.bool()?,
-            topics: r.array(true, 3, "Topics", |r| WritableTxnMarkerTopic::read(r, version))?,
-            coordinator_epoch: r.i32()?,
-            transaction_version: if version >= 2 { r.i8()? } else { 0 },
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.producer_id = r.i64()?;
+        self.producer_epoch = r.i16()?;
+        self.transaction_result = r.bool()?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
+        self.coordinator_epoch = r.i32()?;
+        if version >= 2 {
+            self.transaction_version = r.i8()?;
+        }
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -108,13 +110,14 @@ pub struct WritableTxnMarkerTopic {
 }
 
 impl Codec for WritableTxnMarkerTopic {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partition_indexes: r.array(true, 4, "PartitionIndexes", |r| r.i32())?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.array(true, 4, "PartitionIndexes", &mut self.partition_indexes, |r, x| {
+            r.i32().map(|value| *x = value)
+        })?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

@@ -10,11 +10,11 @@ pub struct WriteTxnMarkersResponse {
 }
 
 impl Codec for WriteTxnMarkersResponse {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this =
-            Self { markers: r.array(true, 10, "Markers", |r| WritableTxnMarkerResult::read(r, version))? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.array(true, 10, "Markers", &mut self.markers, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -51,13 +51,12 @@ pub struct WritableTxnMarkerResult {
 }
 
 impl Codec for WritableTxnMarkerResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            producer_id: r.i64()?,
-            topics: r.array(true, 3, "Topics", |r| WritableTxnMarkerTopicResult::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        self.producer_id = r.i64()?;
+        r.array(true, 3, "Topics", &mut self.topics, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -84,14 +83,12 @@ pub struct WritableTxnMarkerTopicResult {
 }
 
 impl Codec for WritableTxnMarkerTopicResult {
-    fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
-        let this = Self {
-            name: r.string(true, "Name")?,
-            partitions: r
-                .array(true, 7, "Partitions", |r| WritableTxnMarkerPartitionResult::read(r, version))?,
-        };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error> {
+        r.string(true, "Name", &mut self.name)?;
+        r.array(true, 7, "Partitions", &mut self.partitions, |r, x| x.read_into(r, version))?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) {
@@ -118,10 +115,12 @@ pub struct WritableTxnMarkerPartitionResult {
 }
 
 impl Codec for WritableTxnMarkerPartitionResult {
-    fn read(r: &mut Reader<'_>, _version: i16) -> Result<Self, Error> {
-        let this = Self { partition_index: r.i32()?, error_code: r.i16()? };
+    #[inline]
+    fn read_into(&mut self, r: &mut Reader<'_>, _version: i16) -> Result<(), Error> {
+        self.partition_index = r.i32()?;
+        self.error_code = r.i16()?;
         r.skip_tags()?;
-        Ok(this)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) {

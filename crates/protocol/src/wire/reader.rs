@@ -185,9 +185,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub fn string(&mut self, flexible: bool, what: &'static str) -> Result<Str, Error> {
+    pub fn string(&mut self, flexible: bool, what: &'static str, out: &mut Str) -> Result<(), Error> {
         let length = self.string_length(flexible, what)?;
-        self.text(length.ok_or_else(|| null(what))?, what)
+        *out = self.text(length.ok_or_else(|| null(what))?, what)?;
+        Ok(())
     }
 
     /// `nullable` says whether null is allowed in this version.
@@ -196,12 +197,14 @@ impl<'a> Reader<'a> {
         flexible: bool,
         nullable: bool,
         what: &'static str,
-    ) -> Result<Option<Str>, Error> {
-        match self.string_length(flexible, what)? {
-            Some(length) => self.text(length, what).map(Some),
-            None if nullable => Ok(None),
-            None => Err(null(what)),
-        }
+        out: &mut Option<Str>,
+    ) -> Result<(), Error> {
+        *out = match self.string_length(flexible, what)? {
+            Some(length) => Some(self.text(length, what)?),
+            None if nullable => None,
+            None => return Err(null(what)),
+        };
+        Ok(())
     }
 
     #[inline]
@@ -210,8 +213,10 @@ impl<'a> Reader<'a> {
         Str::from_utf8(self.frame.slice_ref(slice)).map_err(|_| Error::InvalidUtf8 { what })
     }
 
-    pub fn bytes(&mut self, flexible: bool, what: &'static str) -> Result<Bytes, Error> {
-        self.nullable_bytes(flexible, false, what).map(Option::unwrap_or_default)
+    pub fn bytes(&mut self, flexible: bool, what: &'static str, out: &mut Bytes) -> Result<(), Error> {
+        let length = self.length(flexible, what)?;
+        *out = self.share(length.ok_or_else(|| null(what))?, what)?;
+        Ok(())
     }
 
     pub fn nullable_bytes(
@@ -219,19 +224,26 @@ impl<'a> Reader<'a> {
         flexible: bool,
         nullable: bool,
         what: &'static str,
-    ) -> Result<Option<Bytes>, Error> {
-        match self.length(flexible, what)? {
-            Some(length) => {
-                let slice = self.slice(length, what)?;
-                Ok(Some(self.frame.slice_ref(slice)))
-            }
-            None if nullable => Ok(None),
-            None => Err(null(what)),
-        }
+        out: &mut Option<Bytes>,
+    ) -> Result<(), Error> {
+        *out = match self.length(flexible, what)? {
+            Some(length) => Some(self.share(length, what)?),
+            None if nullable => None,
+            None => return Err(null(what)),
+        };
+        Ok(())
     }
 
-    pub fn records(&mut self, flexible: bool, what: &'static str) -> Result<RecordSet, Error> {
-        self.bytes(flexible, what).map(RecordSet::from)
+    #[inline]
+    fn share(&mut self, length: usize, what: &'static str) -> Result<Bytes, Error> {
+        let slice = self.slice(length, what)?;
+        Ok(self.frame.slice_ref(slice))
+    }
+
+    pub fn records(&mut self, flexible: bool, what: &'static str, out: &mut RecordSet) -> Result<(), Error> {
+        let length = self.length(flexible, what)?;
+        *out = RecordSet::from(self.share(length.ok_or_else(|| null(what))?, what)?);
+        Ok(())
     }
 
     pub fn nullable_records(
@@ -239,8 +251,14 @@ impl<'a> Reader<'a> {
         flexible: bool,
         nullable: bool,
         what: &'static str,
-    ) -> Result<Option<RecordSet>, Error> {
-        Ok(self.nullable_bytes(flexible, nullable, what)?.map(RecordSet::from))
+        out: &mut Option<RecordSet>,
+    ) -> Result<(), Error> {
+        *out = match self.length(flexible, what)? {
+            Some(length) => Some(RecordSet::from(self.share(length, what)?)),
+            None if nullable => None,
+            None => return Err(null(what)),
+        };
+        Ok(())
     }
 
     /// `size` is the least that an element takes on the wire.
@@ -263,50 +281,60 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn elements<T>(
+    fn elements<T: Default>(
         &mut self,
         count: usize,
-        mut element: impl FnMut(&mut Reader<'a>) -> Result<T, Error>,
-    ) -> Result<Vec<T>, Error> {
-        let mut elements = Vec::with_capacity(count.min(INITIAL_CAPACITY_MAX));
+        out: &mut Vec<T>,
+        mut element: impl FnMut(&mut Reader<'a>, &mut T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // A tagged field may come twice; the last one counts.
+        out.clear();
+        out.reserve_exact(count.min(INITIAL_CAPACITY_MAX));
         for _ in 0..count {
-            elements.push(element(self)?);
+            element(self, out.push_mut(T::default()))?;
         }
-        Ok(elements)
+        Ok(())
     }
 
-    pub fn array<T>(
+    pub fn array<T: Default>(
         &mut self,
         flexible: bool,
         size: usize,
         what: &'static str,
-        element: impl FnMut(&mut Reader<'a>) -> Result<T, Error>,
-    ) -> Result<Vec<T>, Error> {
+        out: &mut Vec<T>,
+        element: impl FnMut(&mut Reader<'a>, &mut T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let count = self.array_length(flexible, size, what)?;
-        self.elements(count.ok_or_else(|| null(what))?, element)
+        self.elements(count.ok_or_else(|| null(what))?, out, element)
     }
 
-    pub fn nullable_array<T>(
+    pub fn nullable_array<T: Default>(
         &mut self,
         flexible: bool,
         nullable: bool,
         size: usize,
         what: &'static str,
-        element: impl FnMut(&mut Reader<'a>) -> Result<T, Error>,
-    ) -> Result<Option<Vec<T>>, Error> {
+        out: &mut Option<Vec<T>>,
+        element: impl FnMut(&mut Reader<'a>, &mut T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         match self.array_length(flexible, size, what)? {
-            Some(count) => self.elements(count, element).map(Some),
-            None if nullable => Ok(None),
+            Some(count) => self.elements(count, out.get_or_insert_default(), element),
+            None if nullable => {
+                *out = None;
+                Ok(())
+            }
             None => Err(null(what)),
         }
     }
 
     /// A struct behind the byte that says whether it is there.
-    pub fn nullable_struct<T>(
+    pub fn nullable_struct<T: Default>(
         &mut self,
-        read: impl FnOnce(&mut Reader<'a>) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        if self.i8()? < 0 { Ok(None) } else { read(self).map(Some) }
+        out: &mut Option<T>,
+        read: impl FnOnce(&mut Reader<'a>, &mut T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        *out = None;
+        if self.i8()? < 0 { Ok(()) } else { read(self, out.insert(T::default())) }
     }
 }
 
