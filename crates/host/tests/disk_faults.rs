@@ -269,6 +269,7 @@ fn a_flipped_bit_stays() {
     disk.flip_bit(path("file"), 3, 2).unwrap();
     disk.flip_bit(path("file"), 100, 2).unwrap();
     disk.flip_bit(path("nothing"), 0, 0).unwrap_err();
+    assert_eq!(disk.list(), [(std::path::PathBuf::from("/file"), 10)]);
     let mut byte = [0; 10];
     assert_eq!(file.read_at(&mut byte, 0).unwrap(), 10);
     disk.crash();

@@ -2,17 +2,19 @@
 //!
 //! Invariants: everything that it breaks it mends again, at the latest in [`Chaos::calm`].
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use host::Instant;
 use host::sim::{Control, OpKind, Rule};
+use protocol::records::BATCH_OVERHEAD;
 
 use crate::dice::Dice;
-use crate::event::Setback;
+use crate::event::{Event, Setback};
 use crate::history::History;
 use crate::load::{ADMIN, Load, OPERATOR};
-use crate::scenario::{BROKER, Fault, Scenario};
+use crate::scenario::{BROKER, Fault, Rot, Scenario};
 use crate::server::Server;
 
 /// Something that ends again.
@@ -119,6 +121,7 @@ impl Chaos {
                 self.control.disk(BROKER).die_after(self.dice.between(1, operations));
             }
             Fault::CleanStop => server.stop_cleanly(),
+            Fault::Rot => self.rot(server),
             Fault::FailedSync
             | Fault::FailedWrite
             | Fault::SlowDisk
@@ -165,6 +168,37 @@ impl Chaos {
                     self.later(1, 5000, Repair::Client(client));
                 }
             }
+        }
+    }
+
+    /// Files change at rest.
+    fn rot(&mut self, server: &mut Server) {
+        let all = self.control.disk(BROKER).list();
+        let files = self.scenario.rot.map(|rot| rot.files(&all)).unwrap_or_default();
+        // What was read and found whole is in the page cache of a real machine until it is sent.
+        self.load.names().iter().for_each(|client| self.control.reset_connections(BROKER, client));
+        for _ in 0..self.dice.between(1, 4) {
+            let Some((path, len)) = files.get(self.dice.index(files.len().max(1))) else { return };
+            if self.scenario.may_miss_records() {
+                server.rots();
+            }
+            self.flip(path, *len);
+        }
+        // A round of the journal that is damaged before a later one says that it was synced is a torn one.
+        self.next = self.next.max(self.control.now().after(Duration::from_secs(2)));
+    }
+
+    /// One bit, or many of one sector.
+    fn flip(&self, path: &Path, len: u64) {
+        // The head of a batch counts as much as all the rest.
+        let head = self.scenario.rot == Some(Rot::Segments) && self.dice.chance(30);
+        let first = self.dice.between(0, if head { BATCH_OVERHEAD as u64 } else { len } - 1).min(len - 1);
+        let bits = if self.dice.chance(80) { 1 } else { self.dice.between(2, 64) };
+        for nth in 0..bits {
+            let byte = if nth == 0 { first } else { (first + self.dice.between(0, 511)).min(len - 1) };
+            let bit = u8::try_from(self.dice.between(0, 7)).unwrap_or(0);
+            self.control.disk(BROKER).flip_bit(path, byte, bit).expect("a file that is there");
+            self.history.record(&Event::Rotten { path: path.display().to_string(), byte });
         }
     }
 

@@ -81,6 +81,11 @@ pub(crate) enum Event {
     Down {
         setback: Setback,
     },
+    /// A bit of a file is another one now.
+    Rotten {
+        path: String,
+        byte: u64,
+    },
     /// The broker serves.
     Up,
     /// A raw fetch leaves.
@@ -210,6 +215,7 @@ impl fmt::Display for Event {
             Self::Acked { id, log, offset: None } => write!(f, "{id} acked at {log}, somewhere"),
             Self::Failed { id, error } => write!(f, "{id} failed: {error}"),
             Self::Down { setback } => write!(f, "the broker is down: {setback:?}"),
+            Self::Rotten { path, byte } => write!(f, "{path} has changed at byte {byte}"),
             Self::Up => write!(f, "the broker is up"),
             Self::FetchBegins { reader, log } => write!(f, "r{reader} fetches {log}"),
             Self::Watermark { reader, log, log_start, high_watermark } => {

@@ -37,6 +37,8 @@ pub struct Counts {
     pub kills: u64,
     pub losses: u64,
     pub starts: u64,
+    /// Bits that changed at rest.
+    pub damages: u64,
 }
 
 struct State {
@@ -121,6 +123,7 @@ impl Counts {
             Event::Down { setback: Setback::Process } => self.kills += 1,
             Event::Down { setback: Setback::Unsynced } => self.losses += 1,
             Event::Up => self.starts += 1,
+            Event::Rotten { .. } => self.damages += 1,
             _ => {}
         }
     }
@@ -134,15 +137,17 @@ impl Counts {
         self.kills += other.kills;
         self.losses += other.losses;
         self.starts += other.starts;
+        self.damages += other.damages;
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sent, acked, failed, read, kills, losses, starts } = self;
+        let Self { sent, acked, failed, read, kills, losses, starts, damages } = self;
         write!(
             f,
             "{sent} sent, {acked} acked, {failed} failed, {read} read, {starts} starts, {kills} kills, {losses} losses"
-        )
+        )?;
+        if *damages > 0 { write!(f, ", {damages} bits changed") } else { Ok(()) }
     }
 }

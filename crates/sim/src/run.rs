@@ -46,6 +46,7 @@ impl Options {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub seed: u64,
+    pub family: Family,
     /// Everything that was decided in the run, in one number.
     pub trace_hash: u64,
     pub steps: u64,
@@ -67,6 +68,7 @@ impl fmt::Display for Report {
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub seed: u64,
+    pub family: Family,
     pub violation: Violation,
     pub scenario: String,
     pub lines: Vec<String>,
@@ -98,10 +100,12 @@ pub fn run(options: &Options) -> Result<Report, Box<Failure>> {
     let lines = sim.trace().lines();
     match history.violation() {
         Some(violation) => {
-            Err(Box::new(Failure { seed: options.seed, violation, scenario: scenario.to_string(), lines }))
+            let (seed, family, scenario) = (options.seed, scenario.family, scenario.to_string());
+            Err(Box::new(Failure { seed, family, violation, scenario, lines }))
         }
         None => Ok(Report {
             seed: options.seed,
+            family: scenario.family,
             trace_hash: sim.trace().hash(),
             steps: sim.trace().steps(),
             virtual_time: sim.now().since(Instant::ZERO),
@@ -134,7 +138,7 @@ impl Run<'_> {
         let mut chaos = Chaos::new(self.sim, &self.scenario, &self.history, &self.dice, &load);
         let mut alive = Alive::new(self.sim.now());
         let end = self.sim.now().after(time);
-        while self.sim.now() < end && self.history.violation().is_none() {
+        while self.sim.now() < end && self.history.violation().is_none() && !server.refuses() {
             chaos.turn(&mut server);
             self.slice(&mut server).await;
             if !server.is_serving() || server.saw_trouble() {
@@ -186,7 +190,12 @@ impl Run<'_> {
     }
 
     async fn comes_up(&self, server: &mut Server) -> bool {
-        let up = self.wait_until(server, Server::is_serving).await;
+        let up = self.wait_until(server, |server| server.is_serving() || server.refuses()).await;
+        if server.refuses() {
+            // Damage that is told is no loss that is hidden. There is nothing to look at.
+            self.history.note("the broker refuses to start");
+            return false;
+        }
         if !up {
             self.history.violate("the broker comes up", format!("not after {PATIENCE:?}"));
         }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::dice::Dice;
 use crate::event::{Event, Setback};
 use crate::history::History;
-use crate::scenario::{BROKER, Scenario};
+use crate::scenario::{BROKER, Rot, Scenario};
 
 /// Virtual time in which a start must be through, whatever the disk's speed.
 const START_MAX: Duration = Duration::from_secs(120);
@@ -51,8 +51,12 @@ pub(crate) struct Server {
     /// Something was done to the disk that excuses a failure; it has been put right since.
     disk_trouble: bool,
     disk_mended: bool,
+    /// Files have changed at rest, and may be all there is of what was in them.
+    rotten: bool,
     /// The loss was announced already by whoever caused it.
     told: bool,
+    /// Starts one after the other that were refused.
+    refusals: u32,
 }
 
 impl Server {
@@ -69,7 +73,9 @@ impl Server {
             restart: None,
             disk_trouble: false,
             disk_mended: false,
+            rotten: false,
             told: false,
+            refusals: 0,
         };
         this.launch(host);
         this
@@ -102,6 +108,11 @@ impl Server {
         (self.disk_trouble, self.disk_mended) = (true, false);
     }
 
+    /// Files have changed at rest.
+    pub(crate) fn rots(&mut self) {
+        self.rotten = true;
+    }
+
     /// The disk works from here on; a process that saw it fail may still give up.
     pub(crate) fn disk_works(&mut self) {
         self.disk_mended = true;
@@ -110,6 +121,12 @@ impl Server {
     /// Whether something was done to the disk that this process may have seen.
     pub(crate) fn saw_trouble(&self) -> bool {
         self.disk_trouble
+    }
+
+    /// Whether it does not start on what has become of its files.
+    pub(crate) fn refuses(&self) -> bool {
+        const REFUSALS: u32 = 3;
+        self.refusals >= REFUSALS && self.scenario.rot.is_some_and(Rot::may_stop_a_start)
     }
 
     /// Ends the process.
@@ -146,6 +163,7 @@ impl Server {
         match state {
             State::Serving if !process.served => {
                 process.served = true;
+                self.refusals = 0;
                 self.history.record(&Event::Up);
             }
             State::Starting if now.since(process.started) > START_MAX => {
@@ -162,7 +180,13 @@ impl Server {
 
     fn gave_up(&mut self, reason: &str) {
         self.history.note(&format!("the broker gives up: {reason}"));
-        if !self.disk_trouble {
+        if self.process.as_ref().is_some_and(|process| !process.served) {
+            self.refusals += 1;
+            if self.refuses() && !reason.contains("/data") {
+                self.history.violate("a start that is refused names the file", reason);
+            }
+        }
+        if !self.disk_trouble && !self.rotten {
             self.history.violate("a broker on a good disk goes on", reason);
         }
         // After a failed sync the operating system knows no more of the unsynced data than we do.

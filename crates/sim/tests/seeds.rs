@@ -62,6 +62,11 @@ fn changing_configs_break_no_invariant() {
 }
 
 #[test]
+fn files_that_change_at_rest_break_no_invariant() {
+    all_pass(Family::Rot, &[1, 2, 4, 7], 3000);
+}
+
+#[test]
 fn failing_directories_break_no_invariant() {
     all_pass(Family::Directories, &[2, 3, 4], 3000);
 }

@@ -69,7 +69,9 @@ fn check(log: &Log, held: &FinalLog, owed: &BTreeMap<Id, Owed>, compacted: bool)
         };
         let is_superseded =
             || newest.get(&id.key()).is_some_and(|newest| owed.offset.is_none_or(|offset| *newest > offset));
-        if !found && !is_superseded() {
+        // What is damaged is not served, and that is said.
+        let is_damaged = || held.holes.iter().any(|hole| owed.offset.is_none_or(|at| hole.contains(&at)));
+        if !found && !is_superseded() && !is_damaged() {
             let instead = owed.offset.and_then(|offset| held.records.get(&offset));
             return Err(format!(
                 "{id} was acked at {place}, where now is {instead:?}; the log ends at {end}"

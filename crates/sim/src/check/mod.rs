@@ -18,6 +18,7 @@ mod settings;
 mod watermark;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use protocol::Offset;
 
@@ -30,6 +31,8 @@ use crate::value::Id;
 pub(crate) struct FinalLog {
     pub(crate) start: Offset,
     pub(crate) records: BTreeMap<Offset, Id>,
+    /// What the broker says that it cannot read.
+    pub(crate) holes: Vec<Range<Offset>>,
 }
 
 pub(crate) type FinalLogs = BTreeMap<Log, FinalLog>;

@@ -1,6 +1,6 @@
 //! Reads everything that the broker holds, for the checkers that look at the whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,30 +34,41 @@ pub(crate) async fn audit(
     for plan in &scenario.topics {
         let mut fetcher = Fetcher::new(&cluster, history, AUDITS + number, &plan.name);
         fetcher.taken = Some(BTreeMap::new());
-        read_all(&mut fetcher, host, &dice).await?;
+        let damage = scenario.may_miss_records();
+        read_all(&mut fetcher, host, &dice, damage).await?;
         let mut taken = fetcher.taken.take().unwrap_or_default();
-        for (partition, start) in &fetcher.log_starts {
-            let mut records = taken.remove(partition).unwrap_or_default();
+        let known: BTreeSet<i32> = fetcher.log_starts.keys().chain(fetcher.holes.keys()).copied().collect();
+        for partition in known {
+            // Of one that is offline nothing is known but that.
+            let holes = fetcher.holes.remove(&partition).unwrap_or_default();
+            let start = fetcher.log_starts.get(&partition).copied().unwrap_or_default();
+            let mut records = taken.remove(&partition).unwrap_or_default();
             // Retention goes on while everything is read.
-            records.retain(|offset, _| offset >= start);
-            logs.insert(fetcher.log(*partition), FinalLog { start: *start, records });
+            records.retain(|offset, _| *offset >= start);
+            logs.insert(fetcher.log(partition), FinalLog { start, records, holes });
         }
     }
     Ok(logs)
 }
 
-async fn read_all(fetcher: &mut Fetcher, host: &Host, dice: &Dice) -> Result<(), Error> {
+/// `damage`: what the broker says that it cannot read is passed over.
+async fn read_all(fetcher: &mut Fetcher, host: &Host, dice: &Dice, damage: bool) -> Result<(), Error> {
     let (id, partitions) = fetcher.look_up().await?;
     for first in (0..partitions).step_by(AT_ONCE) {
         let last = partitions.min(first + i32::try_from(AT_ONCE).unwrap_or(i32::MAX));
         fetcher.positions = (first..last).map(|partition| (partition, Offset::ZERO)).collect();
-        read_those(fetcher, host, dice, id).await?;
+        read_those(fetcher, host, dice, (id, damage)).await?;
     }
     Ok(())
 }
 
-async fn read_those(fetcher: &mut Fetcher, host: &Host, dice: &Dice, id: TopicId) -> Result<(), Error> {
-    loop {
+async fn read_those(
+    fetcher: &mut Fetcher,
+    host: &Host,
+    dice: &Dice,
+    (id, damage): (TopicId, bool),
+) -> Result<(), Error> {
+    while !fetcher.positions.is_empty() {
         let refused = match fetcher.fetch(id, dice, 0).await {
             Ok(refused) => refused,
             // Connections from before the last start.
@@ -77,6 +88,10 @@ async fn read_those(fetcher: &mut Fetcher, host: &Host, dice: &Dice, id: TopicId
                 fetcher.rewind(partition).await?;
                 continue;
             }
+            if damage && code == ErrorCode::KafkaStorageError {
+                pass_over(fetcher, partition);
+                continue;
+            }
             if !code.is_retriable() {
                 return Err(Error::Invalid(text));
             }
@@ -87,7 +102,29 @@ async fn read_those(fetcher: &mut Fetcher, host: &Host, dice: &Dice, id: TopicId
             fetcher.high_watermarks.get(partition).is_some_and(|end| position >= end)
         };
         if fetcher.positions.iter().all(reached) {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
+}
+
+/// The next record of a partition is damaged, or all of the partition is offline.
+fn pass_over(fetcher: &mut Fetcher, partition: i32) {
+    /// More records than one batch has here.
+    const RECORDS_MAX: i64 = 5000;
+    let Some(position) = fetcher.positions.get_mut(&partition) else { return };
+    let holes = fetcher.holes.entry(partition).or_default();
+    match holes.last_mut().filter(|hole| hole.end == *position) {
+        Some(hole) => hole.end = position.next(),
+        None => holes.push(*position..position.next()),
+    }
+    let Some(hole) = holes.last_mut() else { return };
+    let is_offline = !fetcher.high_watermarks.contains_key(&partition);
+    if is_offline || hole.end.get() - hole.start.get() > RECORDS_MAX {
+        fetcher.history.note(&format!("{}-{partition} cannot be read from {position} on", fetcher.topic));
+        hole.end = Offset(i64::MAX);
+        fetcher.positions.remove(&partition);
+        return;
+    }
+    *position = position.next();
 }

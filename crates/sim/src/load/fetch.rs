@@ -2,6 +2,7 @@
 //! an empty answer.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use client::{Admin, Cluster, Error, Isolation, OffsetSpec, TopicPartition};
 use protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
@@ -26,6 +27,8 @@ pub(super) struct Fetcher {
     pub(super) positions: BTreeMap<i32, Offset>,
     pub(super) high_watermarks: BTreeMap<i32, Offset>,
     pub(super) log_starts: BTreeMap<i32, Offset>,
+    /// What could not be read because it is damaged.
+    pub(super) holes: BTreeMap<i32, Vec<Range<Offset>>>,
     /// Everything that was read, if somebody wants it.
     pub(super) taken: Option<BTreeMap<i32, BTreeMap<Offset, Id>>>,
 }
@@ -41,6 +44,7 @@ impl Fetcher {
             positions: BTreeMap::new(),
             high_watermarks: BTreeMap::new(),
             log_starts: BTreeMap::new(),
+            holes: BTreeMap::new(),
             taken: None,
         }
     }

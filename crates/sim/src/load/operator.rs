@@ -105,11 +105,11 @@ async fn alter(
                 let (topic, settings) = (topic.clone(), settings.clone());
                 context.history.record(&Event::Altered { topic, settings });
             }
-            code if code.is_retriable() => return Err(Error::Invalid(code.name().to_owned())),
-            code => {
+            code @ (ErrorCode::InvalidConfig | ErrorCode::InvalidRequest | ErrorCode::PolicyViolation) => {
                 let text = format!("{topic}: {} {:?}", code.name(), answer.error_message);
                 context.history.violate("valid configs are taken", text);
             }
+            code => return Err(Error::Invalid(code.name().to_owned())),
         }
     }
     Ok(())

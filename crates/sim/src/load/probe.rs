@@ -1,4 +1,4 @@
-//! When nothing goes wrong any more, every partition takes a record, and keeps it.
+//! When nothing goes wrong any more, every partition that is not damaged takes a record, and keeps it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,10 @@ pub(crate) async fn probe(
     history: &History,
     number: u64,
 ) -> Result<(), Error> {
+    let patience = Duration::from_secs(if scenario.may_miss_records() { 10 } else { 200 });
     let options = ProducerOptions {
-        delivery_timeout: Duration::from_secs(200),
-        block_max: Duration::from_secs(200),
+        delivery_timeout: patience,
+        block_max: patience,
         create_topics: false,
         ..ProducerOptions::default()
     };
@@ -41,8 +42,14 @@ pub(crate) async fn probe(
         }
     }
     for (id, log, delivery) in deliveries {
-        let offset = delivery.await?.offset.known();
-        history.record(&Event::Acked { id, log, offset });
+        match delivery.await {
+            Ok(delivered) => history.record(&Event::Acked { id, log, offset: delivered.offset.known() }),
+            // What is damaged may be offline.
+            Err(error) if scenario.may_miss_records() => {
+                history.record(&Event::Failed { id, error: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }

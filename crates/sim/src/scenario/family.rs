@@ -19,11 +19,20 @@ pub enum Family {
     Configs,
     /// Several log directories, which fail one by one.
     Directories,
+    /// Files that change at rest.
+    Rot,
 }
 
 impl Family {
-    pub const ALL: [Self; 6] =
-        [Self::Mixed, Self::Crowd, Self::Retention, Self::Compaction, Self::Configs, Self::Directories];
+    pub const ALL: [Self; 7] = [
+        Self::Mixed,
+        Self::Crowd,
+        Self::Retention,
+        Self::Compaction,
+        Self::Configs,
+        Self::Directories,
+        Self::Rot,
+    ];
 
     /// Crowds take long.
     pub(super) fn draw(dice: &Dice) -> Self {
@@ -32,7 +41,8 @@ impl Family {
             45..53 => Self::Crowd,
             53..62 => Self::Retention,
             62..74 => Self::Compaction,
-            74..88 => Self::Configs,
+            74..84 => Self::Configs,
+            84..92 => Self::Rot,
             _ => Self::Directories,
         }
     }
@@ -47,6 +57,7 @@ impl fmt::Display for Family {
             Self::Compaction => "compaction",
             Self::Configs => "configs",
             Self::Directories => "directories",
+            Self::Rot => "rot",
         })
     }
 }

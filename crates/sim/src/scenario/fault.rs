@@ -18,11 +18,14 @@ pub(crate) enum Fault {
     ClockJump,
     /// Reads of files fail for a while.
     ReadErrors,
+    /// Bits of files change at rest.
+    Rot,
     /// A client's process ends in the middle of whatever it does, and is started again.
     ClientCrash,
 }
 
 impl Fault {
+    /// All that mend themselves, or can be mended.
     pub(crate) const ALL: [Self; 15] = [
         Self::Kill,
         Self::PowerLoss,

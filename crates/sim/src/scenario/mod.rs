@@ -4,6 +4,7 @@ mod family;
 mod fault;
 mod knob;
 mod producer;
+mod rot;
 mod topic;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use self::family::Family;
 pub(crate) use self::fault::Fault;
 pub(crate) use self::knob::Knob;
 pub(crate) use self::producer::ProducerPlan;
+pub(crate) use self::rot::Rot;
 pub(crate) use self::topic::TopicPlan;
 use crate::dice::Dice;
 
@@ -47,6 +49,8 @@ pub struct Scenario {
     /// The mean pause between two faults.
     pub(crate) calm: Duration,
     pub(crate) faults: Vec<Fault>,
+    /// What changes at rest.
+    pub(crate) rot: Option<Rot>,
 }
 
 /// What writes beside the producers of the plan; their numbers are behind those.
@@ -65,6 +69,7 @@ impl Scenario {
             Family::Mixed | Family::Retention | Family::Compaction | Family::Configs => mixed,
             Family::Directories => Self { log_dirs: dice.index(3) + 2, ..mixed },
             Family::Crowd => Self::crowd(dice, mixed),
+            Family::Rot => Self::rotting(dice, mixed),
         }
     }
 
@@ -98,6 +103,7 @@ impl Scenario {
             disk: Faults::draw_benign(dice.number()),
             calm: dice.skewed_millis(500, 8000),
             faults,
+            rot: None,
         }
     }
 
@@ -126,6 +132,29 @@ impl Scenario {
             faults: all.into_iter().filter(|_| dice.chance(40)).collect(),
             ..mixed
         }
+    }
+
+    /// Closed segments come early, and nothing else keeps records from being read.
+    fn rotting(dice: &Dice, mixed: Self) -> Self {
+        let others = [Fault::SlowDisk, Fault::Reset, Fault::Latency, Fault::ClientCrash, Fault::Pause];
+        let ends = [Fault::Rot, Fault::Rot, Fault::Kill, Fault::PowerLoss, Fault::CleanStop];
+        let compacted = dice.chance(20);
+        let topics = mixed.topics.iter().zip(0..);
+        Self {
+            topics: topics
+                .map(|(_, n)| TopicPlan::draw(dice, n, false, compacted).in_small_segments(dice))
+                .collect(),
+            admin: false,
+            follower: false,
+            faults: ends.into_iter().chain(others.into_iter().filter(|_| dice.chance(30))).collect(),
+            rot: Some(dice.pick(&Rot::ALL)),
+            ..mixed
+        }
+    }
+
+    /// Whether damaged files may keep records from being read.
+    pub(crate) fn may_miss_records(&self) -> bool {
+        self.rot.is_some_and(Rot::may_cost_records)
     }
 
     pub(crate) fn number_of(&self, extra: Extra) -> usize {
@@ -190,6 +219,7 @@ impl Scenario {
             ("log.retention.check.interval.ms", "300".to_owned()),
             ("log.cleaner.backoff.ms", "200".to_owned()),
             ("bourn.disk.reserve.bytes", "65536".to_owned()),
+            ("bourn.scrub.interval.ms", if self.rot.is_some() { "1000" } else { "604800000" }.to_owned()),
         ] {
             statics.set(name, value);
         }
@@ -226,6 +256,7 @@ impl fmt::Display for Scenario {
             "{shards} shards, {log_dirs} directories, journal {journal_bytes} bytes, memory {memory_bytes} bytes"
         )?;
         writeln!(f, "disk: {:?}", self.disk)?;
-        write!(f, "about every {} ms one of {:?}", self.calm.as_millis(), self.faults)
+        write!(f, "about every {} ms one of {:?}", self.calm.as_millis(), self.faults)?;
+        self.rot.map_or(Ok(()), |rot| write!(f, ", rot of {rot:?}"))
     }
 }

@@ -48,9 +48,7 @@ impl TopicPlan {
             this.set("index.interval.bytes", dice.between(0, 4096));
         }
         if retained || compacted || dice.chance(20) {
-            // An index that is full closes its segment: nothing else makes small ones.
-            this.set("index.interval.bytes", dice.pick(&[0, 1000]));
-            this.set("segment.index.bytes", dice.between(8, 200));
+            this = this.in_small_segments(dice);
         }
         if retained {
             this.set("file.delete.delay.ms", dice.pick(&[0, 1000]));
@@ -78,12 +76,18 @@ impl TopicPlan {
         let retained = self.retained || has(Knob::RetentionMs) || has(Knob::RetentionBytes);
         let compacted = self.compacted || has(Knob::CleanupPolicy);
         if dice.chance(70) {
-            self.set("index.interval.bytes", dice.pick(&[0, 1000]));
-            self.set("segment.index.bytes", dice.between(8, 200));
+            self = self.in_small_segments(dice);
             self.set("file.delete.delay.ms", dice.pick(&[0, 1000]));
             self.set("min.cleanable.dirty.ratio", dice.pick(&["0.01", "0.5"]));
         }
         Self { retained, compacted, trimmed, knobs, ..self }
+    }
+
+    /// An index that is full closes its segment: nothing else makes small ones.
+    pub(super) fn in_small_segments(mut self, dice: &Dice) -> Self {
+        self.set("index.interval.bytes", dice.pick(&[0, 1000]));
+        self.set("segment.index.bytes", dice.between(8, 200));
+        self
     }
 
     /// Many partitions, nothing else.

@@ -18,7 +18,7 @@ mod names;
 mod state;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,6 +121,14 @@ impl SimDisk {
         };
         state.inode(ino).flip(offset, bit);
         Ok(())
+    }
+
+    /// All files with their lengths, sorted by their paths.
+    #[must_use]
+    pub fn list(&self) -> Vec<(PathBuf, u64)> {
+        let mut state = self.shared.state();
+        let paths = state.names.files();
+        paths.into_iter().map(|(path, ino)| (path, state.inode(ino).current().len())).collect()
     }
 
     pub(crate) fn on_death(&self, act: impl Fn() + Send + Sync + 'static) {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use super::faults::CrashPolicy;
 use super::inode::Mood;
@@ -106,6 +106,21 @@ impl Names {
             Entry::Dir(dir) => Ok(dir),
             Entry::File(_) => Err(io::ErrorKind::NotADirectory.into()),
         }
+    }
+
+    /// All files, sorted by their paths.
+    pub(super) fn files(&self) -> BTreeMap<PathBuf, Ino> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![(PathBuf::from("/"), ROOT)];
+        while let Some((path, dir)) = open.pop() {
+            for (name, entry) in self.current.get(&dir).into_iter().flatten() {
+                match entry {
+                    Entry::Dir(dir) => open.push((path.join(name), *dir)),
+                    Entry::File(ino) => drop(found.insert(path.join(name), *ino)),
+                }
+            }
+        }
+        found
     }
 
     /// The directory that holds `path`, and the name in it.
