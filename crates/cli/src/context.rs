@@ -76,7 +76,7 @@ impl Globals {
         Cluster::start(host, options).map_err(explain)
     }
 
-    fn set_up_logs(&self) -> anyhow::Result<()> {
+    pub(crate) fn set_up_logs(&self) -> anyhow::Result<()> {
         let level = match self.verbose {
             0 => "warn",
             1 => "debug",

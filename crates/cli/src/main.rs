@@ -11,6 +11,7 @@ mod log;
 mod output;
 mod produce;
 mod settings;
+mod simulate;
 mod start;
 mod time;
 mod topic;
@@ -55,6 +56,7 @@ enum Command {
     /// Look into the files of a log, or at the directories of a broker
     #[command(subcommand)]
     Log(log::Log),
+    Simulate(simulate::Simulate),
     Completion(completion::Completion),
 }
 
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Config(config) => config.run(&globals),
         Command::Bench(bench) => bench.run(&globals),
         Command::Log(log) => log.run(&globals),
+        Command::Simulate(simulate) => simulate.run(&globals),
         Command::Completion(completion) => completion.run(),
     };
     match result {
@@ -126,6 +129,7 @@ mod tests {
             &["log", "dirs"],
             &["log", "dump"],
             &["log", "verify"],
+            &["simulate"],
             &["completion"],
         ] {
             insta::assert_snapshot!(format!("help_{}", path.join("_")), help(path));

@@ -10,6 +10,7 @@ mod log;
 mod node;
 mod produce;
 mod records;
+mod simulate;
 mod topic;
 
 use std::io::Write;
