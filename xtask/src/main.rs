@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod codegen;
+mod kill9;
 mod sim;
 mod tidy;
 
@@ -17,6 +18,11 @@ const TASKS: &[Task] = &[
         name: "codegen",
         help: "write the messages of the protocol from Kafka's definitions",
         run: codegen::run,
+    },
+    Task {
+        name: "kill9",
+        help: "kill a real broker under load many times, and check what is left",
+        run: kill9::run,
     },
     Task { name: "sim", help: "run seeds of the simulator; --help tells more", run: sim::run },
     Task { name: "tidy", help: "check layers, purity, sizes and test manners", run: tidy::run },

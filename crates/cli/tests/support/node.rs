@@ -55,6 +55,25 @@ impl Node {
         (self.process, self.port) = launch(&self.directory, &self.settings, self.port);
     }
 
+    /// Starts another process on the same data, and kills it when its log has grown by so many bytes, or says nothing
+    /// more because it is ready.
+    pub(crate) fn kill_while_it_starts(&mut self, log_bytes: u64) {
+        let len = |directory| fs::metadata(log_of(directory)).map_or(0, |log| log.len());
+        let before = len(&self.directory);
+        let mut process = spawn(&self.directory, &self.settings, self.port);
+        let mut ready = process.stdout.take().unwrap();
+        let (is_ready, when_ready) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            // Nobody may wait for it any more.
+            let _ = is_ready.send(std::io::Read::read(&mut ready, &mut [0; 1]).is_ok());
+        });
+        while len(&self.directory) < before + log_bytes && when_ready.try_recv().is_err() {
+            std::thread::yield_now();
+        }
+        self.process = process;
+        self.kill();
+    }
+
     pub(crate) fn kill(&mut self) {
         // It may have been killed before.
         let _ = self.process.kill();
@@ -78,8 +97,7 @@ fn log_of(directory: &TempDir) -> PathBuf {
     directory.path().join("log")
 }
 
-/// Returns when the broker says that it is ready, with the port that it listens on.
-fn launch(directory: &TempDir, settings: &[String], port: u16) -> (Child, u16) {
+fn spawn(directory: &TempDir, settings: &[String], port: u16) -> Child {
     let log = File::options().create(true).append(true).open(log_of(directory)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_bourn"));
     command.arg("start").arg("--data-dir").arg(directory.path().join("data"));
@@ -87,8 +105,12 @@ fn launch(directory: &TempDir, settings: &[String], port: u16) -> (Child, u16) {
     for setting in settings {
         command.arg("--set").arg(setting);
     }
-    let mut process =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("the binary runs");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("the binary runs")
+}
+
+/// Returns when the broker says that it is ready, with the port that it listens on.
+fn launch(directory: &TempDir, settings: &[String], port: u16) -> (Child, u16) {
+    let mut process = spawn(directory, settings, port);
     let mut ready = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
     let endpoint = ready.split_once("PLAINTEXT://127.0.0.1:").and_then(|(_, rest)| rest.split(' ').next());

@@ -1,6 +1,7 @@
 //! librdkafka, by way of the `rdkafka` crate.
 
 mod admin;
+mod kill9;
 mod offsets;
 mod records;
 mod refusals;
