@@ -265,6 +265,7 @@ fn shards_options(config: &BrokerConfig, open_files_max: usize) -> ShardsOptions
     let ms = |ms: i64| u64::try_from(ms).unwrap_or(0);
     ShardsOptions {
         log_dirs: config.directories.log.iter().map(PathBuf::from).collect(),
+        cordoned: config.directories.cordoned.iter().map(PathBuf::from).collect(),
         journal_bytes_max: config.directories.journal_max_bytes,
         memory_bytes_max: shares(config).records,
         producer_id_expiration_ms: ms(config.producer_id_expiration_ms),

@@ -7,6 +7,7 @@
 //!
 //! Does not know: why anything changed.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use host::BoxFuture;
@@ -91,6 +92,8 @@ impl Publisher {
         }
         let expiration_ms = u64::try_from(config.producer_id_expiration_ms).unwrap_or(0);
         self.shards.set_producer_id_expiration(expiration_ms);
+        let cordoned: Vec<PathBuf> = config.directories.cordoned.iter().map(PathBuf::from).collect();
+        self.shards.set_cordoned(&cordoned);
         self.shards.set_cleaner((&config.cleaner).into());
         let topics_follow = config.topic_defaults != view.config.topic_defaults;
         view.config = Arc::new(config);

@@ -51,6 +51,7 @@ fn show(directory: DirectoryReport, wanted: &Wanted) -> DescribeLogDirsResult {
         return DescribeLogDirsResult {
             error_code: ErrorCode::KafkaStorageError.code(),
             log_dir,
+            is_cordoned: directory.cordoned,
             total_bytes: NONE,
             usable_bytes: NONE,
             ..Default::default()
@@ -78,6 +79,7 @@ fn show(directory: DirectoryReport, wanted: &Wanted) -> DescribeLogDirsResult {
     };
     DescribeLogDirsResult {
         log_dir,
+        is_cordoned: directory.cordoned,
         topics: topics.into_iter().map(topic).collect(),
         total_bytes: directory.space.as_ref().map_or(NONE, |space| bytes(space.total_bytes)),
         usable_bytes: directory.space.as_ref().map_or(NONE, |space| bytes(space.available_bytes)),

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use host::Space;
 use protocol::ErrorCode;
@@ -87,7 +88,15 @@ impl Shards {
                 (Ok(Err(error)), None) => (None, Some(error.to_string())),
                 (Err(_), None) => (None, Some("the broker is shutting down".to_owned())),
             };
-            reports.push(DirectoryReport { path: path.clone(), error, space, replicas: Vec::new() });
+            let cordoned =
+                self.common.cordoned.get(dir).is_some_and(|cordoned| cordoned.load(Ordering::Relaxed));
+            reports.push(DirectoryReport {
+                path: path.clone(),
+                error,
+                space,
+                cordoned,
+                replicas: Vec::new(),
+            });
         }
         for (dir, replica) in replicas.await {
             if let Some(report) = reports.get_mut(dir) {
@@ -98,6 +107,7 @@ impl Shards {
             path: path.clone(),
             error: Some(error.clone()),
             space: None,
+            cordoned: false,
             replicas: Vec::new(),
         });
         reports.extend(lost);

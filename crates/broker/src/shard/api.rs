@@ -234,6 +234,8 @@ pub struct DirectoryReport {
     pub error: Option<String>,
     /// Known while it works.
     pub space: Option<Space>,
+    /// It gets no new partitions.
+    pub cordoned: bool,
     pub replicas: Vec<ReplicaReport>,
 }
 

@@ -77,7 +77,7 @@ impl Shard {
         Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why) })
     }
 
-    /// Among the directories that work, the one that [`place`] picks.
+    /// Among the directories that work, cordoned ones last, the one that [`place`] picks.
     fn choose_directory(&self) -> Result<usize, Refusal> {
         let working = self.directories.iter().enumerate().filter(|(_, dir)| dir.failed.is_none());
         let candidates = working.map(|(index, dir)| Candidate {
@@ -86,7 +86,15 @@ impl Shard {
             available_bytes: dir.available_bytes,
         });
         let candidates: Vec<Candidate> = candidates.collect();
-        let Some(index) = place(&candidates) else { return Err(storage_error("no log directory is left")) };
+        let is_cordoned = |dir: usize| {
+            self.common.cordoned.get(dir).is_some_and(|cordoned| cordoned.load(Ordering::Relaxed))
+        };
+        let (cordoned, open): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|candidate| is_cordoned(candidate.index));
+        // What was decided before the last one was cordoned, or failed, is there and has to be somewhere.
+        let Some(index) = place(&open).or_else(|| place(&cordoned)) else {
+            return Err(storage_error("no log directory is left"));
+        };
         if let Some(count) = self.common.partitions.get(index) {
             count.fetch_add(1, Ordering::Relaxed);
         }

@@ -65,6 +65,8 @@ use shard::Common;
 pub struct ShardsOptions {
     /// `log.dirs`; made if they are not there.
     pub log_dirs: Vec<PathBuf>,
+    /// Those of them that get no new partitions (`cordoned.log.dirs`).
+    pub cordoned: Vec<PathBuf>,
     /// How far the journal of each directory may grow.
     pub journal_bytes_max: u64,
     /// Bytes of record batches that all shards together keep in memory.
@@ -86,6 +88,7 @@ impl Default for ShardsOptions {
     fn default() -> Self {
         Self {
             log_dirs: vec![PathBuf::from("./bourn-data")],
+            cordoned: Vec::new(),
             journal_bytes_max: 256 << 20,
             memory_bytes_max: 256 << 20,
             producer_id_expiration_ms: 24 * 60 * 60 * 1000,
@@ -128,6 +131,13 @@ impl Shards {
     /// partition that is not found may be on a directory that is offline, and is not created anew.
     pub fn settle(&self) {
         self.common.settled.store(true, Ordering::Relaxed);
+    }
+
+    /// From here on new partitions go to other log directories than these.
+    pub fn set_cordoned(&self, directories: &[PathBuf]) {
+        for (path, cordoned) in self.common.paths.iter().zip(&self.common.cordoned) {
+            cordoned.store(directories.contains(path), Ordering::Relaxed);
+        }
     }
 
     /// From the next look at retention on.

@@ -46,6 +46,8 @@ pub(super) struct Common {
     pub(super) paths: Vec<PathBuf>,
     /// Partitions in each directory.
     pub(super) partitions: Vec<AtomicUsize>,
+    /// Which of them get no new partitions.
+    pub(super) cordoned: Vec<AtomicBool>,
     /// Why each directory is offline.
     pub(super) offline: watch::Sender<Vec<Option<Arc<str>>>>,
     /// Partitions that are not compacted any more, because they are damaged.

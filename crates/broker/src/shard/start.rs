@@ -162,11 +162,13 @@ fn parts_of(host: &Host, path: PathBuf, committer: SendToCommitter, open: &Arc<O
 
 fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &RecoveryReport) -> Common {
     let lost: Vec<String> = recovery.offline.iter().map(|(path, _)| path.display().to_string()).collect();
+    let cordoned = |dir: &StartDirectory| AtomicBool::new(options.cordoned.contains(&dir.path));
     let count = |dir: &StartDirectory| AtomicUsize::new(dir.found.len());
     Common {
         budget: Budget::new(options.memory_bytes_max),
         paths: directories.iter().map(|directory| directory.path.clone()).collect(),
         partitions: directories.iter().map(count).collect(),
+        cordoned: directories.iter().map(cordoned).collect(),
         offline: watch::Sender::new(vec![None; directories.len()]),
         uncleanable: AtomicUsize::new(0),
         producer_id_expiration_ms: AtomicU64::new(options.producer_id_expiration_ms),

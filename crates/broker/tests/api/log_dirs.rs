@@ -1,10 +1,12 @@
 //! DescribeLogDirs.
 
+use protocol::messages::create_topics_request::CreateTopicsRequest;
 use protocol::messages::describe_log_dirs_request::{DescribableLogDirTopic, DescribeLogDirsRequest};
 use protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use protocol::{ErrorCode, Str};
 
-use crate::support::requests::batch;
+use crate::alter_configs::{alter, delete, set};
+use crate::support::requests::{batch, new_topic};
 use crate::support::{Client, run};
 
 /// Topics and partitions; `None` is all.
@@ -104,5 +106,38 @@ fn a_directory_that_is_offline_says_so_and_no_more() {
         world.start_again().await.unwrap();
         let mut client = world.connect().await;
         assert_eq!(codes(&describe(&mut client, 5, None).await), expected);
+    });
+}
+
+#[test]
+fn new_partitions_go_past_directories_that_are_cordoned() {
+    run(&[("log.dirs", "/a,/b"), ("node.id", "1"), ("cordoned.log.dirs", "/a")], async |world| {
+        let mut client = world.connect().await;
+        client.create("t", 4, &[]).await;
+        let told = async |client: &mut Client| -> Vec<(bool, usize)> {
+            let one = |result: &DescribeLogDirsResult| {
+                let partitions = result.topics.iter().map(|topic| topic.partitions.len()).sum();
+                (result.is_cordoned, partitions)
+            };
+            describe(client, 5, None).await.iter().map(one).collect()
+        };
+        assert_eq!(told(&mut client).await, [(true, 0), (false, 4)]);
+        let broker = (4, "1");
+        set(&mut client, broker, "cordoned.log.dirs", "/b").await;
+        client.create("u", 2, &[]).await;
+        assert_eq!(told(&mut client).await, [(false, 2), (true, 4)]);
+        let unknown = alter(&mut client, broker, &[("cordoned.log.dirs", 0, Some("/c"))]).await;
+        assert_eq!(unknown.0, ErrorCode::InvalidRequest, "{unknown:?}");
+        set(&mut client, broker, "cordoned.log.dirs", "*").await;
+        let topics = vec![new_topic("v", 1, &[])];
+        let request = CreateTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() };
+        let refused = client.call(7, &request).await.topics.remove(0);
+        assert_eq!(ErrorCode::from(refused.error_code), ErrorCode::InvalidReplicationFactor);
+        world.restart().await;
+        let mut client = world.connect().await;
+        assert_eq!(told(&mut client).await, [(true, 2), (true, 4)]);
+        delete(&mut client, broker, "cordoned.log.dirs").await;
+        client.create("v", 2, &[]).await;
+        assert_eq!(told(&mut client).await, [(true, 2), (false, 6)]);
     });
 }

@@ -66,6 +66,7 @@
 //! | DeleteRecords: -1, out of range, compacted, durable | `records::records_are_deleted_up_to_an_offset_or_the_high_watermark`, `records::records_that_cannot_be_deleted_are_refused_by_themselves`, `records::a_deletion_of_records_that_was_answered_survives_a_crash` |
 //! | producers that a partition remembers | `records::producers_that_a_partition_remembers_are_told` |
 //! | DescribeLogDirs: sizes, room, offline ones | `log_dirs::directories_tell_what_they_hold_and_how_much_room_there_is`, `log_dirs::a_directory_that_is_offline_says_so_and_no_more` |
+//! | cordoned directories get nothing new (KIP-1066) | `log_dirs::new_partitions_go_past_directories_that_are_cordoned` |
 //! | groups and metrics subscriptions are described | `configs::groups_and_subscriptions_of_metrics_have_configs_too` |
 //! | metrics of clients: offered when subscribed to, throttled, refused (KIP-714) | `telemetry::metrics_are_asked_for_while_somebody_has_subscribed`, `telemetry::pushes_are_taken_packed_in_any_way_once_an_interval`, `telemetry::pushes_that_are_no_good_are_refused` |
 //! | levels of loggers (KIP-412) | `alter_configs::levels_of_loggers_are_described_and_changed_until_the_restart` |

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use protocol::{NodeId, Str};
 
+use super::directories::{LogDirectories, cordoned};
 use super::listeners::{ListenerError, check_ports, protocol_map};
 use super::names::listener_limit;
 use super::value::per_ip_overrides;
@@ -49,20 +50,6 @@ pub struct BrokerConfig {
     pub shards: usize,
     pub log_level: String,
     pub log_format: String,
-}
-
-/// Where data is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogDirectories {
-    /// At least one.
-    pub log: Vec<String>,
-    /// The first of them when not set.
-    pub metadata: String,
-    pub journal_max_bytes: u64,
-    pub reserve_bytes: u64,
-    /// From the beginning of one check of all segments to that of the next; -1 for never.
-    pub scrub_interval_ms: i64,
-    pub scrub_bytes_per_second: u64,
 }
 
 /// `log.cleaner.*`: compaction.
@@ -292,14 +279,17 @@ impl Reader<'_> {
         }
     }
 
+    fn log_directories(&self) -> Vec<String> {
+        let log = self.list("log.dirs");
+        if log.is_empty() { self.list("log.dir") } else { log }
+    }
+
     fn directories(&self) -> LogDirectories {
-        let mut log = self.list("log.dirs");
-        if log.is_empty() {
-            log = self.list("log.dir");
-        }
+        let log = self.log_directories();
         let first = log.first().cloned().unwrap_or_default();
         LogDirectories {
             metadata: self.text("metadata.log.dir").unwrap_or(first),
+            cordoned: cordoned(self.list("cordoned.log.dirs"), &log),
             log,
             journal_max_bytes: self.bytes("bourn.journal.max.bytes"),
             reserve_bytes: self.bytes("bourn.disk.reserve.bytes"),

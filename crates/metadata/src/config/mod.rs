@@ -14,6 +14,7 @@ mod broker;
 mod client_metrics;
 mod definition;
 mod describe;
+mod directories;
 mod docs;
 mod environment;
 mod group;
@@ -32,12 +33,14 @@ mod effects;
 #[cfg(test)]
 mod tests;
 
-pub use broker::{BrokerConfig, CleanerConfig, Limits, ListenerLimits, LogDirectories, Sockets};
+pub use broker::{BrokerConfig, CleanerConfig, Limits, ListenerLimits, Sockets};
 pub use client_metrics::{ClientFacts, ClientPattern, Subscription};
 pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
 pub use describe::{
     Described, Synonym, describe_all, describe_broker, describe_broker_defaults, describe_topic,
 };
+pub use directories::LogDirectories;
+pub(crate) use directories::check_cordoned;
 pub use docs::markdown;
 pub use environment::{EnvironmentError, from_environment};
 pub use group::check_group_configs;
@@ -49,4 +52,5 @@ pub use providers::{Outside, ProviderError};
 pub use statics::{ConfigError, Note, StaticConfig};
 pub use tables::{broker_synonyms, definitions, find};
 pub use topic::{Cleanup, Compression, Durability, TimestampType, TopicConfig, check_topic_configs};
+pub(crate) use value::elements;
 pub use value::{InvalidValue, Problem, Value};

@@ -132,6 +132,10 @@ fn contradictions_are_named() {
         ),
         ("log.dirs=\nlog.dir=", "log.dirs is needed: data needs a directory"),
         (
+            "log.dirs=a,b\ncordoned.log.dirs=b,c",
+            "cordoned.log.dirs and log.dirs contradict each other: c is not one of the log directories",
+        ),
+        (
             "max.connections.per.ip.overrides=localhost",
             "max.connections.per.ip.overrides: \"localhost\" is not address:number; names of hosts are not looked up \
              here",

@@ -8,8 +8,8 @@ use super::names::check_topic_name;
 use super::{Context, Decision, Refusal};
 use crate::Image;
 use crate::config::{
-    ConfigError, Definition, Kind, Problem, Scope, Update, Value, check_group_configs, check_topic_configs,
-    find, listener_limit,
+    ConfigError, Definition, Kind, Problem, Scope, Update, Value, check_cordoned, check_group_configs,
+    check_topic_configs, elements, find, listener_limit,
 };
 use crate::image::Configs;
 use crate::record::{ConfigResource, Record, ResourceKind};
@@ -246,7 +246,7 @@ fn check_configs(
             changed().try_for_each(|(name, value)| check_client_metrics(name, value))
         }
         Some(Scope::Broker) => {
-            changed().try_for_each(|(name, value)| check_broker_config(resource, name, value))
+            changed().try_for_each(|(name, value)| check_broker_config(context, resource, name, value))
         }
     }
 }
@@ -269,7 +269,12 @@ fn check_client_metrics(name: &str, value: &str) -> Result<(), Refusal> {
     }
 }
 
-fn check_broker_config(resource: &ConfigResource, name: &str, value: &str) -> Result<(), Refusal> {
+fn check_broker_config(
+    context: &Context<'_>,
+    resource: &ConfigResource,
+    name: &str,
+    value: &str,
+) -> Result<(), Refusal> {
     let refuse = |message: String| refuse(ErrorCode::InvalidRequest, message);
     let Some(definition) = definition(Scope::Broker, name) else {
         let unknown = ConfigError::unknown(Scope::Broker, name);
@@ -277,6 +282,10 @@ fn check_broker_config(resource: &ConfigResource, name: &str, value: &str) -> Re
     };
     // Kafka answers INVALID_REQUEST for brokers and INVALID_CONFIG for the others (KAFKA-13609).
     definition.parse(value).or_else(|error| refuse(error.to_string()).map(|()| Value::Boolean(false)))?;
+    if name == "cordoned.log.dirs" && *resource == ConfigResource::broker(context.node_id) {
+        check_cordoned(&elements(value), &context.config.directories.log)
+            .or_else(|error| refuse(error.to_string()))?;
+    }
     let of_listener = definition.name != name;
     match definition.update {
         Update::ReadOnly => {

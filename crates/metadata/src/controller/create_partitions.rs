@@ -69,7 +69,7 @@ fn grow(
     let first = usize::try_from(now).unwrap_or(0);
     let replicas = match &request.assignments {
         Some(assignments) => assigned(context, topic, assignments, first, added)?,
-        None => place(context.image, first, added, topic.replication_factor(), start)?,
+        None => place(context.image, context.cordoned(), first, added, topic.replication_factor(), start)?,
     };
     (now..)
         .zip(replicas)

@@ -190,7 +190,7 @@ fn partitions(context: &Context<'_>, topic: &NewTopic, start: usize) -> Result<V
         );
         Refusal::new(ErrorCode::InvalidPartitions, message)
     })?;
-    let placed = place(context.image, 0, count, replication_factor, start)?;
+    let placed = place(context.image, context.cordoned(), 0, count, replication_factor, start)?;
     placed
         .into_iter()
         .enumerate()

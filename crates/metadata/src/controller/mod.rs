@@ -78,6 +78,11 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// The broker, if any, that has no log directory for new replicas. What the others have cordoned is not known here.
+    fn cordoned(&self) -> Option<NodeId> {
+        self.config.directories.are_all_cordoned().then_some(self.node_id)
+    }
+
     fn layers(&self) -> Layers<'a> {
         Layers::of_broker(self.image, self.statics, self.node_id)
     }

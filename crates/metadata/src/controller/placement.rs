@@ -12,16 +12,20 @@ use protocol::{ErrorCode, NodeId};
 use super::Refusal;
 use crate::Image;
 
-/// Replicas for `count` partitions from number `first` on. `start` says which broker comes first; random numbers
+/// Replicas for `count` partitions from number `first` on, none of them on the `cordoned` broker. `start` says which broker comes first; random numbers
 /// spread topics of one partition.
 pub(super) fn place(
     image: &Image,
+    cordoned: Option<NodeId>,
     first: usize,
     count: usize,
     replication_factor: usize,
     start: usize,
 ) -> Result<Vec<Vec<NodeId>>, Refusal> {
-    let usable = || image.brokers().filter(|broker| !broker.in_controlled_shutdown);
+    let usable = || {
+        let takes = |node_id: NodeId| cordoned != Some(node_id);
+        image.brokers().filter(move |broker| !broker.in_controlled_shutdown && takes(broker.node_id))
+    };
     let active: Vec<NodeId> = usable().filter(|broker| !broker.fenced).map(|broker| broker.node_id).collect();
     let fenced: Vec<NodeId> = usable().filter(|broker| broker.fenced).map(|broker| broker.node_id).collect();
     let refuse = |why: String| {
@@ -30,7 +34,9 @@ pub(super) fn place(
     };
     let brokers = active.len() + fenced.len();
     if replication_factor > brokers {
-        return refuse(format!("{brokers} broker(s) are registered"));
+        let what =
+            if cordoned.is_some() { "have a log directory that is not cordoned" } else { "are registered" };
+        return refuse(format!("{brokers} broker(s) {what}"));
     }
     if active.is_empty() {
         return refuse("all brokers are fenced or shut down".to_owned());
@@ -77,11 +83,13 @@ mod tests {
 
     #[test]
     fn partitions_are_striped() {
-        let placed = place(&cluster(&[1, 2, 3]), 0, 6, 2, 0).unwrap();
+        let placed = place(&cluster(&[1, 2, 3]), None, 0, 6, 2, 0).unwrap();
         assert_eq!(ids(&placed), [[1, 2], [2, 3], [3, 1], [1, 3], [2, 1], [3, 2]]);
-        let placed = place(&cluster(&[1, 2, 3]), 0, 2, 1, 7).unwrap();
+        let placed = place(&cluster(&[1, 2, 3]), None, 0, 2, 1, 7).unwrap();
         assert_eq!(ids(&placed), [[2], [3]]);
-        let placed = place(&cluster(&[4]), 3, 2, 1, usize::MAX).unwrap();
+        let placed = place(&cluster(&[1, 2, 3]), Some(NodeId(2)), 0, 2, 2, 0).unwrap();
+        assert_eq!(ids(&placed), [[1, 3], [3, 1]]);
+        let placed = place(&cluster(&[4]), None, 3, 2, 1, usize::MAX).unwrap();
         assert_eq!(ids(&placed), [[4], [4]]);
     }
 
@@ -92,7 +100,7 @@ mod tests {
             let image = cluster(&numbers);
             for replication_factor in 1..=numbers.len() {
                 let partitions = numbers.len() * numbers.len() * 2;
-                let placed = place(&image, 0, partitions, replication_factor, 3).unwrap();
+                let placed = place(&image, None, 0, partitions, replication_factor, 3).unwrap();
                 let mut leads: BTreeMap<NodeId, usize> = BTreeMap::new();
                 let mut holds: BTreeMap<NodeId, usize> = BTreeMap::new();
                 for replicas in &placed {
@@ -114,17 +122,17 @@ mod tests {
         let mut image = cluster(&[1, 2]);
         let fenced = BrokerRegistration { fenced: true, ..broker(3, 9) };
         image.apply(&Record::RegisterBroker(fenced)).unwrap();
-        let placed = place(&image, 0, 4, 3, 0).unwrap();
+        let placed = place(&image, None, 0, 4, 3, 0).unwrap();
         assert_eq!(ids(&placed), [[1, 2, 3], [2, 1, 3], [1, 2, 3], [2, 1, 3]]);
         let leaving = BrokerRegistration { in_controlled_shutdown: true, ..broker(3, 10) };
         image.apply(&Record::RegisterBroker(leaving)).unwrap();
-        let refusal = place(&image, 0, 1, 3, 0).unwrap_err();
+        let refusal = place(&image, None, 0, 1, 3, 0).unwrap_err();
         assert_eq!(refusal.message, "replication factor 3 cannot be met: 2 broker(s) are registered");
         for node in [1, 2] {
             let fenced = BrokerRegistration { fenced: true, ..broker(node, 11) };
             image.apply(&Record::RegisterBroker(fenced)).unwrap();
         }
-        let refusal = place(&image, 0, 1, 1, 0).unwrap_err();
+        let refusal = place(&image, None, 0, 1, 1, 0).unwrap_err();
         assert_eq!(refusal.code, ErrorCode::InvalidReplicationFactor);
         assert!(refusal.message.ends_with("all brokers are fenced or shut down"));
     }

@@ -1,7 +1,7 @@
 //! Configs that are right one by one and not together.
 
 use super::Reader;
-use crate::config::{ConfigError, InvalidValue, Problem};
+use crate::config::{ConfigError, InvalidValue, Problem, check_cordoned};
 
 /// Kafka takes no less for the keys of one cleaner.
 const CLEANER_MAP_BYTES_MIN: usize = 1 << 20;
@@ -22,9 +22,11 @@ impl Reader<'_> {
         if let Some((name, other)) = both("inter.broker.listener.name", "security.inter.broker.protocol") {
             errors.push(ConfigError::Conflict { name, other, why: "only one of them may be set".to_owned() });
         }
-        if self.list("log.dirs").is_empty() && self.list("log.dir").is_empty() {
+        let log = self.log_directories();
+        if log.is_empty() {
             errors.push(ConfigError::Missing { name: "log.dirs", why: "data needs a directory" });
         }
+        errors.extend(check_cordoned(&self.list("cordoned.log.dirs"), &log).err());
         errors.extend(self.no_retention());
         let (name, other) = ("log.cleaner.dedupe.buffer.size", "log.cleaner.threads");
         let (map, threads) = (self.count(name), self.count(other));

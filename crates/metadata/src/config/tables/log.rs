@@ -9,8 +9,8 @@ table! {
         "Data directory, when log.dirs is not set. `--data-dir` sets log.dirs.";
     "log.dirs": List = None, Any, High, ReadOnly;
         "Data directories.";
-    "cordoned.log.dirs": List = Some(""), Any, Medium, PerBroker, CLUSTER;
-        "Data directories that get no new partitions.";
+    "cordoned.log.dirs": List = Some(""), Any, Medium, PerBroker;
+        "Data directories that get no new partitions; * is all.";
     "log.dir.failure.timeout.ms": Long = Some("30000"), AtLeast(1), Low, ReadOnly, CLUSTER;
         "How long to wait for the controller to note a failed directory before stopping.";
     "log.segment.bytes": Int = Some("1073741824"), AtLeast(1_048_576), High, ClusterWide;
