@@ -21,6 +21,7 @@ use crate::shard::Shards;
 use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
 use crate::wait::within;
+use crate::workers::Workers;
 
 /// What one request or connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +71,8 @@ pub(crate) struct Broker {
     pub(crate) reply_memory: ReplyMemory,
     pub(crate) loggers: Loggers,
     pub(crate) telemetry: Telemetry,
+    /// For records that take long to unpack.
+    pub(crate) workers: Workers,
     /// Nothing new is begun, and nobody waits any longer for what may come.
     pub(crate) stopping: watch::Sender<bool>,
 }

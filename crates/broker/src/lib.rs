@@ -30,6 +30,7 @@ pub mod shard;
 mod telemetry;
 mod topic_settings;
 mod wait;
+mod workers;
 
 pub(crate) use broker::Broker;
 pub use loggers::Loggers;

@@ -44,6 +44,7 @@ use crate::shard::{CleanerOptions, ScrubOptions, Shards, ShardsOptions};
 use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
 use crate::wait::{until, within};
+use crate::workers::Workers;
 
 /// The metadata log's own directory beside the partitions: it has an identity and a lock of its own.
 const METADATA_DIR: &str = "metadata";
@@ -117,7 +118,6 @@ impl Node {
         let (applier, outlets) = Applier::new();
         let quorum_options =
             quorum::Options { node_id: config.node_id.map(|id| id.0), ..quorum::Options::default() };
-        let directory = PathBuf::from(&config.directories.metadata).join(METADATA_DIR);
         check_metadata_log(&host, &directory, &shards).await?;
         let log = MetadataLog::open(&host, &directory, quorum_options, applier).await?;
         let node_id = NodeId(log.identity().node_id);
@@ -153,6 +153,7 @@ impl Node {
         let broker = Arc::new(Broker {
             reply_memory: ReplyMemory::new(shares(&config).replies),
             telemetry: Telemetry::new(&host, config.limits.telemetry_max_bytes),
+            workers: Workers::new(&host, "records", host.tasks.shards() / 2),
             host,
             node_id,
             limits: Limits::of(&config),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use host::BoxFuture;
@@ -22,11 +23,33 @@ pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
     /// What it says it is (KIP-511), once it has.
     pub(crate) named: OnceLock<(Str, Str)>,
+    /// One of its requests has a [`Turn`].
+    has_turn: AtomicBool,
+}
+
+/// While it lives, no further request of the connection is begun.
+#[derive(Debug)]
+pub(crate) struct Turn(Arc<Client>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.has_turn.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Client {
     pub(crate) fn new(listener: Arc<str>, peer: SocketAddr) -> Self {
-        Self { listener, peer, named: OnceLock::new() }
+        Self { listener, peer, named: OnceLock::new(), has_turn: AtomicBool::new(false) }
+    }
+
+    /// For the newest request of the connection, before its first wait.
+    pub(crate) fn take_turn(self: &Arc<Self>) -> Turn {
+        self.has_turn.store(true, Ordering::Relaxed);
+        Turn(self.clone())
+    }
+
+    pub(crate) fn is_taking_turn(&self) -> bool {
+        self.has_turn.load(Ordering::Relaxed)
     }
 
     /// Name and version of its software.

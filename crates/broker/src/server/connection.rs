@@ -3,6 +3,7 @@
 //! Invariants:
 //! * Requests start in the order of their frames, without waiting for earlier replies; replies leave in that order.
 //! * A request that ends the connection does so when those before it have been answered.
+//! * While a request has its turn ([`api::Client::take_turn`]) none behind it is started.
 //! * What one client can pin is bounded: requests in flight, bytes of unsent replies, and its share of
 //!   [`RequestMemory`]. At a bound the connection stops reading, and TCP tells the client.
 //! * Answers that need not wait leave at most [`AT_ONCE_BYTES`] a turn, so that no client takes the thread for itself.
@@ -73,7 +74,7 @@ struct Pending {
 }
 
 enum PendingAnswer {
-    Ready(Answer),
+    Ready(Result<Answer, Protest>),
     Later(BoxFuture<'static, Result<Answer, Protest>>),
 }
 
@@ -188,6 +189,9 @@ impl Connection {
                 cx.waker().wake_by_ref();
                 return Ok(());
             }
+            if self.is_taking_turn(cx) {
+                return Ok(());
+            }
             match self.start_next(cx) {
                 Ok(Poll::Ready(())) => {}
                 Ok(Poll::Pending) => return Ok(()),
@@ -222,7 +226,7 @@ impl Connection {
     fn collect_answers(&mut self, cx: &mut Context<'_>) {
         while let Some(front) = self.pending.front_mut() {
             let answer = match &mut front.answer {
-                PendingAnswer::Ready(answer) => Ok(std::mem::replace(answer, Answer::Nothing)),
+                PendingAnswer::Ready(answer) => std::mem::replace(answer, Ok(Answer::Nothing)),
                 PendingAnswer::Later(future) => match future.as_mut().poll(cx) {
                     Poll::Ready(answer) => answer,
                     Poll::Pending => return,
@@ -238,6 +242,18 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Whether the newest request keeps those behind it waiting. It goes on even if others before it are not answered.
+    fn is_taking_turn(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.client.is_taking_turn()
+            && let Some(newest) = self.pending.back_mut()
+            && let PendingAnswer::Later(future) = &mut newest.answer
+            && let Poll::Ready(answer) = future.as_mut().poll(cx)
+        {
+            newest.answer = PendingAnswer::Ready(answer);
+        }
+        self.client.is_taking_turn()
     }
 
     /// Starts the next request, or reads towards it. Pending when there is nothing to do until something wakes us.
@@ -326,7 +342,7 @@ impl Connection {
                 let answer = answer?;
                 let bytes = answer.bytes().max(ANSWER_BYTES_MIN);
                 self.at_once_bytes = self.at_once_bytes.saturating_sub(bytes);
-                PendingAnswer::Ready(answer)
+                PendingAnswer::Ready(Ok(answer))
             }
             Poll::Pending => PendingAnswer::Later(future),
         };

@@ -14,10 +14,10 @@ mod instances;
 mod otlp;
 mod protobuf;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use host::{Host, LaneRef, Op};
+use host::Host;
 use metadata::Image;
 use metadata::config::ClientFacts;
 use protocol::records::compression::{Error, Limits};
@@ -25,6 +25,7 @@ use protocol::records::{Codec, Scratch};
 use protocol::{ErrorCode, Uuid};
 
 use crate::api::Call;
+use crate::workers::Workers;
 use instances::Instances;
 pub(crate) use instances::{Push, Subscribed};
 
@@ -37,13 +38,13 @@ const UNPACKED_FACTOR: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     instances: Mutex<Instances>,
-    lane: LaneRef,
+    worker: Workers,
     bytes_max: usize,
 }
 
 impl Telemetry {
     pub(crate) fn new(host: &Host, bytes_max: usize) -> Self {
-        Self { instances: Mutex::default(), lane: host.disk.lane("telemetry"), bytes_max }
+        Self { instances: Mutex::default(), worker: Workers::new(host, "telemetry", 1), bytes_max }
     }
 
     /// The clients, under the subscriptions of this image.
@@ -82,16 +83,10 @@ impl Telemetry {
         facts: ClientFacts,
         terminating: bool,
     ) -> Result<(), ErrorCode> {
-        let outcome = Arc::new(Mutex::new(Err(ErrorCode::UnknownServerError)));
-        let (result, bytes_max) = (outcome.clone(), self.bytes_max.saturating_mul(UNPACKED_FACTOR));
-        let work = move |_: &dyn host::Files| {
-            let logged = read(codec, &metrics, bytes_max).map(|told| say(&facts, terminating, &told));
-            *result.lock().unwrap_or_else(PoisonError::into_inner) = logged;
-            Ok(Bytes::new())
-        };
-        // A lane that has stopped leaves the error that is there.
-        let _ = self.lane.run(Op::Call(Box::new(work))).await;
-        *outcome.lock().unwrap_or_else(PoisonError::into_inner)
+        let bytes_max = self.bytes_max.saturating_mul(UNPACKED_FACTOR);
+        let work = move || read(codec, &metrics, bytes_max).map(|told| say(&facts, terminating, &told));
+        // A panic is a bug, and logged by the lane.
+        self.worker.run(work).await.unwrap_or(Err(ErrorCode::UnknownServerError))
     }
 }
 

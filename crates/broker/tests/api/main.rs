@@ -37,6 +37,7 @@
 //! | a failed acks=0 write closes | `produce::a_failed_write_with_acks_0_closes_the_connection` |
 //! | sizes: MESSAGE_TOO_LARGE first, RECORD_LIST_TOO_LARGE | `batches::a_batch_above_max_message_bytes_is_too_large_before_anything_else_is_looked_at` |
 //! | sequences wrap; any after expiry (KIP-360); duplicates wait | `producers::sequences_wrap_at_the_largest_int32`, `producers::a_producer_that_is_not_known_begins_with_any_sequence`, `producers::a_duplicate_waits_for_the_same_high_watermark_as_its_original` |
+//! | large batches keep their place (checked beside the shards) | `large_batches::a_large_batch_keeps_its_place_among_those_of_its_connection`, `large_batches::large_batches_stand_beside_small_and_bad_ones_in_one_request` |
 //! | internal topics | `produce::internal_topics_are_flagged_and_not_for_clients_to_write_to` |
 //!
 //! | rule: compaction | test |
@@ -100,6 +101,7 @@ mod features;
 mod fetch;
 mod fetch_limits;
 mod hostile;
+mod large_batches;
 mod listeners;
 mod log_dirs;
 mod memory;
@@ -134,6 +136,7 @@ fn the_table_above_names_tests_that_exist() {
         ("fetch", include_str!("fetch.rs")),
         ("fetch_limits", include_str!("fetch_limits.rs")),
         ("hostile", include_str!("hostile.rs")),
+        ("large_batches", include_str!("large_batches.rs")),
         ("listeners", include_str!("listeners.rs")),
         ("log_dirs", include_str!("log_dirs.rs")),
         ("memory", include_str!("memory.rs")),

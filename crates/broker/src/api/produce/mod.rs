@@ -3,24 +3,25 @@
 //! Versions 0 to 2 are advertised though nobody may use them: older librdkafka otherwise believes that the broker
 //! cannot take compressed batches (KAFKA-18659).
 
-use std::cell::RefCell;
+mod check;
+
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use metadata::image::Topic;
-use protocol::messages::produce_request::{PartitionProduceData, ProduceRequest};
+use protocol::messages::produce_request::ProduceRequest;
 use protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
-use protocol::records::{self, Rules, Scratch};
+use protocol::records;
 use protocol::{ErrorCode, Str};
 use storage::PartitionKey;
 
+use super::handler::Turn;
 use super::{Call, Handler, Protest};
-use crate::metadata_view::View;
 use crate::shard::{Acks, Append, Appended, Refusal};
 use crate::wait::within;
+use check::{Checked, Large, check};
 
 /// Topics are named by id from this version on (KIP-516).
 const BY_ID: i16 = 13;
@@ -28,13 +29,6 @@ const BY_ID: i16 = 13;
 const ZSTD: i16 = 7;
 /// Answers name the current leader from this version on (KIP-951).
 const CURRENT_LEADER: i16 = 10;
-/// The client id that may write to internal topics, as in Kafka: its own admin tools go by it.
-const ADMIN_CLIENT: &str = "__admin_client";
-
-thread_local! {
-    /// What decompression and recompression need, for all connections of a shard's thread. It keeps a few MiB at most.
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
 
 pub(crate) struct Produce;
 
@@ -63,12 +57,11 @@ impl Handler for Produce {
                 let checked = match (acks, &found) {
                     (None, _) => Err(ErrorCode::InvalidRequiredAcks.into()),
                     (_, Err(code)) => Err((*code).into()),
-                    (_, Ok(topic)) => {
-                        SCRATCH.with_borrow_mut(|scratch| check(&call, &view, topic, partition, scratch))
-                    }
+                    (_, Ok(topic)) => check(&call, &view, topic, partition),
                 };
                 match checked {
-                    Ok(append) => sorted.add(place, append),
+                    Ok(Checked::Good(append)) => sorted.add(place, append),
+                    Ok(Checked::Large(large)) => sorted.large.push((place, large)),
                     Err(fault) => sorted.refused.push((place, fault)),
                 }
             }
@@ -78,7 +71,8 @@ impl Handler for Produce {
                 partition_responses: responses,
             });
         }
-        let outcomes = append(&call, acks.unwrap_or(Acks::None), request.timeout_ms, sorted);
+        let turn = sorted.check_large(&call).await;
+        let outcomes = append(&call, acks.unwrap_or(Acks::None), request.timeout_ms, sorted, turn);
         let mut response = ProduceResponse { responses: topics, ..Default::default() };
         let faults = fill(&mut response, outcomes.await);
         if acks == Some(Acks::None) {
@@ -138,6 +132,8 @@ struct Sorted {
     appends: Vec<Append>,
     places: Vec<Place>,
     refused: Vec<(Place, Fault)>,
+    /// Not known yet.
+    large: Vec<(Place, Large)>,
     /// The partitions of `appends` once they are many.
     seen: HashSet<PartitionKey>,
 }
@@ -154,6 +150,22 @@ impl Sorted {
             self.seen.extend(self.appends.iter().map(|append| append.key));
         }
         self.seen.insert(key)
+    }
+
+    /// Waits for what is checked elsewhere. The connection's next request has to wait, too, until this one's batches have
+    /// gone to their shards: a producer counts on their order.
+    async fn check_large(&mut self, call: &Call) -> Option<Turn> {
+        if self.large.is_empty() {
+            return None;
+        }
+        let turn = call.client.take_turn();
+        for (place, large) in std::mem::take(&mut self.large) {
+            match large.check(&call.broker.workers).await {
+                Ok(append) => self.add(place, append),
+                Err(fault) => self.refused.push((place, fault)),
+            }
+        }
+        Some(turn)
     }
 
     fn add(&mut self, place: Place, append: Append) {
@@ -180,41 +192,18 @@ fn unanswered(index: i32) -> PartitionProduceResponse {
     }
 }
 
-/// Finds a partition's leader here and a batch in its records.
-fn check(
-    call: &Call,
-    view: &View,
-    topic: &Topic,
-    partition: PartitionProduceData,
-    scratch: &mut Scratch,
-) -> Result<Append, Fault> {
-    let key = call.broker.led_here(topic, partition.index)?;
-    if topic.is_internal() && call.client_id.as_deref() != Some(ADMIN_CLIENT) {
-        let message = Some(format!("clients may not write to the internal topic {}", topic.name()));
-        return Err(Fault { code: ErrorCode::InvalidTopic, message, record_errors: Vec::new() });
-    }
-    let settings = view.settings_of(topic.id()).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let records = partition.records.unwrap_or_default().to_bytes().map_err(|_| ErrorCode::InvalidRecord)?;
-    let rules = Rules { zstd_allowed: call.version >= ZSTD, ..settings.rules };
-    let valid = records::validate(records, &rules, call.broker.host.clock.wall_ms(), scratch)?;
-    if valid.batch.header().attributes.is_transactional() {
-        // No transaction can be under way, since nobody coordinates any here.
-        return Err(ErrorCode::InvalidTxnState.into());
-    }
-    Ok(Append { key, batch: valid.batch })
-}
-
 type Outcomes = Vec<(Place, Result<Appended, Fault>)>;
 
 /// Appends and waits for what `acks` asks, for at most the request's timeout. A batch that has not got there by then
 /// may still do so: the answer says only that nobody waited.
-async fn append(call: &Call, acks: Acks, timeout_ms: i32, sorted: Sorted) -> Outcomes {
+async fn append(call: &Call, acks: Acks, timeout_ms: i32, sorted: Sorted, turn: Option<Turn>) -> Outcomes {
     let mut outcomes: Outcomes =
         sorted.refused.into_iter().map(|(place, fault)| (place, Err(fault))).collect();
     if sorted.appends.is_empty() {
         return outcomes;
     }
     let appended = call.broker.shards.append(acks, sorted.appends);
+    drop(turn);
     let results = if acks == Acks::All {
         let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
         within(appended, call.broker.host.clock.sleep(timeout)).await
