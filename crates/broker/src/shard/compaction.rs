@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use host::Instant;
@@ -74,6 +73,10 @@ pub(super) struct Compaction {
 impl Compaction {
     pub(super) fn is_under_way(&self) -> bool {
         self.pass.is_some()
+    }
+
+    pub(super) fn is_uncleanable(&self) -> bool {
+        self.is_uncleanable
     }
 
     pub(super) fn cancel(&self) {
@@ -212,9 +215,8 @@ impl Shard {
                 let is_damaged = error.kind() == io::ErrorKind::InvalidData;
                 if is_damaged && partition.log.is_as_planned(cleaning.plan()) {
                     partition.compaction.is_uncleanable = true;
-                    let count = self.common.uncleanable.fetch_add(1, Ordering::Relaxed) + 1;
                     let topic = partition.log.topic();
-                    tracing::error!(%topic, partition = key.partition, count, "this partition is no longer compacted: {error}");
+                    tracing::error!(%topic, partition = key.partition, "this partition is no longer compacted: {error}");
                 } else {
                     let topic = partition.log.topic();
                     let seconds = RETRY.as_secs();

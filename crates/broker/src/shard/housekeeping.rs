@@ -14,6 +14,7 @@ use storage::log::{DeletedFiles, PIECE_BYTES_MAX};
 
 use super::directory::{Lane, Meaning};
 use super::message::Done;
+use super::reminders::REMINDER;
 use super::shard::Shard;
 
 /// Files that have their last name and are to go.
@@ -53,6 +54,10 @@ impl Shard {
         if now >= self.next_retention {
             self.next_retention = now.after(self.common.retention_check_interval);
             self.retain();
+        }
+        if now >= self.next_reminder {
+            self.next_reminder = now.after(REMINDER);
+            self.remind();
         }
         self.sweep();
         self.scrub_tick(now);

@@ -27,6 +27,7 @@ mod open;
 mod partition;
 mod queries;
 mod read;
+mod reminders;
 mod reports;
 mod scrub;
 #[allow(clippy::module_inception)]

@@ -11,6 +11,7 @@ use super::api::{Appended, ReadWaiter, Refusal};
 use super::compaction::Compaction;
 use super::groups::{Groups, Place};
 use super::message::Reply;
+use super::reminders::Seldom;
 
 /// Lists of waiting readers are looked through for those that have gone away when they reach this length.
 const READERS_TIDY: usize = 64;
@@ -41,6 +42,8 @@ pub(super) struct Partition {
     /// Asked for until the directory has got its last name.
     pub(super) deleting: Option<Vec<Reply<()>>>,
     pub(super) compaction: Compaction,
+    /// Lines about segments that cannot be read.
+    pub(super) unreadable: Seldom,
     /// Memory that the budget knows of.
     pub(super) counted: usize,
     /// It stands in its directory's list of partitions to write.
@@ -76,6 +79,7 @@ impl Partition {
             starting: Vec::new(),
             deleting: None,
             compaction: Compaction::default(),
+            unreadable: Seldom::default(),
             counted: 0,
             queued: false,
             swept_end: Offset::ZERO,

@@ -98,6 +98,7 @@ impl Shard {
         reply: Reply<OffsetFound>,
         result: io::Result<Option<Found>>,
     ) {
+        let now = self.host.now();
         let answer = match (self.partition(&key), result) {
             (Err(refusal), _) => Err(refusal),
             (Ok(partition), Ok(found)) => {
@@ -110,8 +111,10 @@ impl Shard {
                     leader_epoch: found.leader_epoch,
                 }))
             }
-            (Ok(_), Err(error)) => {
-                tracing::error!(%key, timestamp_ms, "could not search segments: {error}");
+            (Ok(partition), Err(error)) => {
+                if let Some(more) = partition.unreadable.due(now) {
+                    tracing::error!(%key, timestamp_ms, more, "could not search segments: {error}");
+                }
                 Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(error.to_string()) })
             }
         };

@@ -149,7 +149,13 @@ impl Shard {
         if start.is_some_and(|start| read.offset < start) {
             return ReadReply::refused(read.key, ErrorCode::OffsetOutOfRange);
         }
-        tracing::error!(key = %read.key, offset = read.offset.0, "could not read a segment: {error}");
+        let now = self.host.now();
+        if let Some(partition) = self.partitions.get_mut(&read.key)
+            && let Some(more) = partition.unreadable.due(now)
+        {
+            let (topic, partition, offset) = (partition.log.topic(), read.key.partition, read.offset.0);
+            tracing::error!(%topic, partition, offset, more, "could not read a segment: {error}");
+        }
         ReadReply::refused(read.key, ErrorCode::KafkaStorageError)
     }
 

@@ -50,8 +50,6 @@ pub(super) struct Common {
     pub(super) cordoned: Vec<AtomicBool>,
     /// Why each directory is offline.
     pub(super) offline: watch::Sender<Vec<Option<Arc<str>>>>,
-    /// Partitions that are not compacted any more, because they are damaged.
-    pub(super) uncleanable: AtomicUsize,
     pub(super) producer_id_expiration_ms: AtomicU64,
     pub(super) retention_check_interval: Duration,
     pub(super) disk_reserve_bytes: u64,
@@ -89,6 +87,7 @@ pub(super) struct Shard {
     pub(super) scrub: Scrub,
     pub(super) next_tick: Instant,
     pub(super) next_retention: Instant,
+    pub(super) next_reminder: Instant,
     /// The partition up to which tails have been written out in this round of [`Shard::sweep`].
     pub(super) swept: Option<PartitionKey>,
     pub(super) stopping: Option<Vec<oneshot::Sender<()>>>,

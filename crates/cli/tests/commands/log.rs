@@ -121,6 +121,51 @@ fn offsets_that_do_not_grow_are_told() {
     assert!(done.out.contains("the segment begins at 2, but the one before it ends at 3"), "{done:?}");
 }
 
+/// Compaction leaves gaps between offsets, in batches and between them, which are no damage. Offsets that go back are.
+#[test]
+fn a_compacted_partition_is_sound_until_its_offsets_go_back() {
+    let mut node = Node::with(&["log.cleaner.backoff.ms=10"]);
+    let configs =
+        ["cleanup.policy=compact", "segment.ms=1", "min.cleanable.dirty.ratio=0", "index.interval.bytes=0"];
+    let mut create = vec!["topic", "create", "t", "--partitions", "1"];
+    create.extend(configs.iter().flat_map(|config| ["-c", config]));
+    assert_eq!(with(&node, &create).code, 0);
+    let record = |n: i64| {
+        let key = if n % 3 == 0 { n } else { -1 };
+        format!("{{\"key\":\"{key}\",\"value\":\"four\",\"timestamp\":{}}}\n", 1000 + n * 10)
+    };
+    let input: String = (0..300).map(record).collect();
+    let produce = ["produce", "t", "--format", "json", "--batch-bytes", "400"];
+    assert_eq!(fed(&node, &produce, input.as_bytes()).code, 0);
+    let path = node.data().join("t-0");
+    let segments = || {
+        let names =
+            fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".log")).count()
+    };
+    for _ in 0..1000 {
+        if segments() == 2 {
+            break;
+        }
+        assert_eq!(with(&node, &["log", "dirs"]).code, 0);
+    }
+    assert_eq!(segments(), 2, "what is closed is one segment");
+    node.stop();
+    let json = run(&["-o", "json", "log", "verify", text(&path)]);
+    assert_eq!(json.code, 0, "{json:?}");
+    let records = json.json()["records"].as_u64().unwrap();
+    assert!((100..120).contains(&records), "{records}: every third one, and what is in the open segment");
+    let first = path.join(format!("{:020}.log", 0));
+    let dump = run(&["log", "dump", text(&first)]);
+    assert!(dump.code == 0 && dump.out.lines().count() > 5, "{dump:?}");
+    let bytes = fs::read(&first).unwrap();
+    let size = 12 + usize::try_from(u32::from_be_bytes(bytes[8..12].try_into().unwrap())).unwrap();
+    fs::write(&first, [&bytes[size..], &bytes[..size]].concat()).unwrap();
+    let done = run(&["log", "verify", text(&first)]);
+    done.fails(&["1 problem found", "backup"]);
+    assert!(done.out.contains(" behind offset "), "{done:?}");
+}
+
 #[test]
 fn indexes_that_are_wrong_or_missing_are_told_with_what_to_do() {
     let wrong = |kind: &str, bytes: &[u8], words: &str| {

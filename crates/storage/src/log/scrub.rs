@@ -102,6 +102,14 @@ impl Log {
         open || (self.cut.is_none() && self.sealed.iter().any(closed))
     }
 
+    /// Segments that were found damaged.
+    #[must_use]
+    pub fn suspects(&self) -> usize {
+        // Retention takes them without a word.
+        let oldest = self.sealed.front().map_or(self.written.base, |segment| segment.base);
+        self.suspects.range(oldest..).count()
+    }
+
     /// The segment at `base` was found damaged: what readers get of it is checked from now on, also while it is open.
     pub fn suspect(&mut self, base: Offset) {
         self.suspects.insert(base);
