@@ -155,7 +155,7 @@ fn parts_of(host: &Host, path: PathBuf, committer: SendToCommitter, open: &Arc<O
         path,
         committer,
         writes: host.disk.lane("segment writes"),
-        removals: host.disk.lane("removals"),
+        removals: host.disk.background_lane("removals"),
         syncs: (0..SYNC_LANES).map(|_| host.disk.lane("segment syncs")).collect(),
         open: open.clone(),
     }

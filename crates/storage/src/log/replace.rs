@@ -60,33 +60,39 @@ pub struct SegmentSwap {
 impl SegmentSwap {
     /// Blocking. Returns the files of the other segments, under their last names.
     pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<DeletedFiles> {
-        take_place(files, open, &self.dir, self.base, self.number)?;
-        let deleted = self.gone.run(files, open)?;
+        let mut deleted = take_place(files, open, &self.dir, self.base, self.number)?;
+        deleted.append(self.gone.run(files, open)?);
         files.sync_dir(&self.dir)?;
         Ok(deleted)
     }
 }
 
-/// Renames what has not been renamed yet.
-fn take_place(files: &dyn Files, open: &OpenFiles, dir: &Path, base: Offset, number: u64) -> io::Result<()> {
+/// Renames what has not been renamed yet. What had the names before gets others: it may be read still, and to set a whole
+/// segment free takes long.
+fn take_place(
+    files: &dyn Files,
+    open: &OpenFiles,
+    dir: &Path,
+    base: Offset,
+    number: u64,
+) -> io::Result<DeletedFiles> {
+    let mut deleted = DeletedFiles::default();
     for kind in CLEANED_KINDS {
         let (from, to) = (cleaned_file(dir, base, kind, number), segment_file(dir, base, kind));
-        let renamed = match files.rename(&from, &to) {
-            // A full disk has no room for a name, unless another goes first. After a crash between the two this is
-            // done again.
-            Err(error) if is_full(&error) => {
-                open.forget(&to);
-                files.remove_file(&to).and_then(|()| files.rename(&from, &to))
+        if files.exists(&from)? {
+            deleted.take(files, open, &to)?;
+            match files.rename(&from, &to) {
+                // A full disk has no room for a name, unless others go first.
+                Err(error) if is_full(&error) => {
+                    deleted.remove(files)?;
+                    files.rename(&from, &to)?;
+                }
+                renamed => renamed?,
             }
-            renamed => renamed,
-        };
-        open.forget(&to);
-        match renamed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
         }
+        open.forget(&to);
     }
-    Ok(())
+    Ok(deleted)
 }
 
 /// Carries out what a checkpoint has promised. Blocking; for starts.
@@ -97,6 +103,7 @@ pub(super) fn finish_replacing(
     state: &mut PartitionState,
 ) -> io::Result<()> {
     let Some(segment) = state.replacing.take() else { return Ok(()) };
+    // What has got a last name is removed with all others that have one.
     take_place(files, open, dir, segment.base, state.replacements)?;
     let is_replaced = |other: &&SealedSegment| (segment.base..segment.end).contains(&other.base);
     for gone in state.sealed.iter().filter(is_replaced).filter(|other| other.base != segment.base) {
