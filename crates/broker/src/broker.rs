@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::api::FetchSessions;
 use crate::controller::Controller;
+use crate::coordinators::GroupCoordinators;
 use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::producer_ids::ProducerIds;
@@ -68,6 +69,7 @@ pub(crate) struct Broker {
     pub(crate) shards: Shards,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) groups: GroupCoordinators,
     pub(crate) reply_memory: ReplyMemory,
     pub(crate) loggers: Loggers,
     pub(crate) telemetry: Telemetry,

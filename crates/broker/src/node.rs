@@ -19,17 +19,17 @@ use bytes::Bytes;
 use host::{Files, Host, Op, Place};
 use metadata::Image;
 use metadata::config::{BrokerConfig, Endpoint, StaticConfig};
-use metadata::controller::{self, BrokerStart, Decision, Refusal};
-use metadata::record::{self, SecurityProtocol};
-use protocol::{ErrorCode, NodeId, Str, Uuid};
+use metadata::record::SecurityProtocol;
+use protocol::{ErrorCode, NodeId, Str};
 use quorum::MetadataLog;
 use storage::PartitionKey;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::api::FetchSessions;
 use crate::applier::Applier;
 use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
+use crate::coordinators::{GroupCoordinators, Supervisor};
 use crate::directories::Directories;
 use crate::listening::bind;
 use crate::loggers::Loggers;
@@ -37,7 +37,7 @@ use crate::metadata_view::MetadataView;
 use crate::ownership::{self, OwnershipError};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
-use crate::random;
+use crate::registration::Registration;
 use crate::server::{ConnectionLimits, ReplyMemory};
 use crate::serving::{Serving, Usage, serve, shares};
 use crate::shard::{CleanerOptions, ScrubOptions, Shards, ShardsOptions};
@@ -108,7 +108,7 @@ impl Node {
         let bound = bind(&host, &config).await?;
         let endpoints: Vec<Endpoint> = bound.iter().map(|bound| bound.advertised.clone()).collect();
         let files = host.disk.files();
-        let directory = PathBuf::from(&config.directories.metadata).join(METADATA_DIR);
+        let directory = metadata_directory(&config);
         let options = shards_options(&config, host.disk.open_files_max());
         let log_dirs = options.log_dirs.clone();
         ownership::check(&*files, &directory, &log_dirs)?;
@@ -126,6 +126,7 @@ impl Node {
         let view = Arc::new(MetadataView::new(config.clone()));
         let limits = Arc::new(ConnectionLimits::new(&config.sockets));
         let settings = SettingsSource::new(Arc::new(statics), node_id);
+        let (deleted, topics_deleted) = mpsc::unbounded_channel();
         let publisher = Publisher {
             node_id,
             shards: shards.clone(),
@@ -134,16 +135,14 @@ impl Node {
             started: config.clone(),
             limits: limits.clone(),
             changes: outlets.changes,
+            deleted,
         };
         host.spawn(Place::Control, "publisher", publisher.run());
         let (controller, controller_task) = Controller::new(outlets.image, log.clone(), view.clone());
         host.spawn(Place::Control, "controller", controller_task.run());
-        let registration = Registration {
-            node_id,
-            rack: config.rack.clone(),
-            endpoints: &endpoints,
-            log_directories: shards.recovery().directory_ids.clone(),
-        };
+        let log_directories = shards.recovery().directory_ids.clone();
+        let registration =
+            Registration { node_id, rack: config.rack.clone(), endpoints: &endpoints, log_directories };
         let registered = registration.carry_out(&host, &log, &controller);
         let broker_epoch = until(registered, async { Err(log.without_room().await.into()) }).await?;
         shards.remove_strays(Arc::new(partitions_of(&view.view().image, node_id))).await;
@@ -164,10 +163,11 @@ impl Node {
             controller,
             shards,
             producer_ids,
+            groups: GroupCoordinators::default(),
             loggers,
             stopping: watch::Sender::new(false),
         });
-        settle(&broker, broker_epoch);
+        settle(&broker, broker_epoch, topics_deleted);
         let serving = serve(&broker, bound, limits);
         Ok(Self { broker, log, endpoints, serving, broken: outlets.broken })
     }
@@ -223,9 +223,10 @@ impl Node {
     }
 }
 
-/// Everything of before this start is open. From here on the cluster is told of the log directories, if there is more to
-/// tell than at the start.
-fn settle(broker: &Arc<Broker>, broker_epoch: i64) {
+/// Everything of before this start is open: groups are served, and the cluster is told of the log directories from here on,
+/// if there is more to tell than at the start.
+fn settle(broker: &Arc<Broker>, broker_epoch: i64, topics_deleted: mpsc::UnboundedReceiver<Vec<Str>>) {
+    coordinate(broker, topics_deleted);
     broker.shards.settle();
     // The only one is known at the start, and without it the process ends.
     if broker.config.directories.log.len() < 2 {
@@ -240,6 +241,24 @@ fn settle(broker: &Arc<Broker>, broker_epoch: i64) {
         stopping: broker.stopping.subscribe(),
     };
     broker.host.spawn(Place::Control, "directories", directories.run());
+}
+
+/// Begins to serve groups.
+fn coordinate(broker: &Arc<Broker>, deleted: mpsc::UnboundedReceiver<Vec<Str>>) {
+    let supervisor = Supervisor {
+        host: broker.host.clone(),
+        node_id: broker.node_id,
+        shards: broker.shards.clone(),
+        view: broker.metadata.clone(),
+        coordinators: broker.groups.clone(),
+        deleted,
+        stopping: broker.stopping.subscribe(),
+    };
+    broker.host.spawn(Place::Control, "group coordinators", supervisor.run());
+}
+
+fn metadata_directory(config: &BrokerConfig) -> PathBuf {
+    PathBuf::from(&config.directories.metadata).join(METADATA_DIR)
 }
 
 /// The log directories that were not offline at the start.
@@ -320,83 +339,5 @@ fn log_recovery(shards: &Shards) {
             elapsed_ms = u64::try_from(found.elapsed.as_millis()).unwrap_or(u64::MAX),
             "opened the log directories"
         );
-    }
-}
-
-/// What this broker tells the cluster of itself at each start.
-struct Registration<'a> {
-    node_id: NodeId,
-    rack: Option<Str>,
-    endpoints: &'a [Endpoint],
-    log_directories: Vec<Uuid>,
-}
-
-impl Registration<'_> {
-    /// Waits until this node leads the quorum, creates the cluster if it is not there, and registers. Returns the
-    /// broker epoch; by then every partition led here is open under its new leader epoch.
-    async fn carry_out(
-        self,
-        host: &Host,
-        log: &MetadataLog,
-        controller: &Controller,
-    ) -> Result<i64, StartError> {
-        let identity = log.identity();
-        let cluster_id = Str::from(identity.cluster_id.clone());
-        let created_ms = host.clock.wall_ms();
-        let start = BrokerStart {
-            node_id: self.node_id,
-            incarnation: random::uuid(host),
-            cluster_id: Some(cluster_id.clone()),
-            listeners: self.endpoints.iter().map(listener).collect(),
-            features: Vec::new(),
-            rack: self.rack,
-            log_directories: self.log_directories,
-            fenced: false,
-        };
-        // Indexes of entries only grow, so an epoch of at least the next one was never given before.
-        let epoch_min = i64::try_from(log.status().last_index.unwrap_or(0) + 1).unwrap_or(i64::MAX);
-        let decided =
-            controller.decide(move |image| match register(image, cluster_id, created_ms, start, epoch_min) {
-                Ok((records, epoch)) => (records, Ok(epoch)),
-                Err(refusal) => (Vec::new(), Err(refusal)),
-            });
-        match decided.await {
-            Ok(Ok(epoch)) => Ok(epoch),
-            Ok(Err(refusal)) => Err(StartError::Register { code: refusal.code, reason: refusal.message }),
-            Err(code) => Err(StartError::Register { code, reason: code.message().to_owned() }),
-        }
-    }
-}
-
-/// The first decision of every start: a cluster if there is none, and this broker in it.
-fn register(
-    image: &Image,
-    cluster_id: Str,
-    created_ms: i64,
-    start: BrokerStart,
-    epoch_min: i64,
-) -> Result<Decision<i64>, Refusal> {
-    let mut records = Vec::new();
-    let mut founded = image.clone();
-    if image.cluster().is_none() {
-        records = controller::create_cluster(image, cluster_id, created_ms, &[])?.0;
-        for record in &records {
-            founded
-                .apply(record)
-                .map_err(|error| Refusal::new(ErrorCode::UnknownServerError, error.to_string()))?;
-        }
-    }
-    // This node has just been elected as the only voter, so no other process runs as this broker.
-    let (registration, epoch) = controller::register_broker(&founded, start, epoch_min, false)?;
-    records.extend(registration);
-    Ok((records, epoch))
-}
-
-fn listener(endpoint: &Endpoint) -> record::Listener {
-    record::Listener {
-        name: Str::from(endpoint.name.as_str()),
-        host: Str::from(endpoint.host.as_str()),
-        port: endpoint.port,
-        protocol: endpoint.protocol,
     }
 }

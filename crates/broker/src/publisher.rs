@@ -15,7 +15,7 @@ use metadata::Delta;
 use metadata::config::BrokerConfig;
 use metadata::image::Topic;
 use metadata::record::{ConfigResource, ResourceKind};
-use protocol::{NodeId, TopicId};
+use protocol::{NodeId, Str, TopicId};
 use storage::PartitionKey;
 use tokio::sync::mpsc;
 
@@ -36,6 +36,8 @@ pub(crate) struct Publisher {
     pub(crate) started: BrokerConfig,
     pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) changes: mpsc::UnboundedReceiver<Applied>,
+    /// Hears the names of topics that are deleted, once they are.
+    pub(crate) deleted: mpsc::UnboundedSender<Vec<Str>>,
 }
 
 impl Publisher {
@@ -76,6 +78,11 @@ impl Publisher {
             self.reconfigure(topic_id, &settings, &view).await;
         }
         self.view.publish(view);
+        let deleted: Vec<Str> = delta.topics_deleted().map(|topic| topic.name().clone()).collect();
+        if !deleted.is_empty() {
+            // The listener is gone only when the broker stops.
+            let _ = self.deleted.send(deleted);
+        }
     }
 
     /// Has the broker go by what was set on it or on all brokers. Whether topics may go by something else now.

@@ -1,7 +1,7 @@
-//! FindCoordinator (10): there are no coordinators here yet, and the answer says so.
+//! FindCoordinator (10): where a group is coordinated. The topic that keeps groups is made when the first one is looked for.
 //!
-//! It is served all the same: librdkafka takes its presence for the sign of a broker that knows lz4 (its feature table
-//! asks for FindCoordinator 0), and without it sends uncompressed what it was told to compress.
+//! Other coordinators are not there. librdkafka takes the presence of this API for the sign of a broker that knows lz4 (its
+//! feature table asks for FindCoordinator 0).
 
 use std::ops::RangeInclusive;
 
@@ -10,21 +10,15 @@ use protocol::messages::find_coordinator_response::{Coordinator, FindCoordinator
 use protocol::{ErrorCode, Str};
 
 use super::{Call, Handler, Protest};
+use crate::coordinators::{self, OFFSETS_TOPIC};
 
 /// Keys come in a batch from this version on (KIP-699).
 const BATCHED: i16 = 4;
 const NOWHERE: i32 = -1;
-const WHY: &str = "this broker has no group, transaction or share coordinator";
 
-/// The key type of consumer groups; the others are transactions and share groups.
+/// Key types.
 const GROUP: i8 = 0;
-
-/// librdkafka looks for the coordinator of its group id even when the partitions were assigned by hand, shows its
-/// user every error that is final, and goes on fetching beside one that is not. Whoever wants a transaction or a share
-/// group can do nothing without it: those get what Kafka answers to protocols that are switched off.
-const fn why(key_type: i8) -> ErrorCode {
-    if key_type == GROUP { ErrorCode::CoordinatorNotAvailable } else { ErrorCode::UnsupportedVersion }
-}
+const TRANSACTION: i8 = 1;
 
 pub(crate) struct FindCoordinator;
 
@@ -37,25 +31,47 @@ impl Handler for FindCoordinator {
         call: Call,
         request: FindCoordinatorRequest,
     ) -> Result<Option<FindCoordinatorResponse>, Protest> {
-        let error_code = why(request.key_type).code();
+        let ready = match request.key_type {
+            GROUP => coordinators::ensure(&call.broker).await.map_err(|_| ErrorCode::CoordinatorNotAvailable),
+            // Whoever wants a transaction can do nothing without it: what Kafka answers to what is switched off.
+            TRANSACTION => Err(ErrorCode::UnsupportedVersion),
+            _ => Err(ErrorCode::InvalidRequest),
+        };
+        let find = |key: Str| {
+            let found = ready.and_then(|()| locate(&call, &key));
+            let (node_id, host, port) = found.clone().unwrap_or((NOWHERE, Str::EMPTY, NOWHERE));
+            let code = found.err().unwrap_or(ErrorCode::None);
+            let error_message = found_message(code);
+            Coordinator { key, node_id, host, port, error_code: code.code(), error_message }
+        };
         if call.version < BATCHED {
+            let found = find(request.key);
             return Ok(Some(FindCoordinatorResponse {
-                error_code,
-                error_message: Some(Str::from(WHY)),
-                node_id: NOWHERE,
-                port: NOWHERE,
+                error_code: found.error_code,
+                error_message: found.error_message,
+                node_id: found.node_id,
+                host: found.host,
+                port: found.port,
                 ..Default::default()
             }));
         }
-        let nowhere = |key| Coordinator {
-            key,
-            node_id: NOWHERE,
-            port: NOWHERE,
-            error_code,
-            error_message: Some(Str::from(WHY)),
-            ..Default::default()
-        };
-        let coordinators = request.coordinator_keys.into_iter().map(nowhere).collect();
+        let coordinators = request.coordinator_keys.into_iter().map(find).collect();
         Ok(Some(FindCoordinatorResponse { coordinators, ..Default::default() }))
     }
+}
+
+fn found_message(code: ErrorCode) -> Option<Str> {
+    (code != ErrorCode::None).then(|| Str::from_static(code.message()))
+}
+
+/// The leader of the partition that keeps the group, as this listener names it.
+fn locate(call: &Call, group_id: &str) -> Result<(i32, Str, i32), ErrorCode> {
+    let view = call.broker.metadata.view();
+    let nowhere = ErrorCode::CoordinatorNotAvailable;
+    let partition = coordinators::partition_of(&view, group_id).ok_or(nowhere)?;
+    let topic = view.image.topic(OFFSETS_TOPIC).ok_or(nowhere)?;
+    let leader = topic.partition(partition).ok_or(nowhere)?.leader;
+    let mut endpoints = view.endpoints(&call.client.listener);
+    let (node_id, host, port, _) = endpoints.find(|(id, ..)| *id == leader.0).ok_or(nowhere)?;
+    Ok((node_id, host, port))
 }

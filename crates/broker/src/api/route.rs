@@ -7,11 +7,12 @@ use protocol::{ApiKey, Reader, Writer, rpc};
 
 use super::handler::{self, Api, Call, Client, Handler, Protest, Started};
 use super::{
-    alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics,
-    describe_cluster, describe_configs, describe_log_dirs, describe_producers, describe_topic_partitions,
-    fetch, find_coordinator, get_telemetry_subscriptions, incremental_alter_configs, init_producer_id,
-    list_config_resources, list_offsets, metadata, offset_for_leader_epoch, produce, push_telemetry, sasl,
-    update_features,
+    alter_configs, api_versions, create_partitions, create_topics, delete_groups, delete_records,
+    delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
+    describe_producers, describe_topic_partitions, fetch, find_coordinator, get_telemetry_subscriptions,
+    heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
+    list_groups, list_offsets, metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch,
+    produce, push_telemetry, sasl, sync_group, update_features,
 };
 use crate::Broker;
 
@@ -43,6 +44,16 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         describe_producers::DescribeProducers::api(),
         describe_topic_partitions::DescribeTopicPartitions::api(),
         update_features::UpdateFeatures::api(),
+        join_group::JoinGroup::api(),
+        sync_group::SyncGroup::api(),
+        heartbeat::Heartbeat::api(),
+        leave_group::LeaveGroup::api(),
+        offset_commit::OffsetCommit::api(),
+        offset_fetch::OffsetFetch::api(),
+        offset_delete::OffsetDelete::api(),
+        describe_groups::DescribeGroups::api(),
+        list_groups::ListGroups::api(),
+        delete_groups::DeleteGroups::api(),
     ];
     routes.sort_by_key(|api| api.key.code());
     routes

@@ -13,7 +13,7 @@ use protocol::{ErrorCode, Str};
 use crate::support::requests::batch;
 use crate::support::{Client, run};
 
-const TOPIC: i8 = 2;
+pub(crate) const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 const LOGGER: i8 = 8;
 const METRICS: i8 = 16;
@@ -70,7 +70,7 @@ pub(crate) async fn delete(client: &mut Client, of: (i8, &str), name: &str) {
 }
 
 /// Value and source.
-async fn value_of(client: &mut Client, of: (i8, &str), name: &str) -> (Option<String>, i8) {
+pub(crate) async fn value_of(client: &mut Client, of: (i8, &str), name: &str) -> (Option<String>, i8) {
     let resource = DescribeConfigsResource {
         resource_type: of.0,
         resource_name: Str::from(of.1),

@@ -75,6 +75,15 @@
 //! | features: only what works | `features::features_that_do_not_work_here_are_neither_told_nor_finalized` |
 //! | validate_only; configs from CreateTopics 5 | `topics::validate_only_creates_nothing`, `topics::every_version_creates_and_newer_ones_tell_what` |
 //!
+//! | rule: groups | test |
+//! |---|---|
+//! | __consumer_offsets on first use | `groups::the_topic_of_groups_is_made_when_a_coordinator_is_looked_for` |
+//! | joins, generations, heartbeats, leaving | `groups::a_member_joins_takes_part_and_leaves`, `groups::a_second_member_has_the_first_one_join_again`, `groups::a_silent_member_is_taken_out_when_its_session_ends` |
+//! | groups and offsets are durable | `groups::groups_members_and_offsets_survive_restarts_and_crashes` |
+//! | offsets by name and id; topics that are gone | `groups::offsets_of_topics_in_every_version_and_of_topics_that_are_not_there`, `groups::what_was_committed_for_a_deleted_topic_means_nothing_for_a_new_one` |
+//! | NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND | `groups::groups_are_listed_and_deleted_once_nobody_is_in_them` |
+//! | a refused write is no commit | `groups::a_commit_that_cannot_be_written_is_refused_and_forgotten` |
+//!
 //! | rule: connections | test |
 //! |---|---|
 //! | one reply a request, in order, even when some fail | `connections::answers_to_good_requests_leave_before_a_bad_one_ends_the_connection`, `waiting::requests_behind_a_waiting_one_are_started_and_answered_in_order` |
@@ -85,7 +94,7 @@
 //! | disks that are full or broken | `disks::with_a_full_disk_writes_are_refused_and_everything_else_goes_on`, `disks::a_directory_that_is_bad_at_the_start_is_left_out_and_comes_back_with_its_records` |
 //!
 //! Not to be seen with one broker: forwarding, NOT_ENOUGH_REPLICAS_AFTER_APPEND, the leader's name in answers to Produce
-//! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: groups, transactions, quotas.
+//! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: transactions, quotas.
 // Tests are futures in futures, and the compiler counts how deep.
 #![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
@@ -100,6 +109,7 @@ mod disks;
 mod features;
 mod fetch;
 mod fetch_limits;
+mod groups;
 mod hostile;
 mod large_batches;
 mod listeners;
@@ -135,6 +145,7 @@ fn the_table_above_names_tests_that_exist() {
         ("features", include_str!("features.rs")),
         ("fetch", include_str!("fetch.rs")),
         ("fetch_limits", include_str!("fetch_limits.rs")),
+        ("groups", include_str!("groups.rs")),
         ("hostile", include_str!("hostile.rs")),
         ("large_batches", include_str!("large_batches.rs")),
         ("listeners", include_str!("listeners.rs")),

@@ -5,31 +5,42 @@ use protocol::messages::alter_configs_request::{self, AlterConfigsRequest};
 use protocol::messages::api_versions_request::ApiVersionsRequest;
 use protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use protocol::messages::create_topics_request::CreateTopicsRequest;
+use protocol::messages::delete_groups_request::DeleteGroupsRequest;
 use protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
 use protocol::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
 use protocol::messages::describe_cluster_request::DescribeClusterRequest;
 use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
+use protocol::messages::describe_groups_request::DescribeGroupsRequest;
 use protocol::messages::describe_log_dirs_request::{DescribableLogDirTopic, DescribeLogDirsRequest};
 use protocol::messages::describe_producers_request::{self, DescribeProducersRequest};
 use protocol::messages::describe_topic_partitions_request::{DescribeTopicPartitionsRequest, TopicRequest};
 use protocol::messages::find_coordinator_request::FindCoordinatorRequest;
+use protocol::messages::heartbeat_request::HeartbeatRequest;
 use protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
 use protocol::messages::init_producer_id_request::InitProducerIdRequest;
+use protocol::messages::leave_group_request::{LeaveGroupRequest, MemberIdentity};
 use protocol::messages::list_config_resources_request::ListConfigResourcesRequest;
+use protocol::messages::list_groups_request::ListGroupsRequest;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use protocol::messages::offset_commit_request::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use protocol::messages::offset_delete_request::OffsetDeleteRequest;
+use protocol::messages::offset_fetch_request::{OffsetFetchRequest, OffsetFetchRequestGroup};
 use protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use protocol::messages::sasl_authenticate_request::SaslAuthenticateRequest;
 use protocol::messages::sasl_handshake_request::SaslHandshakeRequest;
+use protocol::messages::sync_group_request::SyncGroupRequest;
 use protocol::messages::update_features_request::{FeatureUpdateKey, UpdateFeaturesRequest};
 use protocol::wire::Request;
-use protocol::{Str, Writer, rpc};
+use protocol::{Str, Uuid, Writer, rpc};
 
 use crate::support::requests::{Topic, batch, fetch, from_offset, new_topic, produce};
 
@@ -51,6 +62,7 @@ pub(crate) fn samples(topic: &Topic) -> Vec<Bytes> {
     topics(&mut all, topic);
     configs(&mut all, topic);
     connections(&mut all);
+    groups(&mut all, topic);
     all
 }
 
@@ -181,4 +193,42 @@ fn connections(all: &mut Vec<Bytes>) {
         ..Default::default()
     });
     encode(all, 0..=2, |_| DescribeClusterRequest { endpoint_type: 1, ..Default::default() });
+}
+
+fn groups(all: &mut Vec<Bytes>, topic: &Topic) {
+    let group_id = || Str::from("g");
+    let topics = |version: i16| {
+        vec![OffsetCommitRequestTopic {
+            name: if version < 10 { topic.name.clone() } else { Str::EMPTY },
+            topic_id: if version < 10 { Uuid::ZERO } else { topic.id },
+            partitions: vec![OffsetCommitRequestPartition { committed_offset: 1, ..Default::default() }],
+        }]
+    };
+    encode(all, 2..=10, |version| OffsetCommitRequest {
+        group_id: group_id(),
+        topics: topics(version),
+        ..Default::default()
+    });
+    encode(all, 1..=10, |version| match version {
+        ..8 => OffsetFetchRequest { group_id: group_id(), topics: Some(Vec::new()), ..Default::default() },
+        _ => OffsetFetchRequest {
+            groups: vec![OffsetFetchRequestGroup { group_id: group_id(), ..Default::default() }],
+            ..Default::default()
+        },
+    });
+    encode(all, 0..=9, |_| crate::groups::join(""));
+    encode(all, 0..=4, |_| HeartbeatRequest { group_id: group_id(), ..Default::default() });
+    encode(all, 0..=5, |version| LeaveGroupRequest {
+        group_id: group_id(),
+        members: if version < 3 { Vec::new() } else { vec![MemberIdentity::default()] },
+        ..Default::default()
+    });
+    encode(all, 0..=5, |_| SyncGroupRequest { group_id: group_id(), ..Default::default() });
+    encode(all, 0..=6, |_| DescribeGroupsRequest { groups: vec![group_id()], ..Default::default() });
+    encode(all, 0..=5, |version| ListGroupsRequest {
+        states_filter: if version < 4 { Vec::new() } else { vec![Str::from("Stable")] },
+        types_filter: if version < 5 { Vec::new() } else { vec![Str::from("classic")] },
+    });
+    encode(all, 0..=3, |_| DeleteGroupsRequest { groups_names: vec![group_id()] });
+    encode(all, 0..=0, |_| OffsetDeleteRequest { group_id: group_id(), ..Default::default() });
 }

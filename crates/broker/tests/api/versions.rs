@@ -26,12 +26,20 @@ use protocol::{ApiKey, ErrorCode, Str};
 use crate::support::{Client, run};
 
 /// What Kafka 4.4 advertises of the keys that are served here.
-const VERSIONS: [(i16, i16, i16); 23] = [
+const VERSIONS: [(i16, i16, i16); 33] = [
     (0, 0, 13),
     (1, 4, 18),
     (2, 1, 11),
     (3, 0, 13),
+    (8, 2, 10),
+    (9, 1, 10),
     (10, 0, 6),
+    (11, 0, 9),
+    (12, 0, 4),
+    (13, 0, 5),
+    (14, 0, 5),
+    (15, 0, 6),
+    (16, 0, 5),
     (17, 0, 1),
     (18, 0, 5),
     (19, 2, 7),
@@ -44,7 +52,9 @@ const VERSIONS: [(i16, i16, i16); 23] = [
     (35, 1, 5),
     (36, 0, 2),
     (37, 0, 3),
+    (42, 0, 3),
     (44, 0, 1),
+    (47, 0, 0),
     (57, 0, 2),
     (60, 0, 2),
     (61, 0, 0),
@@ -222,13 +232,11 @@ fn versions_and_keys_that_are_not_served_end_the_connection() {
 }
 
 #[test]
-fn a_group_without_a_coordinator_may_ask_again() {
+fn coordinators_that_are_not_there_are_refused_for_good() {
     use protocol::messages::find_coordinator_request::FindCoordinatorRequest;
     run(&[], async |world| {
         let mut client = world.connect().await;
-        // The others can do nothing without it, and are told for good.
-        for (key_type, code) in [(0, ErrorCode::CoordinatorNotAvailable), (1, ErrorCode::UnsupportedVersion)]
-        {
+        for (key_type, code) in [(1, ErrorCode::UnsupportedVersion), (2, ErrorCode::InvalidRequest)] {
             let oldest = i16::from(key_type != 0);
             for version in oldest..=6 {
                 let keys = vec![Str::from("g")];

@@ -41,6 +41,7 @@ pub struct BrokerConfig {
     /// What topics go by that do not say otherwise.
     pub topic_defaults: TopicConfig,
     pub cleaner: CleanerConfig,
+    pub groups: GroupsConfig,
     pub retention_check_interval_ms: i64,
     pub producer_id_expiration_ms: i64,
     pub broker_heartbeat_interval_ms: i64,
@@ -60,6 +61,26 @@ pub struct CleanerConfig {
     pub dedupe_buffer_bytes: usize,
     pub io_max_bytes_per_second: f64,
     pub backoff_ms: u64,
+}
+
+/// `group.*`, `offsets.*`: consumer groups, their offsets and the topic that keeps both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupsConfig {
+    pub session_timeout_min_ms: i32,
+    pub session_timeout_max_ms: i32,
+    pub initial_rebalance_delay_ms: i32,
+    pub size_max: usize,
+    pub offset_metadata_bytes_max: usize,
+    pub offsets_retention_ms: i64,
+    pub offsets_retention_check_interval_ms: i64,
+    /// How long a write of a coordinator may take.
+    pub commit_timeout_ms: i64,
+    pub load_buffer_bytes: usize,
+    pub topic_partitions: i32,
+    pub topic_replication_factor: i16,
+    pub topic_segment_bytes: i64,
+    /// Kafka's number of a codec.
+    pub topic_codec: u8,
 }
 
 /// Connections and their limits.
@@ -182,6 +203,29 @@ impl Reader<'_> {
         }
     }
 
+    fn int(&self, name: &str) -> i32 {
+        i32::try_from(self.number(name)).unwrap_or(i32::MAX)
+    }
+
+    fn groups(&self) -> GroupsConfig {
+        let factor = self.number("offsets.topic.replication.factor");
+        GroupsConfig {
+            session_timeout_min_ms: self.int("group.min.session.timeout.ms"),
+            session_timeout_max_ms: self.int("group.max.session.timeout.ms"),
+            initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms"),
+            size_max: self.count("group.max.size"),
+            offset_metadata_bytes_max: self.count("offset.metadata.max.bytes"),
+            offsets_retention_ms: self.number("offsets.retention.minutes").saturating_mul(60_000),
+            offsets_retention_check_interval_ms: self.number("offsets.retention.check.interval.ms"),
+            commit_timeout_ms: self.number("offsets.commit.timeout.ms"),
+            load_buffer_bytes: self.count("offsets.load.buffer.size"),
+            topic_partitions: self.int("offsets.topic.num.partitions"),
+            topic_replication_factor: i16::try_from(factor).unwrap_or(i16::MAX),
+            topic_segment_bytes: self.number("offsets.topic.segment.bytes"),
+            topic_codec: u8::try_from(self.number("offsets.topic.compression.codec")).unwrap_or(0),
+        }
+    }
+
     fn text(&self, name: &str) -> Option<String> {
         match self.layers.of(name) {
             Some(Value::Text(text)) if !text.is_empty() => Some(text),
@@ -268,6 +312,7 @@ impl Reader<'_> {
             default_replication_factor: i16::try_from(self.number("default.replication.factor")).unwrap_or(1),
             topic_defaults: TopicConfig::defaults(&self.layers),
             cleaner: self.cleaner(),
+            groups: self.groups(),
             retention_check_interval_ms: self.number("log.retention.check.interval.ms"),
             producer_id_expiration_ms: self.number("producer.id.expiration.ms"),
             broker_heartbeat_interval_ms: self.number("broker.heartbeat.interval.ms"),

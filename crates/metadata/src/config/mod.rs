@@ -33,7 +33,7 @@ mod effects;
 #[cfg(test)]
 mod tests;
 
-pub use broker::{BrokerConfig, CleanerConfig, Limits, ListenerLimits, Sockets};
+pub use broker::{BrokerConfig, CleanerConfig, GroupsConfig, Limits, ListenerLimits, Sockets};
 pub use client_metrics::{ClientFacts, ClientPattern, Subscription};
 pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
 pub use describe::{

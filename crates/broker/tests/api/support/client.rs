@@ -109,6 +109,11 @@ impl Client {
         }
     }
 
+    /// Says nothing for a while.
+    pub(crate) async fn pause(&self, time: Duration) {
+        (self.pause)(time).await;
+    }
+
     /// Whether the broker hangs up without another answer.
     pub(crate) async fn is_hung_up(&mut self) -> bool {
         self.frame().await.is_none()

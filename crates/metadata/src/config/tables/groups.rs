@@ -1,17 +1,17 @@
 //! Consumer groups and their offsets.
 
-use super::reasons::{GROUPS, THREADS};
+use super::reasons::{GATHERED, GROUPS, THREADS};
 use super::table;
 
 table! {
     Broker GROUPS_CONFIGS
-    "group.min.session.timeout.ms": Int = Some("6000"), Any, Medium, ReadOnly, GROUPS;
+    "group.min.session.timeout.ms": Int = Some("6000"), Any, Medium, ReadOnly;
         "Shortest session timeout a classic member may ask for.";
-    "group.max.session.timeout.ms": Int = Some("1800000"), Any, Medium, ReadOnly, GROUPS;
+    "group.max.session.timeout.ms": Int = Some("1800000"), Any, Medium, ReadOnly;
         "Longest session timeout a classic member may ask for.";
-    "group.initial.rebalance.delay.ms": Int = Some("3000"), Any, Medium, ReadOnly, GROUPS;
+    "group.initial.rebalance.delay.ms": Int = Some("3000"), Any, Medium, ReadOnly;
         "How long a new classic group waits for more members.";
-    "group.max.size": Int = Some("2147483647"), AtLeast(1), Medium, ReadOnly, GROUPS;
+    "group.max.size": Int = Some("2147483647"), AtLeast(1), Medium, ReadOnly;
         "Most members of a classic group.";
     "group.coordinator.rebalance.protocols": List = Some("classic,consumer,streams"), EachOf(&["consumer", "classic", "share", "streams"]), Medium, ReadOnly, GROUPS;
         "Kinds of groups that are served.";
@@ -19,9 +19,9 @@ table! {
         "Threads of the group coordinator.";
     "group.coordinator.background.threads": Int = Some("2"), AtLeast(1), High, ReadOnly, THREADS;
         "Threads for chores of the group coordinator.";
-    "group.coordinator.append.linger.ms": Int = Some("-1"), AtLeast(-1), Medium, ReadOnly, GROUPS;
+    "group.coordinator.append.linger.ms": Int = Some("-1"), AtLeast(-1), Medium, ReadOnly, GATHERED;
         "How long the group coordinator gathers records before it writes them; -1 adapts.";
-    "group.coordinator.cached.buffer.max.bytes": Int = Some("1048588"), AtLeast(524_288), Medium, ClusterWide, GROUPS;
+    "group.coordinator.cached.buffer.max.bytes": Int = Some("1048588"), AtLeast(524_288), Medium, ClusterWide, GATHERED;
         "Largest write buffer the group coordinator keeps.";
     "group.consumer.session.timeout.ms": Int = Some("45000"), AtLeast(1), Medium, ReadOnly, GROUPS;
         "Silence after which a consumer is taken out of its group.";
@@ -49,22 +49,22 @@ table! {
         "Largest value of it that a group may set.";
     "group.consumer.regex.refresh.interval.ms": Int = Some("600000"), AtLeast(10_000), Medium, ReadOnly, GROUPS;
         "Time between looks for topics that fit the patterns consumers subscribe to.";
-    "offset.metadata.max.bytes": Int = Some("4096"), Any, High, ReadOnly, GROUPS;
+    "offset.metadata.max.bytes": Int = Some("4096"), Any, High, ReadOnly;
         "Longest metadata text of an offset commit.";
-    "offsets.load.buffer.size": Int = Some("5242880"), AtLeast(1), High, ReadOnly, GROUPS;
+    "offsets.load.buffer.size": Int = Some("5242880"), AtLeast(1), High, ReadOnly;
         "Bytes read at a time when offsets are loaded.";
-    "offsets.topic.replication.factor": Short = Some("3"), AtLeast(1), High, ReadOnly, GROUPS;
+    "offsets.topic.replication.factor": Short = Some("3"), AtLeast(1), High, ReadOnly;
         "Replicas of __consumer_offsets.";
-    "offsets.topic.num.partitions": Int = Some("50"), AtLeast(1), High, ReadOnly, GROUPS;
+    "offsets.topic.num.partitions": Int = Some("50"), AtLeast(1), High, ReadOnly;
         "Partitions of __consumer_offsets.";
-    "offsets.topic.segment.bytes": Int = Some("104857600"), AtLeast(1), High, ReadOnly, GROUPS;
+    "offsets.topic.segment.bytes": Int = Some("104857600"), AtLeast(1), High, ReadOnly;
         "Segment size of __consumer_offsets.";
-    "offsets.topic.compression.codec": Int = Some("0"), Any, High, ReadOnly, GROUPS;
+    "offsets.topic.compression.codec": Int = Some("0"), Any, High, ReadOnly;
         "Compression of __consumer_offsets by number, 0 for none.";
-    "offsets.retention.minutes": Int = Some("10080"), AtLeast(1), High, ReadOnly, GROUPS;
+    "offsets.retention.minutes": Int = Some("10080"), AtLeast(1), High, ReadOnly;
         "How long the offsets of an empty group are kept.";
-    "offsets.retention.check.interval.ms": Long = Some("600000"), AtLeast(1), High, ReadOnly, GROUPS;
+    "offsets.retention.check.interval.ms": Long = Some("600000"), AtLeast(1), High, ReadOnly;
         "Time between looks for offsets to forget.";
-    "offsets.commit.timeout.ms": Int = Some("5000"), AtLeast(1), High, ReadOnly, GROUPS;
+    "offsets.commit.timeout.ms": Int = Some("5000"), AtLeast(1), High, ReadOnly;
         "How long an offset commit may wait for its replicas.";
 }

@@ -1,0 +1,19 @@
+//! What the APIs of groups have in common.
+
+use coordinator::{Reply, Request};
+use protocol::ErrorCode;
+
+use super::Call;
+use crate::coordinators::caller;
+
+/// Asks the coordinator of a group, if it is here.
+pub(super) async fn ask(call: &Call, group_id: &str, request: Request) -> Result<Reply, ErrorCode> {
+    let view = call.broker.metadata.view();
+    call.broker.groups.ask(&view, group_id, caller(call), request).await
+}
+
+/// Why there is no fitting reply.
+pub(super) fn failure(reply: Result<Reply, ErrorCode>) -> ErrorCode {
+    // A coordinator answers a request with the reply of its kind.
+    reply.err().unwrap_or(ErrorCode::UnknownServerError)
+}

@@ -1,0 +1,147 @@
+//! OffsetFetch (9): how far groups have read.
+
+use std::ops::RangeInclusive;
+
+use coordinator::{Reply, Request};
+use protocol::messages::offset_fetch_request::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics,
+};
+use protocol::messages::offset_fetch_response::{
+    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use protocol::{ErrorCode, Str};
+
+use super::groups::{ask, failure};
+use super::{Call, Handler, Protest};
+use crate::metadata_view::View;
+
+/// Several groups come in one request from this version on (KIP-709).
+const BATCHED: i16 = 8;
+/// Topics are named by id from this version on (KIP-848).
+const BY_ID: i16 = 10;
+/// Up to this version an error of the group is told of every partition.
+const PARTITION_ERRORS_ONLY: i16 = 1;
+const NO_OFFSET: i64 = -1;
+
+pub(crate) struct OffsetFetch;
+
+impl Handler for OffsetFetch {
+    type Request = OffsetFetchRequest;
+
+    const ADVERTISED: RangeInclusive<i16> = 1..=10;
+
+    async fn handle(call: Call, request: OffsetFetchRequest) -> Result<Option<OffsetFetchResponse>, Protest> {
+        let require_stable = request.require_stable;
+        if call.version < BATCHED {
+            let topics = request.topics.map(|topics| {
+                let named = |topic: protocol::messages::offset_fetch_request::OffsetFetchRequestTopic| {
+                    OffsetFetchRequestTopics {
+                        name: topic.name,
+                        partition_indexes: topic.partition_indexes,
+                        ..Default::default()
+                    }
+                };
+                topics.into_iter().map(named).collect()
+            });
+            let group = OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() };
+            let found = fetch(&call, group, require_stable).await;
+            return Ok(Some(single(call.version, found)));
+        }
+        let mut groups = Vec::with_capacity(request.groups.len());
+        for group in request.groups {
+            groups.push(fetch(&call, group, require_stable).await);
+        }
+        Ok(Some(OffsetFetchResponse { groups, ..Default::default() }))
+    }
+}
+
+async fn fetch(
+    call: &Call,
+    mut group: OffsetFetchRequestGroup,
+    require_stable: bool,
+) -> OffsetFetchResponseGroup {
+    let view = call.broker.metadata.view();
+    let by_id = call.version >= BY_ID;
+    let mut unknown = Vec::new();
+    if by_id && let Some(topics) = &mut group.topics {
+        topics.retain_mut(|topic| match view.image.topic_by_id(topic.topic_id.into()) {
+            Some(found) => {
+                topic.name = found.name().clone();
+                true
+            }
+            None => {
+                unknown.push(none_of(topic, ErrorCode::UnknownTopicId));
+                false
+            }
+        });
+    }
+    let group_id = group.group_id.clone();
+    let asked = group.topics.clone();
+    let asked_for = Request::OffsetFetch { group, require_stable };
+    let mut found = match ask(call, &group_id, asked_for).await {
+        Ok(Reply::OffsetFetch(found)) => found,
+        other => {
+            let code = failure(other);
+            let topics = asked.iter().flatten().map(|topic| none_of(topic, code)).collect();
+            OffsetFetchResponseGroup { group_id, topics, error_code: code.code() }
+        }
+    };
+    if by_id {
+        name_by_id(&view, &mut found);
+    }
+    found.topics.extend(unknown);
+    found
+}
+
+/// A topic without offsets.
+fn none_of(topic: &OffsetFetchRequestTopics, code: ErrorCode) -> OffsetFetchResponseTopics {
+    let nothing = |partition: &i32| OffsetFetchResponsePartitions {
+        partition_index: *partition,
+        committed_offset: NO_OFFSET,
+        committed_leader_epoch: -1,
+        metadata: Some(Str::EMPTY),
+        error_code: code.code(),
+    };
+    OffsetFetchResponseTopics {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic.partition_indexes.iter().map(nothing).collect(),
+    }
+}
+
+/// Gives topics the ids that they have; those that are gone cannot be named.
+fn name_by_id(view: &View, group: &mut OffsetFetchResponseGroup) {
+    group.topics.retain_mut(|topic| match view.image.topic(&topic.name) {
+        Some(found) => {
+            topic.topic_id = found.id().0;
+            true
+        }
+        None => false,
+    });
+}
+
+/// The reply of versions that know one group.
+fn single(version: i16, group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
+    let error_code = group.error_code;
+    let partition = |part: OffsetFetchResponsePartitions| OffsetFetchResponsePartition {
+        partition_index: part.partition_index,
+        committed_offset: part.committed_offset,
+        committed_leader_epoch: part.committed_leader_epoch,
+        metadata: part.metadata,
+        error_code: if version <= PARTITION_ERRORS_ONLY && error_code != 0 {
+            error_code
+        } else {
+            part.error_code
+        },
+    };
+    let topic = |topic: OffsetFetchResponseTopics| OffsetFetchResponseTopic {
+        name: topic.name,
+        partitions: topic.partitions.into_iter().map(partition).collect(),
+    };
+    OffsetFetchResponse {
+        topics: group.topics.into_iter().map(topic).collect(),
+        error_code,
+        ..Default::default()
+    }
+}

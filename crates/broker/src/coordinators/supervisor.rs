@@ -1,0 +1,139 @@
+//! [`Supervisor`]: starts and ends coordinators as the leadership of their partitions comes and goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use coordinator::{Caller, Options, Request};
+use host::{Host, Place};
+use metadata::config::GroupsConfig;
+use protocol::ids::LeaderEpoch;
+use protocol::{NodeId, Str};
+use storage::PartitionKey;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::partition::{Message, PartitionTask};
+use super::{GroupCoordinators, Mailboxes, OFFSETS_TOPIC};
+use crate::metadata_view::MetadataView;
+use crate::shard::Shards;
+use crate::wait::until;
+
+/// The task.
+pub(crate) struct Supervisor {
+    pub(crate) host: Host,
+    pub(crate) node_id: NodeId,
+    pub(crate) shards: Shards,
+    pub(crate) view: Arc<MetadataView>,
+    pub(crate) coordinators: GroupCoordinators,
+    /// Names of topics as they are deleted.
+    pub(crate) deleted: mpsc::UnboundedReceiver<Vec<Str>>,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// What a coordinator was started for.
+type Leadership = (PartitionKey, LeaderEpoch);
+
+enum Event {
+    Changed,
+    Deleted(Vec<Str>),
+    Stop,
+}
+
+impl Supervisor {
+    pub(crate) async fn run(mut self) {
+        let mut changes = self.view.changes();
+        let lane = self.host.disk.lane("group coordinators");
+        let mut led: BTreeMap<i32, Leadership> = BTreeMap::new();
+        loop {
+            changes.mark_unchanged();
+            self.follow(&mut led, &lane);
+            match self.next(&mut changes).await {
+                Event::Changed => {}
+                Event::Deleted(topics) => self.forget(topics),
+                Event::Stop => break,
+            }
+        }
+        // Coordinators refuse whoever waits and end when nobody can ask them any more.
+        self.coordinators.mailboxes.store(Arc::default());
+        self.coordinators.followed.send_replace(u64::MAX);
+    }
+
+    async fn next(&mut self, changes: &mut watch::Receiver<u64>) -> Event {
+        let changed = async { changes.changed().await.map_or(Event::Stop, |()| Event::Changed) };
+        let deleted = async {
+            match self.deleted.recv().await {
+                Some(topics) => Event::Deleted(topics),
+                None => Event::Stop,
+            }
+        };
+        // An error means that the broker is gone.
+        let stop = async {
+            let _ = self.stopping.wait_for(|stopping| *stopping).await;
+            Event::Stop
+        };
+        until(stop, until(deleted, changed)).await
+    }
+
+    /// Has exactly those coordinators run whose partitions are led here.
+    fn follow(&self, led: &mut BTreeMap<i32, Leadership>, lane: &host::LaneRef) {
+        let view = self.view.view();
+        let followed = &self.coordinators.followed;
+        let mut now: BTreeMap<i32, Leadership> = BTreeMap::new();
+        if let Some(topic) = view.image.topic(OFFSETS_TOPIC) {
+            let here = topic.partitions().filter(|(_, state)| state.leader == self.node_id);
+            now.extend(here.map(|(partition, state)| {
+                (partition, (PartitionKey { topic_id: topic.id(), partition }, state.leader_epoch))
+            }));
+        }
+        if *led == now {
+            followed.send_replace(view.index);
+            return;
+        }
+        let mut mailboxes = Mailboxes::clone(&self.coordinators.mailboxes.load());
+        mailboxes.retain(|partition, _| led.get(partition) == now.get(partition));
+        for (partition, (key, _)) in &now {
+            if mailboxes.contains_key(partition) {
+                continue;
+            }
+            let (send, inbox) = mpsc::unbounded_channel();
+            let task = PartitionTask {
+                host: self.host.clone(),
+                shards: self.shards.clone(),
+                view: self.view.clone(),
+                lane: lane.clone(),
+                key: *key,
+                config: view.config.groups.clone(),
+                inbox,
+            };
+            let place = Place::Shard(usize::try_from(*partition).unwrap_or(0));
+            self.host.spawn(place, "group coordinator", task.run());
+            mailboxes.insert(*partition, send);
+        }
+        *led = now;
+        self.coordinators.mailboxes.store(Arc::new(mailboxes));
+        followed.send_replace(view.index);
+    }
+
+    /// What was committed for topics that are gone means nothing for topics of the same name.
+    fn forget(&self, topics: Vec<Str>) {
+        let caller = Caller { version: 0, client_id: Str::EMPTY, client_host: Str::EMPTY };
+        for mailbox in self.coordinators.mailboxes.load().values() {
+            // Nobody waits for the answer.
+            let (reply, _) = oneshot::channel();
+            let request = Request::ForgetTopics { topics: topics.clone() };
+            let _ = mailbox.send(Message { caller: caller.clone(), request, reply });
+        }
+    }
+}
+
+pub(super) fn options(config: &GroupsConfig) -> Options {
+    let ms = |ms: i64| u64::try_from(ms).unwrap_or(0);
+    Options {
+        group_min_session_timeout_ms: config.session_timeout_min_ms,
+        group_max_session_timeout_ms: config.session_timeout_max_ms,
+        group_initial_rebalance_delay_ms: config.initial_rebalance_delay_ms,
+        group_max_size: config.size_max,
+        offset_metadata_max_bytes: config.offset_metadata_bytes_max,
+        offsets_retention_ms: config.offsets_retention_ms,
+        offsets_retention_check_interval_ms: ms(config.offsets_retention_check_interval_ms),
+    }
+}

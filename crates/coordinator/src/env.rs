@@ -1,0 +1,90 @@
+//! [`Env`]: what a decision may read and change besides the group that it is about.
+
+use protocol::ErrorCode;
+use protocol::messages::join_group_response::JoinGroupResponse;
+use protocol::messages::sync_group_response::SyncGroupResponse;
+use protocol::wire::Writer;
+use protocol::{Str, Uuid};
+
+use crate::groups::Logged;
+use crate::record::Change;
+use crate::timers::{Timer, Timers};
+use crate::{Now, Options, Outcome, Reply, Ticket};
+
+#[derive(Debug)]
+pub(crate) struct Env<'a> {
+    pub options: &'a Options,
+    pub now: Now,
+    pub logged: &'a mut Logged,
+    pub timers: &'a mut Timers,
+    pub outcome: Outcome,
+    writer: Writer,
+}
+
+impl<'a> Env<'a> {
+    pub(crate) fn new(
+        options: &'a Options,
+        logged: &'a mut Logged,
+        timers: &'a mut Timers,
+        now: Now,
+    ) -> Self {
+        Self { options, now, logged, timers, outcome: Outcome::default(), writer: Writer::new() }
+    }
+
+    /// Records are applied when they are made, so that the next decision sees them.
+    pub(crate) fn emit(&mut self, change: Change) {
+        self.outcome.records.push(change.encode(&mut self.writer));
+        self.logged.apply(change);
+    }
+
+    pub(crate) fn reply(&mut self, ticket: Ticket, reply: Reply) {
+        self.outcome.replies.push((ticket, reply));
+    }
+
+    pub(crate) fn refuse_join(&mut self, to: Ticket, member_id: Str, error: ErrorCode) {
+        let response = JoinGroupResponse { error_code: error.code(), member_id, ..Default::default() };
+        self.reply(to, Reply::JoinGroup(response));
+    }
+
+    pub(crate) fn refuse_sync(&mut self, to: Ticket, error: ErrorCode) {
+        self.reply(
+            to,
+            Reply::SyncGroup(SyncGroupResponse { error_code: error.code(), ..Default::default() }),
+        );
+    }
+
+    /// When it is `after_ms` from now. Timeouts come from clients; below zero is at once.
+    pub(crate) fn deadline(&self, after_ms: i32) -> u64 {
+        self.now.monotonic_ms.saturating_add(u64::try_from(after_ms).unwrap_or(0))
+    }
+
+    pub(crate) fn schedule(&mut self, at_ms: u64, timer: Timer) {
+        self.timers.schedule(at_ms, timer);
+    }
+
+    pub(crate) fn cancel(&mut self, at_ms: u64, timer: Timer) {
+        self.timers.cancel(at_ms, timer);
+    }
+
+    /// A member id as Kafka makes it: what the client calls itself, and a uuid in the form of RFC 9562.
+    pub(crate) fn fresh_member_id(&self, prefix: &str) -> Str {
+        let prefix = prefix.get(..prefix.floor_char_boundary(MEMBER_ID_PREFIX_MAX)).unwrap_or_default();
+        Str::from(format!("{prefix}-{}", dashed(&self.now.fresh_id)))
+    }
+}
+
+/// Bytes of a client's name in a member id: enough for any name that is one, and never too long for a message.
+const MEMBER_ID_PREFIX_MAX: usize = 1024;
+
+fn dashed(id: &Uuid) -> String {
+    let mut text = String::with_capacity(36);
+    for (place, byte) in id.as_bytes().iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 0xf] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    text
+}

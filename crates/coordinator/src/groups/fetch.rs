@@ -1,0 +1,60 @@
+//! OffsetFetch.
+//!
+//! A group that is not there has committed nothing, and that is no error. Members of classic groups are not asked whether
+//! they still are.
+
+use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
+};
+use protocol::{Str, Uuid};
+
+use super::{LoggedGroup, Turn};
+use crate::record::OffsetCommit;
+use crate::{Reply, Ticket};
+
+impl Turn<'_> {
+    pub(super) fn fetch(&mut self, ticket: Ticket, request: OffsetFetchRequestGroup) {
+        let group = self.env.logged.group(&request.group_id);
+        let topics = match request.topics {
+            Some(topics) => topics.into_iter().map(|topic| fetch_topic(group, topic)).collect(),
+            None => group.map(fetch_all).unwrap_or_default(),
+        };
+        let response = OffsetFetchResponseGroup { group_id: request.group_id, topics, error_code: 0 };
+        self.reply(ticket, Reply::OffsetFetch(response));
+    }
+}
+
+fn fetch_topic(group: Option<&LoggedGroup>, topic: OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
+    let offsets = group.and_then(|group| group.offsets.get(&topic.name));
+    let partitions = topic.partition_indexes.iter().map(|&partition| {
+        let commit = offsets.and_then(|offsets| offsets.get(&partition));
+        // What was committed for a topic that was deleted says nothing about its successor of the same name.
+        fetched(partition, commit.filter(|commit| is_of(commit, &topic.topic_id)))
+    });
+    let partitions = partitions.collect();
+    OffsetFetchResponseTopics { name: topic.name, topic_id: topic.topic_id, partitions }
+}
+
+fn is_of(commit: &OffsetCommit, topic_id: &Uuid) -> bool {
+    commit.topic_id.is_zero() || topic_id.is_zero() || commit.topic_id == *topic_id
+}
+
+fn fetch_all(group: &LoggedGroup) -> Vec<OffsetFetchResponseTopics> {
+    let topics = group.offsets.iter().map(|(topic, offsets)| OffsetFetchResponseTopics {
+        name: topic.clone(),
+        topic_id: Uuid::ZERO,
+        partitions: offsets.iter().map(|(&partition, commit)| fetched(partition, Some(commit))).collect(),
+    });
+    topics.collect()
+}
+
+fn fetched(partition_index: i32, commit: Option<&OffsetCommit>) -> OffsetFetchResponsePartitions {
+    OffsetFetchResponsePartitions {
+        partition_index,
+        committed_offset: commit.map_or(-1, |commit| commit.offset),
+        committed_leader_epoch: commit.map_or(-1, |commit| commit.leader_epoch),
+        metadata: Some(commit.map_or(Str::EMPTY, |commit| commit.metadata.clone())),
+        error_code: 0,
+    }
+}

@@ -1,0 +1,158 @@
+//! [`Logged`]: the durable state, which is what the records say and nothing else.
+//!
+//! Invariants:
+//! * [`Logged::apply`] is its only writer, live and when a partition is loaded.
+//! * A group is here as long as it has metadata or offsets; one with offsets only is a "simple" group, whose consumers
+//!   choose their partitions themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::Str;
+
+use crate::few::Few;
+use crate::record::{Change, GroupMetadata, OffsetCommit};
+
+#[derive(Debug, Default)]
+pub(crate) struct Logged {
+    groups: BTreeMap<Str, LoggedGroup>,
+    /// Every topic name once, however many groups commit for it.
+    topics: BTreeSet<Str>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct LoggedGroup {
+    pub metadata: Option<Box<GroupMetadata>>,
+    pub offsets: Few<Str, Few<i32, OffsetCommit>>,
+}
+
+impl LoggedGroup {
+    fn is_nothing(&self) -> bool {
+        self.metadata.is_none() && self.offsets.is_empty()
+    }
+
+    pub(crate) fn has_members(&self) -> bool {
+        self.metadata.as_ref().is_some_and(|metadata| !metadata.members.is_empty())
+    }
+
+    pub(crate) fn offsets_len(&self) -> usize {
+        self.offsets.iter().map(|(_, offsets)| offsets.len()).sum()
+    }
+
+    pub(crate) fn offset(&self, topic: &str, partition: i32) -> Option<&OffsetCommit> {
+        self.offsets.get(topic)?.get(&partition)
+    }
+
+    /// Of a group that somebody has joined.
+    pub(crate) fn protocol_type(&self) -> Option<&Str> {
+        self.metadata.as_ref().map(|metadata| &metadata.protocol_type).filter(|kind| !kind.is_empty())
+    }
+}
+
+impl Logged {
+    pub(crate) fn group(&self, id: &str) -> Option<&LoggedGroup> {
+        self.groups.get(id)
+    }
+
+    /// The id as it is kept, which a clone shares.
+    pub(crate) fn group_id(&self, id: &str) -> Option<&Str> {
+        self.groups.get_key_value(id).map(|(id, _)| id)
+    }
+
+    pub(crate) fn groups(&self) -> &BTreeMap<Str, LoggedGroup> {
+        &self.groups
+    }
+
+    pub(crate) fn apply(&mut self, change: Change) {
+        match change {
+            Change::Group { group, metadata: Some(metadata) } => {
+                self.group_or_new(&group).metadata = Some(Box::new(metadata));
+            }
+            Change::Group { group, metadata: None } => {
+                if let Some(logged) = self.groups.get_mut(&group) {
+                    logged.metadata = None;
+                }
+                self.forget_if_nothing(&group);
+            }
+            Change::Offset { group, topic, partition, commit: Some(commit) } => {
+                self.put_offset(&group, &topic, partition, commit);
+            }
+            Change::Offset { group, topic, partition, commit: None } => {
+                self.remove_offset(&group, &topic, partition);
+            }
+        }
+    }
+
+    /// Texts that are kept get a buffer of their own.
+    fn group_or_new(&mut self, id: &Str) -> &mut LoggedGroup {
+        let id = match self.groups.contains_key(id) {
+            true => id.clone(),
+            false => id.detached(),
+        };
+        self.groups.entry(id).or_default()
+    }
+
+    fn put_offset(&mut self, group: &Str, topic: &Str, partition: i32, commit: OffsetCommit) {
+        let known = self.groups.get_mut(group).and_then(|group| group.offsets.get_mut(topic));
+        if let Some(partitions) = known {
+            partitions.insert(partition, commit);
+            return;
+        }
+        let topic = self.topic(topic);
+        let mut partitions = Few::default();
+        partitions.insert(partition, commit);
+        self.group_or_new(group).offsets.insert(topic, partitions);
+    }
+
+    fn topic(&mut self, topic: &Str) -> Str {
+        if let Some(known) = self.topics.get(topic) {
+            return known.clone();
+        }
+        let topic = topic.detached();
+        self.topics.insert(topic.clone());
+        topic
+    }
+
+    fn remove_offset(&mut self, group: &Str, topic: &Str, partition: i32) {
+        let Some(logged) = self.groups.get_mut(group) else { return };
+        if let Some(partitions) = logged.offsets.get_mut(topic) {
+            partitions.remove(&partition);
+            if partitions.is_empty() {
+                logged.offsets.remove(topic);
+            }
+        }
+        self.forget_if_nothing(group);
+    }
+
+    fn forget_if_nothing(&mut self, group: &Str) {
+        if self.groups.get(group).is_some_and(LoggedGroup::is_nothing) {
+            self.groups.remove(group);
+        }
+    }
+
+    /// A topic is gone, and no offset of it is left.
+    pub(crate) fn forget_topic_name(&mut self, topic: &str) {
+        self.topics.remove(topic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Record;
+
+    #[test]
+    fn what_is_kept_does_not_keep_the_log_in_memory() {
+        let key = bytes::Bytes::from(b"\0\x01\0\x02g1\0\x06orders\0\0\0\x07".to_vec());
+        let value =
+            bytes::Bytes::from_static(b"\0\x03\0\0\0\0\0\0\0\x2a\0\0\0\x03\0\0\0\0\x01\x8b\xcf\xe5\x68\0");
+        let record = Record { key, value: Some(value) };
+        let mut logged = Logged::default();
+        logged.apply(Change::decode(&record).unwrap().unwrap());
+        let (id, group) = logged.groups().iter().next().unwrap();
+        let (topic, _) = group.offsets.iter().next().unwrap();
+        assert_eq!((id.as_str(), topic.as_str()), ("g1", "orders"));
+        for kept in [id, topic] {
+            assert!(!record.key.as_ptr_range().contains(&kept.as_bytes().as_ptr()));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Event-sourced coordinators: what consumer groups are and have committed.
+//!
+//! Owns: the state of one partition of `__consumer_offsets` ([`Groups`]), the records it is kept in ([`Record`], in Kafka's
+//! formats), and every decision about joins, generations, assignments, sessions and committed offsets.
+//!
+//! Invariants:
+//! * `Logged::apply` is the only writer of durable state, live and when a partition is loaded.
+//! * A reply leaves only when the records of every outcome up to and with its own are committed; until then it is the
+//!   driver's. A driver whose append fails throws the state away, refuses whoever waits, and loads it again.
+//! * Every request is answered exactly once, at once or by a later outcome.
+//! * Time and random ids are arguments ([`Now`]).
+//!
+//! Does not know: where the log is, who appends to it, sockets, and which topics there are.
+
+mod classic;
+mod env;
+mod few;
+mod groups;
+mod options;
+mod outcome;
+mod record;
+mod request;
+mod timers;
+
+pub use groups::Groups;
+pub use options::Options;
+pub use outcome::{Outcome, Ticket};
+pub use record::{Error, Record};
+pub use request::{Caller, Reply, Request};
+
+/// When something happens, and an id that nobody had before.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Milliseconds of a clock that never goes back; timers go by it.
+    pub monotonic_ms: u64,
+    /// Milliseconds since 1970: what is written into records.
+    pub wall_ms: i64,
+    /// For a member id.
+    pub fresh_id: protocol::Uuid,
+}

@@ -1,0 +1,76 @@
+//! [`Request`]: what is asked of one group, or of all groups of a partition. Requests that name several groups are taken
+//! apart by the driver.
+
+use protocol::Str;
+use protocol::messages::delete_groups_response::DeletableGroupResult;
+use protocol::messages::describe_groups_response::DescribedGroup;
+use protocol::messages::heartbeat_request::HeartbeatRequest;
+use protocol::messages::heartbeat_response::HeartbeatResponse;
+use protocol::messages::join_group_request::JoinGroupRequest;
+use protocol::messages::join_group_response::JoinGroupResponse;
+use protocol::messages::leave_group_request::LeaveGroupRequest;
+use protocol::messages::leave_group_response::LeaveGroupResponse;
+use protocol::messages::list_groups_response::ListedGroup;
+use protocol::messages::offset_commit_request::OffsetCommitRequest;
+use protocol::messages::offset_commit_response::OffsetCommitResponse;
+use protocol::messages::offset_delete_request::OffsetDeleteRequest;
+use protocol::messages::offset_delete_response::OffsetDeleteResponse;
+use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
+use protocol::messages::sync_group_request::SyncGroupRequest;
+use protocol::messages::sync_group_response::SyncGroupResponse;
+
+/// Who asks, and in which version of the API.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub version: i16,
+    pub client_id: Str,
+    /// As Kafka shows it: `/127.0.0.1`.
+    pub client_host: Str,
+}
+
+#[derive(Clone, Debug)]
+pub enum Request {
+    JoinGroup(JoinGroupRequest),
+    SyncGroup(SyncGroupRequest),
+    Heartbeat(HeartbeatRequest),
+    LeaveGroup(LeaveGroupRequest),
+    /// Topics by name and with their ids, as far as they exist; those that do not were refused before.
+    OffsetCommit(OffsetCommitRequest),
+    /// One group of the request; `topics: None` is all of them. Topics by name.
+    OffsetFetch {
+        group: OffsetFetchRequestGroup,
+        require_stable: bool,
+    },
+    OffsetDelete(OffsetDeleteRequest),
+    DescribeGroup {
+        group_id: Str,
+    },
+    DeleteGroup {
+        group_id: Str,
+    },
+    /// Empty filters let everything pass; unknown states and types match nothing.
+    ListGroups {
+        states: Vec<Str>,
+        types: Vec<Str>,
+    },
+    /// Topics are gone, and what was committed for them with them. Answered like a listing of nothing, when
+    /// it is done; that may take several outcomes.
+    ForgetTopics {
+        topics: Vec<Str>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    JoinGroup(JoinGroupResponse),
+    SyncGroup(SyncGroupResponse),
+    Heartbeat(HeartbeatResponse),
+    LeaveGroup(LeaveGroupResponse),
+    OffsetCommit(OffsetCommitResponse),
+    OffsetFetch(OffsetFetchResponseGroup),
+    OffsetDelete(OffsetDeleteResponse),
+    DescribeGroup(DescribedGroup),
+    DeleteGroup(DeletableGroupResult),
+    ListGroups(Vec<ListedGroup>),
+}

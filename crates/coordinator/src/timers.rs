@@ -1,0 +1,55 @@
+//! [`Timers`]: what comes due, in order.
+//!
+//! Invariant: an entry costs the logarithm of their number, however many members heartbeat: a session that is extended
+//! leaves its entry where it is, and whoever it wakes looks again ([`crate::classic::Session`]).
+
+use std::collections::BTreeSet;
+
+use protocol::Str;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// The members of a group have had their time to join.
+    Join { group: Str },
+    /// The members of a group have had their time to ask for their assignments.
+    Sync { group: Str },
+    /// A member, or one that was told its id, may be gone.
+    Session { group: Str, member: Str },
+    /// Offsets and groups may have expired.
+    Retention,
+    /// Offsets of topics that are gone are still there.
+    Forget,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    due: BTreeSet<(u64, Timer)>,
+}
+
+impl Timers {
+    pub(crate) fn schedule(&mut self, at_ms: u64, timer: Timer) {
+        self.due.insert((at_ms, timer));
+    }
+
+    pub(crate) fn cancel(&mut self, at_ms: u64, timer: Timer) {
+        self.due.remove(&(at_ms, timer));
+    }
+
+    pub(crate) fn next_ms(&self) -> Option<u64> {
+        self.due.first().map(|(at_ms, _)| *at_ms)
+    }
+
+    pub(crate) fn pop_due(&mut self, now_ms: u64) -> Option<Timer> {
+        if self.next_ms()? > now_ms {
+            return None;
+        }
+        self.due.pop_first().map(|(_, timer)| timer)
+    }
+}
+
+#[cfg(test)]
+impl Timers {
+    pub(crate) fn len(&self) -> usize {
+        self.due.len()
+    }
+}
