@@ -70,10 +70,11 @@ impl Shard {
         while let Some(read) = pending.batch.reads.get(pending.replies.len()).cloned() {
             let bytes_max = read.bytes_max.min(pending.batch.bytes_max);
             let at_least_one = pending.batch.at_least_one;
+            // Taken whether the partition can still be read or not: it is no place in the next one.
+            let from = pending.from.take().unwrap_or(read.offset);
             let planned = match self.partition(&read.key) {
                 Ok(partition) => {
                     pending.swaps = partition.log.swaps();
-                    let from = pending.from.take().unwrap_or(read.offset);
                     plan(partition, &read, from, bytes_max, at_least_one)
                 }
                 Err(refusal) => Err(Box::new(ReadReply::refused(read.key, refusal.code))),
