@@ -37,7 +37,7 @@ impl fmt::Display for VersionRange {
 /// A struct of some message: its fields as they are in a version, without header or checks of the version.
 pub trait Codec: Default {
     /// Reads into the default. In place: a struct that is returned is moved at every level, each time right behind the
-    /// writes of its fields, for which the processor has to wait. That was a third of the time of a small request.
+    /// writes of its fields, for which the processor has to wait. That was a quarter of the time of a small request.
     fn read_into(&mut self, r: &mut Reader<'_>, version: i16) -> Result<(), Error>;
 
     fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Error> {
