@@ -285,7 +285,7 @@ def _():
 
 
 def group_case(protocol):
-    @suite.case(f"group-{protocol}", needs="groups")
+    @suite.case(f"group-{protocol}", needs="groups" if protocol == "classic" else "consumer-protocol")
     def _():
         topic, group = wire.make_topic(PORT, new_topic("cf-group"), 2), new_topic("group")
         for part in range(2):

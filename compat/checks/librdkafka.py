@@ -14,7 +14,8 @@ WORK = Path(os.environ["COMPAT_WORK"])
 WANTED = os.environ.get("COMPAT_CASE", "")
 AT_ONCE = 3  # they mostly wait
 SETTINGS = {"num.partitions": 4, "group.initial.rebalance.delay.ms": 0}
-# Classes that run all the same: against Kafka to keep the oracle true, against Bourn once their line in absent.txt is gone.
+# Classes that the full tier runs all the same: against Kafka to keep the oracle true, against Bourn once their line in
+# absent.txt is gone. They mostly wait, too long for the quick one.
 OTHER_CLASSES = ("groups", "transactions", "alter-configs")
 
 
@@ -73,8 +74,8 @@ def main():
     good = consistent(numbers, {number for _, number, _, _ in chosen}, classes) if not WANTED else True
     absent = absent_classes()
     for number, name in sorted(classes.items()):
-        if name in OTHER_CLASSES and name not in absent and (FULL or KIND == "bourn"):
-            chosen.append((f"{number}-{name}", number, "", not FULL))
+        if name in OTHER_CLASSES and name not in absent and FULL:
+            chosen.append((f"{number}-{name}", number, "", False))
     if WANTED:
         chosen = [entry for entry in chosen if WANTED in (entry[0], entry[1])]
     # The longest first, so that the end is not a wait for one.
