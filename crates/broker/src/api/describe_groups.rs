@@ -1,5 +1,6 @@
 //! DescribeGroups (15): state and members of classic groups.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use coordinator::{Reply, Request};
@@ -21,8 +22,12 @@ impl Handler for DescribeGroups {
         call: Call,
         request: DescribeGroupsRequest,
     ) -> Result<Option<DescribeGroupsResponse>, Protest> {
-        let mut groups = Vec::with_capacity(request.groups.len());
-        for group_id in request.groups {
+        let mut names = request.groups;
+        // Each once: a group may have many members.
+        let mut seen = HashSet::new();
+        names.retain(|group_id| seen.insert(group_id.clone()));
+        let mut groups = Vec::with_capacity(names.len());
+        for group_id in names {
             let asked = Request::DescribeGroup { group_id: group_id.clone() };
             let mut group = match ask(&call, &group_id, asked).await {
                 Ok(Reply::DescribeGroup(group)) => group,

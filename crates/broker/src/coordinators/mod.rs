@@ -53,9 +53,10 @@ impl GroupCoordinators {
     ) -> Result<Reply, ErrorCode> {
         let partition = partition_of(view, group_id).ok_or(ErrorCode::NotCoordinator)?;
         // Whoever has just been told that the coordinator is here finds it here.
-        let mut followed = self.followed.subscribe();
-        // The sender lives as long as self.
-        let _ = followed.wait_for(|index| *index >= view.index).await;
+        if *self.followed.borrow() < view.index {
+            // The sender lives as long as self.
+            let _ = self.followed.subscribe().wait_for(|index| *index >= view.index).await;
+        }
         // Who waits must not keep the mailbox: a coordinator ends when nobody has it any more.
         let replied = match self.mailboxes.load().get(&partition) {
             Some(mailbox) => send(mailbox, caller, request),

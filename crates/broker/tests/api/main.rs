@@ -123,6 +123,7 @@ mod producers;
 mod real;
 mod records;
 mod samples;
+mod segments;
 mod sessions;
 mod support;
 mod telemetry;
@@ -157,6 +158,7 @@ fn the_table_above_names_tests_that_exist() {
         ("producers", include_str!("producers.rs")),
         ("real", include_str!("real.rs")),
         ("records", include_str!("records.rs")),
+        ("segments", include_str!("segments.rs")),
         ("sessions", include_str!("sessions.rs")),
         ("telemetry", include_str!("telemetry.rs")),
         ("topic_configs", include_str!("topic_configs.rs")),

@@ -2,46 +2,44 @@
 //!
 //! | config | obeyed by | test |
 //! |---|---|---|
-//! | `cleanup.policy` | `records::validate`, `storage::log` | `a_topic_without_cleanup_keeps_everything`, `keys_are_needed_from_when_a_topic_is_compacted` |
+//! | `cleanup.policy` | `records::validate`, `storage::log` | `segments::a_topic_without_cleanup_keeps_everything`, `keys_are_needed_from_when_a_topic_is_compacted` |
 //! | `compression.type` | `records::validate` | `stored_batches_have_the_codec_and_the_level_of_the_topic` |
 //! | `compression.gzip.level` | `records::compression` | `stored_batches_have_the_codec_and_the_level_of_the_topic` |
 //! | `compression.lz4.level` | nobody: one level | |
 //! | `compression.zstd.level` | `records::compression` | `stored_batches_have_the_codec_and_the_level_of_the_topic` |
-//! | `delete.retention.ms` | compaction | |
+//! | `delete.retention.ms` | compaction | `compaction::tombstones_stay_for_their_time` |
 //! | `errors.deadletterqueue.group.enable` | nobody yet | |
-//! | `file.delete.delay.ms` | `shard::housekeeping` | `deleted_files_stay_for_their_delay` |
+//! | `file.delete.delay.ms` | `shard::housekeeping` | `segments::deleted_files_stay_for_their_delay` |
 //! | `flush.messages` | `storage::log` | `flush_messages_bounds_what_a_buffered_topic_has_not_synced`, `flush_messages_bounds_what_acks_1_has_not_synced` |
 //! | `flush.ms` | nobody: every round is synced | |
 //! | `follower.replication.throttled.replicas` | nobody yet | |
 //! | `leader.replication.throttled.replicas` | nobody yet | |
-//! | `index.interval.bytes` | `storage::segment` | `indexes_are_as_dense_and_as_large_as_the_topic_says` |
+//! | `index.interval.bytes` | `storage::segment` | `segments::indexes_are_as_dense_and_as_large_as_the_topic_says` |
 //! | `local.retention.bytes` | nobody yet | |
 //! | `local.retention.ms` | nobody yet | |
-//! | `max.compaction.lag.ms` | compaction | |
+//! | `max.compaction.lag.ms` | compaction | `compaction::records_are_compacted_neither_too_early_nor_too_late` |
 //! | `max.decompressed.message.bytes` | `records::compression` | `what_decompresses_to_too_much_is_too_large` |
 //! | `max.message.bytes` | `records::validate` | `batches::a_batch_above_max_message_bytes_is_too_large_before_anything_else_is_looked_at` |
 //! | `message.timestamp.after.max.ms` | `records::validate` | `the_range_of_timestamps_follows_the_topic` |
 //! | `message.timestamp.before.max.ms` | `records::validate` | `the_range_of_timestamps_follows_the_topic` |
 //! | `message.timestamp.type` | `records::validate` | `produce::log_append_time_rewrites_timestamps_and_is_told` |
-//! | `min.cleanable.dirty.ratio` | compaction | |
-//! | `min.compaction.lag.ms` | compaction | |
+//! | `min.cleanable.dirty.ratio` | compaction | `compaction::records_are_compacted_neither_too_early_nor_too_late` |
+//! | `min.compaction.lag.ms` | compaction | `compaction::records_are_compacted_neither_too_early_nor_too_late` |
 //! | `min.insync.replicas` | `shard::append` | `produce::too_few_replicas_are_told_before_the_append` |
-//! | `preallocate` | `storage::log` | `space_of_segments_is_reserved_and_set_free` |
+//! | `preallocate` | `storage::log` | `segments::space_of_segments_is_reserved_and_set_free` |
 //! | `remote.copy.lag.bytes` | nobody yet | |
 //! | `remote.copy.lag.ms` | nobody yet | |
 //! | `remote.log.copy.disable` | nobody yet | |
 //! | `remote.log.delete.on.disable` | nobody yet | |
 //! | `remote.storage.enable` | nobody yet | |
-//! | `retention.bytes` | `storage::log` | `retention_by_size_follows_the_topic_and_takes_the_open_segment_too` |
-//! | `retention.ms` | `storage::log` | `retention_by_time_follows_the_topic_and_takes_the_open_segment_too` |
-//! | `segment.bytes` | `storage::log` | `segments_are_closed_by_size_and_by_time` |
-//! | `segment.index.bytes` | `storage::log` | `indexes_are_as_dense_and_as_large_as_the_topic_says` |
-//! | `segment.jitter.ms` | `storage::log` | `segments_are_closed_by_size_and_by_time` |
-//! | `segment.ms` | `storage::log` | `segments_are_closed_by_size_and_by_time` |
+//! | `retention.bytes` | `storage::log` | `segments::retention_by_size_follows_the_topic_and_takes_the_open_segment_too` |
+//! | `retention.ms` | `storage::log` | `segments::retention_by_time_follows_the_topic_and_takes_the_open_segment_too` |
+//! | `segment.bytes` | `storage::log` | `segments::segments_are_closed_by_size_and_by_time` |
+//! | `segment.index.bytes` | `storage::log` | `segments::indexes_are_as_dense_and_as_large_as_the_topic_says` |
+//! | `segment.jitter.ms` | `storage::log` | `segments::segments_are_closed_by_size_and_by_time` |
+//! | `segment.ms` | `storage::log` | `segments::segments_are_closed_by_size_and_by_time` |
 //! | `unclean.leader.election.enable` | nobody yet | |
 //! | `bourn.durability` | `storage::log` | `durability_says_what_an_answer_waits_for` |
-
-use std::path::Path;
 
 use metadata::config::{Scope, definitions};
 use protocol::ErrorCode;
@@ -65,13 +63,18 @@ fn the_table_has_every_config_and_names_tests_that_exist() {
         let start = format!("{}`", definition.name);
         let row = rows.iter().find(|row| row[0] == start);
         let tested = row.is_some_and(|row| row[2].contains('`'));
-        let by_nobody = row.is_some_and(|row| row[1].contains("nobody") || row[1].contains("compaction"));
+        let by_nobody = row.is_some_and(|row| row[1].contains("nobody"));
         assert!(tested || by_nobody, "{}", definition.name);
         assert!(!(tested && definition.no_effect.is_some()), "{} has an effect, or not", definition.name);
     }
     assert_eq!(rows.len(), of_topics.len());
-    let source =
-        concat!(include_str!("topic_configs.rs"), include_str!("batches.rs"), include_str!("produce.rs"));
+    let source = concat!(
+        include_str!("topic_configs.rs"),
+        include_str!("segments.rs"),
+        include_str!("compaction.rs"),
+        include_str!("batches.rs"),
+        include_str!("produce.rs")
+    );
     for test in rows.iter().flat_map(|row| row[2].split('`')).filter(|name| name.contains('_')) {
         let name = test.rsplit("::").next().unwrap();
         assert!(source.contains(&format!("fn {name}()")), "{test}");
@@ -192,193 +195,6 @@ fn keys_are_needed_from_when_a_topic_is_compacted() {
             set(&mut client, (TOPIC, "t"), "cleanup.policy", policy).await;
             assert_eq!(client.append_code(&topic, batch(&["no key"])).await, code, "{policy}");
         }
-    });
-}
-
-/// Where the log starts, a while after retention had its turns.
-async fn start_later(world: &World, client: &mut Client, topic: &Topic) -> i64 {
-    world.sim.sleep(ms(10_000)).await;
-    client.offset_at(11, topic, -2).await.offset
-}
-
-const OFTEN: (&str, &str) = ("log.retention.check.interval.ms", "1000");
-
-#[test]
-fn retention_by_time_follows_the_topic_and_takes_the_open_segment_too() {
-    run(&[OFTEN], async |world| {
-        let mut client = world.connect().await;
-        let topic = client.create("t", 1, &[("retention.ms", "-1")]).await;
-        client.fill(&topic, &["of 1970", "of 1970"]).await;
-        assert_eq!(start_later(world, &mut client, &topic).await, 0);
-        set(&mut client, (TOPIC, "t"), "retention.ms", "60000").await;
-        assert_eq!(start_later(world, &mut client, &topic).await, 2);
-        set(&mut client, (TOPIC, "t"), "message.timestamp.type", "LogAppendTime").await;
-        client.fill(&topic, &["of now"]).await;
-        assert_eq!(start_later(world, &mut client, &topic).await, 2);
-        world.sim.sleep(ms(60_000)).await;
-        assert_eq!(start_later(world, &mut client, &topic).await, 3);
-        assert_eq!(client.append(&topic, batch(&["x"])).await.base_offset, 3);
-    });
-}
-
-#[test]
-fn retention_by_size_follows_the_topic_and_takes_the_open_segment_too() {
-    run(&[OFTEN], async |world| {
-        let mut client = world.connect().await;
-        let configs = [("segment.bytes", "1048576"), ("retention.ms", "-1")];
-        let topic = client.create("t", 1, &configs).await;
-        let large = "x".repeat(600_000);
-        client.fill(&topic, &[&large, &large, &large, &large]).await;
-        assert_eq!(start_later(world, &mut client, &topic).await, 0);
-        for (bytes, start) in [("2400000", 0), ("1300000", 1), ("1200000", 2), ("0", 4)] {
-            set(&mut client, (TOPIC, "t"), "retention.bytes", bytes).await;
-            assert_eq!(start_later(world, &mut client, &topic).await, start, "{bytes}");
-        }
-    });
-}
-
-#[test]
-fn a_topic_without_cleanup_keeps_everything() {
-    run(&[OFTEN], async |world| {
-        let mut client = world.connect().await;
-        let configs = [("retention.ms", "1000"), ("retention.bytes", "0"), ("cleanup.policy", "")];
-        let topic = client.create("t", 1, &configs).await;
-        client.fill(&topic, &["old", "and", "too", "much"]).await;
-        assert_eq!(start_later(world, &mut client, &topic).await, 0);
-        set(&mut client, (TOPIC, "t"), "cleanup.policy", "delete").await;
-        assert_eq!(start_later(world, &mut client, &topic).await, 4);
-    });
-}
-
-/// Names of the files of all partitions and their sizes, by name.
-fn files(world: &World, extension: &str) -> Vec<(String, u64)> {
-    let files = world.files();
-    let mut found = Vec::new();
-    for directory in files.read_dir(Path::new("/data")).unwrap() {
-        let path = Path::new("/data").join(&directory.name);
-        for file in files.read_dir(&path).unwrap_or_default() {
-            if file.name.ends_with(extension) && directory.name != "metadata" {
-                let bytes = files.read(&path.join(&file.name), 1 << 30).unwrap().len();
-                found.push((file.name, bytes as u64));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-/// The base offsets of segments.
-fn bases(world: &World) -> Vec<u64> {
-    let name = |(name, _): &(String, u64)| name.trim_end_matches(".log").parse().unwrap();
-    files(world, ".log").iter().map(name).collect()
-}
-
-#[test]
-fn segments_are_closed_by_size_and_by_time() {
-    run(&[], async |world| {
-        let mut client = world.connect().await;
-        let topic = client.create("t", 1, &[("segment.ms", "1000")]).await;
-        let at = async |client: &mut Client, timestamp| {
-            assert_eq!(client.append_code(&topic, batch_at(timestamp, "x")).await, ErrorCode::None);
-        };
-        for timestamp in [10_000, 11_000, 11_001, 12_001] {
-            at(&mut client, timestamp).await;
-        }
-        set(&mut client, (TOPIC, "t"), "segment.ms", "1000000").await;
-        at(&mut client, 20_000).await;
-        // All of it may be jitter; two of three random numbers are not 0.
-        set(&mut client, (TOPIC, "t"), "segment.jitter.ms", "1000000").await;
-        at(&mut client, 1_011_001).await;
-        set(&mut client, (TOPIC, "t"), "segment.ms", "9223372036854775807").await;
-        set(&mut client, (TOPIC, "t"), "segment.jitter.ms", "0").await;
-        set(&mut client, (TOPIC, "t"), "segment.bytes", "1048576").await;
-        let large = "x".repeat(600_000);
-        client.fill(&topic, &[&large, &large]).await;
-        world.stop().await;
-        assert_eq!(bases(world), [0, 2, 5, 7]);
-    });
-}
-
-/// Free space of the disk, in MiB, once what was appended is in its segments.
-async fn free_mib(world: &World) -> u64 {
-    world.sim.sleep(ms(5_000)).await;
-    world.files().space(Path::new("/data")).unwrap().available_bytes >> 20
-}
-
-#[test]
-fn space_of_segments_is_reserved_and_set_free() {
-    run(&[("bourn.disk.reserve.bytes", "0"), ("log.preallocate", "true")], async |world| {
-        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(1 << 30));
-        let mut client = world.connect().await;
-        let topic = client.create("t", 1, &[("segment.bytes", "33554432")]).await;
-        let before = free_mib(world).await;
-        client.fill(&topic, &["a"]).await;
-        let reserved = free_mib(world).await;
-        assert!((30..=33).contains(&(before - reserved)), "{before} {reserved}");
-        let path = Path::new("/data/t-0/00000000000000000000.log");
-        let len = world.files().read(path, 1 << 20).unwrap().len();
-        assert!((60..200).contains(&len), "{len}: nobody meets zeros behind the last batch");
-        world.crash().await;
-        let mut client = world.connect().await;
-        assert_eq!(values(&client.read(&topic, 0).await), ["a"]);
-        client.fill(&topic, &["b"]).await;
-        set(&mut client, (TOPIC, "t"), "segment.ms", "1").await;
-        assert_eq!(client.append_code(&topic, batch_at(100_000, "c")).await, ErrorCode::None);
-        let second = free_mib(world).await;
-        assert!((30..=36).contains(&(before - second)), "the first one has set its free: {before} {second}");
-        world.stop().await;
-        assert!(before - free_mib(world).await < 4, "a clean stop");
-        world.start_again().await.unwrap();
-        let mut client = world.connect().await;
-        assert_eq!(values(&client.read(&topic, 0).await), ["a", "b"]);
-        assert_eq!(values(&client.read(&topic, 2).await), ["c"]);
-        // Where there is no room for all of it there is for what comes.
-        let used = (1 << 30) - world.files().space(Path::new("/data")).unwrap().available_bytes;
-        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(used + (8 << 20)));
-        assert_eq!(client.append_code(&topic, batch_at(200_000, "d")).await, ErrorCode::None);
-        free_mib(world).await;
-        client.fill(&topic, &["e"]).await;
-        world.crash().await;
-        let mut client = world.connect().await;
-        assert_eq!(values(&client.read(&topic, 3).await), ["d", "e"]);
-    });
-}
-
-#[test]
-fn indexes_are_as_dense_and_as_large_as_the_topic_says() {
-    // The first batch of a segment has no entry.
-    for (interval, index_bytes, segments, sizes) in [
-        ("0", "10485760", &[0][..], &[9 * 8][..]),
-        ("1000000", "10485760", &[0], &[0]),
-        // Seven entries, and a batch without one.
-        ("0", "60", &[0, 8], &[7 * 8, 8]),
-    ] {
-        run(&[], async |world| {
-            let mut client = world.connect().await;
-            let topic = client.create("t", 1, &[]).await;
-            set(&mut client, (TOPIC, "t"), "index.interval.bytes", interval).await;
-            set(&mut client, (TOPIC, "t"), "segment.index.bytes", index_bytes).await;
-            client.fill(&topic, &["a"; 10]).await;
-            world.stop().await;
-            assert_eq!(bases(world), segments, "{interval} {index_bytes}");
-            let found: Vec<u64> = files(world, ".index").iter().map(|(_, bytes)| *bytes).collect();
-            assert_eq!(found, sizes, "{interval} {index_bytes}");
-        });
-    }
-}
-
-#[test]
-fn deleted_files_stay_for_their_delay() {
-    run(&[OFTEN], async |world| {
-        let mut client = world.connect().await;
-        let topic = client.create("t", 1, &[("file.delete.delay.ms", "100000")]).await;
-        client.fill(&topic, &["of 1970"]).await;
-        assert_eq!(start_later(world, &mut client, &topic).await, 1);
-        assert!(!files(world, ".deleted").is_empty());
-        world.sim.sleep(ms(50_000)).await;
-        assert!(!files(world, ".deleted").is_empty());
-        world.sim.sleep(ms(100_000)).await;
-        assert_eq!(files(world, ".deleted"), []);
     });
 }
 

@@ -12,6 +12,7 @@
 
 mod broker;
 mod client_metrics;
+mod coordination;
 mod definition;
 mod describe;
 mod directories;
@@ -33,8 +34,9 @@ mod effects;
 #[cfg(test)]
 mod tests;
 
-pub use broker::{BrokerConfig, CleanerConfig, GroupsConfig, Limits, ListenerLimits, Sockets};
+pub use broker::{BrokerConfig, CleanerConfig, Limits, ListenerLimits, Sockets};
 pub use client_metrics::{ClientFacts, ClientPattern, Subscription};
+pub use coordination::GroupsConfig;
 pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
 pub use describe::{
     Described, Synonym, describe_all, describe_broker, describe_broker_defaults, describe_topic,
