@@ -38,7 +38,7 @@ impl Handler for InitProducerId {
             return Ok(Some(refused(ErrorCode::InvalidRequest)));
         }
         if request.transactional_id.is_some() {
-            // Transactional ids belong to a coordinator, and this broker coordinates none.
+            // Transactional ids belong to a coordinator of transactions, of which there is none yet.
             return Ok(Some(refused(ErrorCode::NotCoordinator)));
         }
         // Without a transactional id a producer that lost its way starts anew, whatever id it had.

@@ -64,14 +64,18 @@ async fn fetch(
     let view = call.broker.metadata.view();
     let by_id = call.version >= BY_ID;
     let mut unknown = Vec::new();
-    if by_id && let Some(topics) = &mut group.topics {
-        topics.retain_mut(|topic| match view.image.topic_by_id(topic.topic_id.into()) {
-            Some(found) => {
+    if let Some(topics) = &mut group.topics {
+        topics.retain_mut(|topic| match view.topic(&topic.name, topic.topic_id.into(), by_id) {
+            // With its id in every version: what was committed for an earlier topic of the name does not count.
+            Ok(found) => {
                 topic.name = found.name().clone();
+                topic.topic_id = found.id().0;
                 true
             }
-            None => {
-                unknown.push(none_of(topic, ErrorCode::UnknownTopicId));
+            // Its offsets may be there still, and Kafka tells them to those who know it by name.
+            Err(_) if !by_id => true,
+            Err(code) => {
+                unknown.push(none_of(topic, code));
                 false
             }
         });
