@@ -93,6 +93,9 @@ pub struct ReadReply {
     pub diverging: Option<EpochEnd>,
     /// Whole batches from the one that holds the offset on.
     pub records: RecordSet,
+    /// What it takes of the limits: all that it had if the next batch did not fit. Kafka sends a part of that batch then,
+    /// and leaves to the partitions behind as little.
+    pub taken_bytes: usize,
 }
 
 impl ReadReply {
@@ -106,6 +109,7 @@ impl ReadReply {
             log_start_offset: Offset::NONE,
             diverging: None,
             records: RecordSet::new(),
+            taken_bytes: 0,
         }
     }
 }

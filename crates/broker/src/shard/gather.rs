@@ -3,7 +3,7 @@
 //! Invariants:
 //! * The answer is the one that a single shard would give: partitions share `bytes_max` in the order in which they
 //!   were asked for, only the first batch of the whole answer may exceed it (KIP-74), and a partition that does not
-//!   fit is cut behind the last batch that does.
+//!   fit is cut behind the last batch that does. It takes all of its limit then: nobody behind it gets the rest.
 //! * Shards read at the same time, each as if all of `bytes_max` were its own. Only what turns out to be too much is
 //!   read again, one partition after the other, with what is left.
 //!
@@ -37,9 +37,9 @@ impl Left {
         self.bytes < BATCH_OVERHEAD && !self.at_least_one
     }
 
-    fn take(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.at_least_one &= bytes == 0;
+    fn take(&mut self, reply: &ReadReply) {
+        self.bytes = self.bytes.saturating_sub(reply.taken_bytes);
+        self.at_least_one &= reply.records.is_empty();
     }
 }
 
@@ -101,19 +101,19 @@ impl Shards {
         let mut stale = vec![false; self.mailboxes.len()];
         let mut gathered = Vec::with_capacity(replies.len());
         for (read, mut reply) in reads.into_iter().zip(replies) {
-            let bytes = reply.records.len();
             let stale = stale.get_mut(shard_of(&read.key, self.mailboxes.len()));
             let is_stale = stale.as_ref().is_some_and(|stale| **stale);
             if left.is_used_up() {
                 reply.records = RecordSet::new();
-            } else if is_stale || !left.fits(bytes, read.bytes_max) {
+                reply.taken_bytes = 0;
+            } else if is_stale || !left.fits(reply.taken_bytes, read.bytes_max) {
                 if let Some(stale) = stale {
                     *stale = true;
                 }
                 let again = self.read_all(&[read], left.bytes, left.at_least_one, None).await;
                 reply = again.into_iter().next().unwrap_or(reply);
             }
-            left.take(reply.records.len());
+            left.take(&reply);
             gathered.push(reply);
         }
         gathered

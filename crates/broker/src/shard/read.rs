@@ -45,9 +45,8 @@ pub(super) enum Late {
 
 impl Pending {
     fn push(&mut self, reply: ReadReply) {
-        let bytes = reply.records.len();
-        self.batch.bytes_max = self.batch.bytes_max.saturating_sub(bytes);
-        self.batch.at_least_one &= bytes == 0;
+        self.batch.bytes_max = self.batch.bytes_max.saturating_sub(reply.taken_bytes);
+        self.batch.at_least_one &= reply.records.is_empty();
         self.replies.push(reply);
     }
 }
@@ -80,8 +79,8 @@ impl Shard {
                 Err(refusal) => Err(Box::new(ReadReply::refused(read.key, refusal.code))),
             };
             match planned {
-                Ok(ReadPlan::Now(records)) => {
-                    let reply = self.reply(read.key, records);
+                Ok(ReadPlan::Now { records, is_full }) => {
+                    let reply = self.reply(read.key, records, is_full.then_some(bytes_max));
                     pending.push(reply);
                 }
                 Ok(ReadPlan::Cold(cold)) => {
@@ -125,10 +124,11 @@ impl Shard {
                 pending.from = Some(next);
                 return self.go_on_reading(pending);
             }
-            Ok(ColdRegion { file, position, len, .. }) => {
+            Ok(ColdRegion { file, position, len, is_full, .. }) => {
                 let mut records = RecordSet::new();
                 records.push_extern(Extern { handle: Arc::new(file), offset: position, len });
-                self.reply(read.key, records)
+                let full = is_full.then_some(read.bytes_max.min(pending.batch.bytes_max));
+                self.reply(read.key, records, full)
             }
             Err(error) => self.failed_read(&read, &error),
         };
@@ -160,9 +160,12 @@ impl Shard {
         ReadReply::refused(read.key, ErrorCode::KafkaStorageError)
     }
 
-    fn reply(&mut self, key: PartitionKey, records: RecordSet) -> ReadReply {
+    /// `full` is the limit that cut the records off.
+    fn reply(&mut self, key: PartitionKey, records: RecordSet, full: Option<usize>) -> ReadReply {
+        let bytes = records.len();
+        let taken_bytes = full.filter(|_| bytes > 0).map_or(bytes, |limit| limit.max(bytes));
         match self.partition(&key) {
-            Ok(partition) => ReadReply { records, ..empty(partition, key) },
+            Ok(partition) => ReadReply { records, taken_bytes, ..empty(partition, key) },
             Err(refusal) => ReadReply::refused(key, refusal.code),
         }
     }
@@ -177,6 +180,7 @@ fn empty(partition: &Partition, key: PartitionKey) -> ReadReply {
         log_start_offset: partition.log.log_start(),
         diverging: None,
         records: RecordSet::new(),
+        taken_bytes: 0,
     }
 }
 

@@ -15,7 +15,8 @@ fn size_of(len: usize) -> usize {
 }
 
 /// How many batches of each partition an answer has, if one log after the other were read: no batch goes beyond
-/// what is left, save the first of the answer.
+/// what is left, save the first of the answer. Kafka sends a part of the batch that does not fit, so what is left of the
+/// partition's limit is not for those behind it.
 fn expected(order: &[usize; 6], bytes_max: usize, partition_bytes_max: usize) -> Vec<usize> {
     let (mut left, mut exempt) = (bytes_max, true);
     let batches = |partition: &usize| {
@@ -23,6 +24,7 @@ fn expected(order: &[usize; 6], bytes_max: usize, partition_bytes_max: usize) ->
         for len in LENGTHS[*partition] {
             let size = size_of(*len);
             if size > room && !exempt {
+                left = left.saturating_sub(if count > 0 { room } else { 0 });
                 break;
             }
             room = room.saturating_sub(size);
@@ -78,6 +80,43 @@ fn partitions_on_several_shards_share_the_limits_in_the_order_of_the_request() {
         // The same out of files.
         world.restart().await;
         assert_limits(&mut world.connect().await, &topic).await;
+    });
+}
+
+#[test]
+fn what_does_not_fit_leaves_nothing_to_those_behind_and_nothing_to_wait_for() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 2, &[]).await;
+        let size = i32::try_from(batch(&["a"]).len()).unwrap();
+        for partition in [0, 1] {
+            for _ in 0..3 {
+                client.call(PRODUCE, &produce(PRODUCE, -1, &topic, &[(partition, batch(&["a"]))])).await;
+            }
+        }
+        for restart in [false, true] {
+            if restart {
+                // The same out of files.
+                world.restart().await;
+                client = world.connect().await;
+            }
+            let partition_max_bytes = 2 * size + size / 2;
+            let part = |partition| FetchPartition { partition_max_bytes, ..from_offset(partition, 0) };
+            let request = fetch(FETCH, &topic, vec![part(0), part(1)]);
+            let request = FetchRequest { max_bytes: 3 * size + size / 4, ..request };
+            let answer = client.call(FETCH, &request).await;
+            let parts = answer.responses[0].partitions.iter();
+            let found: Vec<_> = parts.map(|part| values(part).len()).collect();
+            assert_eq!(found, [2, 0], "a half of the third batch would have taken the room");
+
+            let began = world.sim.now();
+            let request = fetch(FETCH, &topic, vec![part(0)]);
+            let request = FetchRequest { min_bytes: partition_max_bytes, max_wait_ms: 10_000, ..request };
+            let answer = client.call(FETCH, &request).await;
+            assert_eq!(values(&answer.responses[0].partitions[0]).len(), 2);
+            let waited = world.sim.now().since(began);
+            assert!(waited.as_secs() < 5, "no more would fit, yet it waited for {waited:?}");
+        }
     });
 }
 

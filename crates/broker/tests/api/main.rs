@@ -17,6 +17,7 @@
 //! | between high watermark and log end: empty | `fetch::between_high_watermark_and_log_end_there_is_nothing_and_no_error` |
 //! | first batch whatever its size (KIP-74) | `fetch::the_first_batch_comes_however_small_the_limits` |
 //! | limits over all partitions, shards and files | `fetch_limits::partitions_on_several_shards_share_the_limits_in_the_order_of_the_request` |
+//! | what does not fit takes the rest of its limit | `fetch_limits::what_does_not_fit_leaves_nothing_to_those_behind_and_nothing_to_wait_for` |
 //! | turns, so that none starves | `sessions::partitions_take_turns_so_that_none_starves` |
 //! | session errors and eviction | `sessions::sessions_that_are_not_there_and_epochs_out_of_turn_are_refused`, `sessions::a_full_cache_gives_no_session_until_an_old_one_can_go` |
 //! | FENCED against UNKNOWN epoch, the leader named (KIP-951) | `fetch::a_leader_epoch_is_fenced_or_unknown` |

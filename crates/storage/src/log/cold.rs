@@ -48,6 +48,8 @@ pub struct ColdRegion {
     pub position: u64,
     /// 0: there is nothing to read, or nothing that fits.
     pub len: usize,
+    /// The next batch is there and was too large for what is left.
+    pub is_full: bool,
     /// Compaction has left nothing from the offset to the end of the segment: the next batch is at or behind this one.
     pub goes_on_at: Option<Offset>,
 }
@@ -71,18 +73,19 @@ impl ColdRead {
                 None => {
                     // Of the open segment, too: a truncation may have left a gap at its end.
                     let goes_on_at = (self.end > self.offset).then_some(self.end);
-                    return Ok(ColdRegion { file, position: u64::from(self.bytes), len: 0, goes_on_at });
+                    let position = u64::from(self.bytes);
+                    return Ok(ColdRegion { file, position, len: 0, is_full: false, goes_on_at });
                 }
                 Some((at, header)) if header.last_offset() >= self.offset => break (at, header),
                 Some(_) => {}
             }
         };
-        let end = self.end(&segment, start, &first)?;
+        let (end, is_full) = self.end(&segment, start, &first)?;
         // The check also brings what may not be in the page cache, here, on the lane: sending it does not wait for the disk on
         // a network thread. What was written a short while ago is there: the open segment is not read.
         let end = if self.checked { self.whole(&*file, start, end, first.base_offset)? } else { end };
         let len = usize::try_from(end - start).unwrap_or(usize::MAX);
-        Ok(ColdRegion { file, position: start, len, goes_on_at: None })
+        Ok(ColdRegion { file, position: start, len, is_full, goes_on_at: None })
     }
 
     /// How far the batches are what was appended; an error if not even the first one is.
@@ -94,19 +97,19 @@ impl ColdRead {
         }
     }
 
-    /// Where the last batch ends that is still to be sent.
-    fn end(&self, segment: &Segment<'_>, start: u64, first: &BatchHeader) -> io::Result<u64> {
+    /// Where the last batch ends that is still to be sent, and whether the next one is too large.
+    fn end(&self, segment: &Segment<'_>, start: u64, first: &BatchHeader) -> io::Result<(u64, bool)> {
         if self.limit.is_some_and(|limit| first.last_offset() >= limit) {
-            return Ok(start);
+            return Ok((start, false));
         }
         let first_end = start + first.size() as u64;
         if first.size() > self.bytes_max {
-            return Ok(if self.at_least_one { first_end } else { start });
+            return Ok((if self.at_least_one { first_end } else { start }, true));
         }
         let end_max = start.saturating_add(self.bytes_max as u64);
         let bytes = u64::from(self.bytes);
         if self.limit.is_none() && end_max >= bytes {
-            return Ok(bytes);
+            return Ok((bytes, false));
         }
         let below = |entry: &OffsetEntry| {
             u64::from(entry.position) <= end_max && self.limit.is_none_or(|limit| entry.last_offset < limit)
@@ -122,12 +125,15 @@ impl ColdRead {
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => break,
                 Err(error) => return Err(error),
             };
-            if headers.position() > end_max || self.limit.is_some_and(|limit| header.last_offset() >= limit) {
+            if self.limit.is_some_and(|limit| header.last_offset() >= limit) {
                 break;
+            }
+            if headers.position() > end_max {
+                return Ok((end, true));
             }
             end = headers.position();
         }
-        Ok(end)
+        Ok((end, false))
     }
 }
 

@@ -22,8 +22,8 @@ pub struct ReadLimits {
 /// How a read is answered.
 #[derive(Debug)]
 pub enum ReadPlan {
-    /// From memory; may be empty.
-    Now(RecordSet),
+    /// From memory; may be empty. `is_full` says that the next batch is there and was too large for what is left.
+    Now { records: RecordSet, is_full: bool },
     /// The batches are in a segment file.
     Cold(ColdRead),
     /// Memory does not hold any more what was appended, and nothing else does.
@@ -53,10 +53,10 @@ impl Log {
         let in_file = from_file && offset < self.written.end;
         if nothing || (!in_file && self.tail.start().is_some_and(|start| offset >= start)) {
             if nothing {
-                return Ok(ReadPlan::Now(RecordSet::new()));
+                return Ok(ReadPlan::Now { records: RecordSet::new(), is_full: false });
             }
             match self.tail.read(offset, limit, bytes_max, at_least_one) {
-                Ok(records) => return Ok(ReadPlan::Now(records)),
+                Ok((records, is_full)) => return Ok(ReadPlan::Now { records, is_full }),
                 // The file has what was in memory when it was written there.
                 Err(damaged) if damaged.last_offset < self.written.end => {}
                 Err(damaged) => return Ok(ReadPlan::Damaged(damaged)),

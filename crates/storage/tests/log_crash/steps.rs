@@ -219,7 +219,7 @@ impl World {
     pub(super) fn read(&self, log: &Log, offset: i64, limit: Offset, bytes: usize) -> Bytes {
         let limits = ReadLimits { end: limit, bytes_max: bytes, at_least_one: true, from_file: false };
         match log.read(Offset(offset), limits).unwrap() {
-            ReadPlan::Now(records) => records.to_bytes().unwrap(),
+            ReadPlan::Now { records, .. } => records.to_bytes().unwrap(),
             ReadPlan::Damaged(facts) => panic!("damaged in memory: {facts:?}"),
             ReadPlan::Cold(cold) => {
                 let region = cold.run(&*self.files, &self.open).unwrap();

@@ -161,7 +161,8 @@ async fn read_or_wait(
     let deadline = broker.host.now().after(wait);
     let (mut replies, room_bytes) = read_once(call, limit, reads, waiter).await;
     if let Some((waiter, reads)) = again {
-        let bytes: usize = replies.iter().map(|reply| reply.records.len()).sum();
+        // What did not fit counts as far as it would have: to wait for more would bring nothing.
+        let bytes = replies.iter().map(|reply| reply.taken_bytes).fold(0, usize::saturating_add);
         // With little room the answer is small, and enough when it is full.
         let bytes_min = bytes_min.min(room_bytes);
         // What comes out of a file ends with it, and more may be behind it: nothing to wait for, as in Kafka for

@@ -120,7 +120,7 @@ impl Bench {
     fn read_bytes(&self, offset: i64, bytes_max: usize, at_least_one: bool) -> Bytes {
         let limit = self.log.high_watermark();
         match self.log.read(Offset(offset), up_to(limit, bytes_max, at_least_one)).expect("it is in range") {
-            ReadPlan::Now(records) => records.to_bytes().expect("it is in memory"),
+            ReadPlan::Now { records, .. } => records.to_bytes().expect("it is in memory"),
             ReadPlan::Damaged(facts) => panic!("damaged in memory: {facts:?}"),
             ReadPlan::Cold(cold) => {
                 let region = cold.run(&*self.files, &self.open).expect("the disk works");

@@ -128,7 +128,7 @@ fn bytes_that_changed_in_memory_come_out_of_the_file() {
     let plan =
         |bench: &Bench, offset| bench.log.read(Offset(offset), up_to(limit, 10_000, true)).expect("in range");
     assert!(matches!(plan(&bench, 6), ReadPlan::Damaged(facts) if facts.base_offset == Offset(6)));
-    let ReadPlan::Now(records) = plan(&bench, 0) else { panic!("the first three are whole") };
+    let ReadPlan::Now { records, .. } = plan(&bench, 0) else { panic!("the first three are whole") };
     assert_eq!(records.len(), 3 * batch(&[0, 0]).size());
     let mut bench = filled(LogConfig::default());
     bench.flush();
