@@ -173,6 +173,15 @@ fn what_cannot_be_changed_is_refused_by_itself_with_key_and_value() {
             ((TOPIC, "t"), ("retention.ms", 4, Some("1")), InvalidRequest, "operation 4 is not known"),
             ((TOPIC, "t"), ("retention.ms", -1, Some("1")), InvalidRequest, "operation -1 is not known"),
             ((TOPIC, "x"), ("retention.ms", SET, Some("1")), UnknownTopicOrPartition, "there is no topic"),
+            // What is wrong in two ways is told as Kafka does: the operation, the name, the value, the topic.
+            ((TOPIC, "x"), ("retention.ms", SET, Some("soon")), InvalidConfig, "retention.ms: \"soon\""),
+            ((TOPIC, "a b"), ("retention.ms", SET, Some("soon")), InvalidTopic, "a b"),
+            (
+                (TOPIC, "a b"),
+                ("retention.ms", APPEND, Some("1")),
+                InvalidConfig,
+                "retention.ms is not a list",
+            ),
             ((TOPIC, ""), ("retention.ms", SET, Some("1")), InvalidRequest, "no configs of all topics"),
             ((TOPIC, "a b"), ("retention.ms", SET, Some("1")), InvalidTopic, "a b"),
             ((BROKER, "12345"), ("message.max.bytes", SET, Some("1")), InvalidRequest, "broker 12345"),

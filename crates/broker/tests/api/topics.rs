@@ -125,6 +125,7 @@ fn counts_factors_configs_and_assignments_are_checked() {
                 .collect(),
             ..new_topic("t", 1, &[])
         };
+        let bad: &[(&str, &str)] = &[("retention.ms", "soon")];
         let factor = |replication_factor| CreatableTopic { replication_factor, ..new_topic("t", 1, &[]) };
         for (topic, code) in [
             (new_topic("t", 0, &[]), ErrorCode::InvalidPartitions),
@@ -142,6 +143,12 @@ fn counts_factors_configs_and_assignments_are_checked() {
             (CreatableTopic { num_partitions: 1, ..assigned(&[(0, &[me])]) }, ErrorCode::InvalidRequest),
             (CreatableTopic { replication_factor: 1, ..assigned(&[(0, &[me])]) }, ErrorCode::InvalidRequest),
             (new_topic("__cluster_metadata", 1, &[]), ErrorCode::InvalidRequest),
+            // What is wrong in two ways is told as Kafka does: name, existence, configs, factor, count.
+            (new_topic("a b", 0, &[("no.such.config", "1")]), ErrorCode::InvalidTopic),
+            (new_topic("probe", 0, &[("no.such.config", "1")]), ErrorCode::TopicAlreadyExists),
+            (CreatableTopic { replication_factor: 0, ..new_topic("t", 0, bad) }, ErrorCode::InvalidConfig),
+            (CreatableTopic { num_partitions: 0, ..factor(0) }, ErrorCode::InvalidReplicationFactor),
+            (CreatableTopic { num_partitions: 0, ..factor(2) }, ErrorCode::InvalidPartitions),
             (assigned(&[(0, &[me]), (1, &[me])]), ErrorCode::None),
         ] {
             assert_eq!(create_code(&mut client, topic.clone()).await, code, "{topic:?}");
@@ -231,6 +238,8 @@ fn partitions_are_added_and_never_taken_away() {
             (2, to("t", 2, None), ErrorCode::InvalidPartitions),
             (3, to("t", 0, None), ErrorCode::InvalidPartitions),
             (3, to("t", i32::MAX, None), ErrorCode::PolicyViolation),
+            (3, to("t", i32::MAX, Some(vec![])), ErrorCode::InvalidReplicaAssignment),
+            (3, to("nobody", 0, Some(vec![])), ErrorCode::UnknownTopicOrPartition),
             (3, to("nobody", 3, None), ErrorCode::UnknownTopicOrPartition),
             (3, to("t", 4, Some(vec![vec![me + 1]])), ErrorCode::InvalidReplicaAssignment),
             (3, to("t", 5, Some(vec![vec![me]])), ErrorCode::InvalidReplicaAssignment),

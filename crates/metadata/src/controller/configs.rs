@@ -110,10 +110,12 @@ fn decide(
         if let Some((key, _)) = change.ops.iter().find(|(key, _)| !keys.insert(key)) {
             return refuse(ErrorCode::InvalidRequest, format!("{key} is there twice in the request"));
         }
+        // The order in which Kafka looks, which is what a client is told that is wrong in more than one way.
         let now = context.image.configs_of(&change.resource).cloned().unwrap_or_default();
-        check_resource(context.image, &change.resource)?;
         let next = next(change, &now)?;
+        check_name(&change.resource)?;
         check_configs(context, &change.resource, &next, &now)?;
+        check_existence(context.image, &change.resource)?;
         Ok(difference(&change.resource, &now, &next))
     };
     let results: Vec<_> =
@@ -196,27 +198,17 @@ fn definition(scope: Scope, key: &str) -> Option<&'static Definition> {
     find(scope, base).or_else(without_mechanism)
 }
 
-fn check_resource(image: &Image, resource: &ConfigResource) -> Result<(), Refusal> {
+fn check_name(resource: &ConfigResource) -> Result<(), Refusal> {
     let name = resource.name.as_str();
     match resource.kind {
         ResourceKind::Topic if name.is_empty() => {
             refuse(ErrorCode::InvalidRequest, "there are no configs of all topics; set them on the brokers")
         }
-        ResourceKind::Topic => {
-            check_topic_name(name)?;
-            match image.topic(name) {
-                Some(_) => Ok(()),
-                None => refuse(ErrorCode::UnknownTopicOrPartition, format!("there is no topic '{name}'")),
-            }
+        ResourceKind::Topic => check_topic_name(name),
+        ResourceKind::Broker if name.is_empty() || broker_number(name).is_some() => Ok(()),
+        ResourceKind::Broker => {
+            refuse(ErrorCode::InvalidRequest, format!("{name:?} is not the number of a broker"))
         }
-        ResourceKind::Broker if name.is_empty() => Ok(()),
-        ResourceKind::Broker => match name.parse::<i32>().ok().filter(|number| *number >= 0) {
-            None => refuse(ErrorCode::InvalidRequest, format!("{name:?} is not the number of a broker")),
-            Some(number) if image.broker(NodeId(number)).is_none() => {
-                refuse(ErrorCode::BrokerIdNotRegistered, format!("broker {number} is not registered"))
-            }
-            Some(_) => Ok(()),
-        },
         ResourceKind::Group | ResourceKind::ClientMetrics if name.is_empty() => {
             refuse(ErrorCode::InvalidRequest, format!("the name of the {} is empty", resource.kind.name()))
         }
@@ -225,6 +217,23 @@ fn check_resource(image: &Image, resource: &ConfigResource) -> Result<(), Refusa
             refuse(ErrorCode::InvalidRequest, "levels of loggers are not kept by the cluster")
         }
     }
+}
+
+fn check_existence(image: &Image, resource: &ConfigResource) -> Result<(), Refusal> {
+    let name = resource.name.as_str();
+    match resource.kind {
+        ResourceKind::Topic if image.topic(name).is_none() => {
+            refuse(ErrorCode::UnknownTopicOrPartition, format!("there is no topic '{name}'"))
+        }
+        ResourceKind::Broker if broker_number(name).is_some_and(|number| image.broker(number).is_none()) => {
+            refuse(ErrorCode::BrokerIdNotRegistered, format!("broker {name} is not registered"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn broker_number(name: &str) -> Option<NodeId> {
+    name.parse().ok().filter(|number| *number >= 0).map(NodeId)
 }
 
 fn check_configs(

@@ -62,15 +62,19 @@ fn grow(
             format!("topic '{name}' has {now} partition(s) and can only grow, not have {}", request.count);
         Refusal::new(ErrorCode::InvalidPartitions, message)
     })?;
+    let first = usize::try_from(now).unwrap_or(0);
+    let replicas = match &request.assignments {
+        Some(assignments) => assigned(context, topic, assignments, first, added)?,
+        None => {
+            let (count, factor) = (added.min(allowed), topic.replication_factor());
+            place(context.image, context.cordoned(), first, count, factor, start)?
+        }
+    };
+    // Last, as in Kafka: whatever else is wrong is told first.
     if added > allowed {
         let message = format!("a request may create at most {PARTITIONS_PER_REQUEST_MAX} partitions");
         return Err(Refusal::new(ErrorCode::PolicyViolation, message));
     }
-    let first = usize::try_from(now).unwrap_or(0);
-    let replicas = match &request.assignments {
-        Some(assignments) => assigned(context, topic, assignments, first, added)?,
-        None => place(context.image, context.cordoned(), first, added, topic.replication_factor(), start)?,
-    };
     (now..)
         .zip(replicas)
         .map(|(partition, replicas)| {
@@ -142,6 +146,11 @@ mod tests {
                 to("a", 10_003, None),
                 ErrorCode::PolicyViolation,
                 "a request may create at most 10000 partitions",
+            ),
+            (
+                to("a", 10_003, Some(&[&[1]])),
+                ErrorCode::InvalidReplicaAssignment,
+                "10001 partition(s) are added, but 1 are assigned",
             ),
             (
                 to("a", 4, Some(&[&[1]])),
