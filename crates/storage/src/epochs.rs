@@ -37,12 +37,9 @@ impl Epochs {
         self.entries.last().map(|last| last.epoch)
     }
 
-    /// `epoch` begins at `start`, unless it has begun before. Entries that contradict it give way.
+    /// `epoch` begins at `start`, unless `start` is known to lie in it. Entries that contradict it give way.
     pub fn assign(&mut self, epoch: LeaderEpoch, start: Offset) {
-        if epoch.is_none() || start.is_none() {
-            return;
-        }
-        if self.entries.last().is_some_and(|last| last.epoch == epoch && last.start <= start) {
+        if epoch.is_none() || start.is_none() || self.at(start) == Some(epoch) {
             return;
         }
         while self.entries.last().is_some_and(|last| last.epoch >= epoch || last.start >= start) {
@@ -117,6 +114,10 @@ mod tests {
             // A log that was cut and written again by an older leader than the cache remembered.
             (&[(0, 0), (3, 5), (2, 4)], &[(0, 0), (2, 4)]),
             (&[(2, 3), (2, 1)], &[(2, 1)]),
+            // A start takes batches again, out of the journal, whose epochs the checkpoint has known.
+            (&[(0, 0), (1, 5), (2, 9), (1, 6), (1, 8), (2, 9)], &[(0, 0), (1, 5), (2, 9)]),
+            // It did not know the first one's, though that of a leadership behind it.
+            (&[(0, 0), (3, 9), (1, 5), (3, 9)], &[(0, 0), (1, 5), (3, 9)]),
             (&[(-1, 3), (1, -1)], &[]),
         ] {
             let kept: Vec<_> = kept.iter().map(|&(epoch, start)| entry(epoch, start)).collect();

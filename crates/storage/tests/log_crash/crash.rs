@@ -25,6 +25,7 @@ impl World {
         self.again_at.clear();
         self.written_at = Position(0);
         let model = self.model(count);
+        self.check_epochs(&model);
         self.check_producers(&model);
         for partition in 0..PARTITIONS {
             if !self.logs.contains_key(&key(partition)) {
@@ -98,6 +99,17 @@ impl World {
             Model { batches, start, end, ..Model::default() }
         };
         self.logs.iter().map(|(key, log)| (*key, read_all(log))).collect()
+    }
+
+    /// Each log knows in which epoch its batches were written, those too that compaction has taken.
+    fn check_epochs(&self, found: &BTreeMap<PartitionKey, Model>) {
+        for (key, model) in found {
+            let known = self.logs[key].epochs();
+            for (base, bytes) in model.batches.iter().filter(|(base, _)| *base >= model.start) {
+                let written_in = BatchHeader::parse(bytes).unwrap().partition_leader_epoch;
+                assert_eq!(known.at(Offset(*base)), Some(written_in), "offset {base} of {key}: {known:?}");
+            }
+        }
     }
 
     /// What a producer sent last is recognised, if it survived, and is not if it did not.

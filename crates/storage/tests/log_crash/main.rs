@@ -24,7 +24,7 @@ use host::{Files, Instant};
 use proptest::prelude::*;
 use protocol::Uuid;
 use protocol::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
-use protocol::records::{BatchBuilder, BatchOptions, NewRecord, ValidBatch, head};
+use protocol::records::{BatchBuilder, BatchHeader, BatchOptions, NewRecord, ValidBatch, head};
 use storage::checkpoint::{Record, Section};
 use storage::clean::{self, Cleaning};
 use storage::directory::{self, Opened};

@@ -64,6 +64,34 @@ fn a_crash_between_truncation_and_cut_ends_in_the_same_log() {
 
 /// The segment that was the open one in the last checkpoint is closed, synced and deleted before the next: the partition
 /// went offline at the next start, since a file was missing (simulator, family retention, seed 101).
+/// A start took the batches that only the journal had once more, and each of them cut the epoch history that the checkpoint
+/// had known: of epochs 0, 1 and 2 at 0, 4 and 12, the second was said to begin where the segments end, so a follower would
+/// have kept what epoch 0 had written in its place.
+#[test]
+fn epochs_begin_where_they_began_after_a_start() {
+    for (flushed, checkpointed) in (0..=10).flat_map(|flushed| (flushed..=10).map(move |at| (flushed, at))) {
+        let mut bench = Bench::new(small_segments());
+        let mut checkpoint = bench.log.state();
+        for n in 0..10 {
+            for (epoch, _) in [(1, 2), (2, 6)].iter().filter(|(_, first)| *first == n) {
+                let entry = bench.log.lead(LeaderEpoch(*epoch)).expect("a later epoch");
+                bench.submit(entry);
+            }
+            bench.append(batch(&[1000, 1001]));
+            if n + 1 == flushed {
+                bench.flush();
+            }
+            if n + 1 == checkpointed {
+                checkpoint = bench.log.state();
+            }
+        }
+        bench.reopen_from(checkpoint);
+        let entries: Vec<_> =
+            bench.log.epochs().entries().iter().map(|entry| (entry.epoch.0, entry.start.0)).collect();
+        assert_eq!(entries, [(0, 0), (1, 4), (2, 12), (3, 20)], "{flushed} flushed, {checkpointed} known");
+    }
+}
+
 #[test]
 fn retention_may_overtake_the_checkpoint() {
     for (retention_bytes, start) in [(1500, 12), (0, 40)] {
