@@ -12,8 +12,11 @@ from harness.cases import FULL, KIND, absent_classes, report
 
 WORK = Path(os.environ["COMPAT_WORK"])
 WANTED = os.environ.get("COMPAT_CASE", "")
-AT_ONCE = 3  # they mostly wait
+AT_ONCE = 5  # they mostly wait
 SETTINGS = {"num.partitions": 4, "group.initial.rebalance.delay.ms": 0}
+# 0089 and 0102 expect two consumers that subscribe one after the other to begin in one generation. Without a delay they
+# do so only by luck, with Kafka as with Bourn; so tests of groups have Kafka's default.
+GROUP_SETTINGS = {"num.partitions": 4, "group.initial.rebalance.delay.ms": 3000}
 # Classes that the full tier runs all the same: against Kafka to keep the oracle true, against Bourn once their line in
 # absent.txt is gone. They mostly wait, too long for the quick one.
 OTHER_CLASSES = ("groups", "transactions", "alter-configs")
@@ -86,17 +89,20 @@ def main():
         jobs = []
         for label, number, subtest, quick in chosen:
             scenario = numbers[number][0].scenario
-            if scenario not in started:
-                settings = dict(SETTINGS, **({"auto.create.topics.enable": "false"} if scenario == "noautocreate" else {}))
-                started[scenario] = brokers.make(KIND, WORK / f"broker-{scenario}", settings).start()
-            jobs.append((label, number, subtest, quick, started[scenario], scenario))
+            name = f"{scenario}-groups" if label.endswith("-groups") else scenario
+            if name not in started:
+                settings = GROUP_SETTINGS if name.endswith("-groups") else SETTINGS
+                if scenario == "noautocreate":
+                    settings = dict(settings, **{"auto.create.topics.enable": "false"})
+                started[name] = brokers.make(KIND, WORK / f"broker-{name}", settings).start()
+            jobs.append((label, number, subtest, quick, started[name], scenario))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             good = all(list(pool.map(run, jobs))) and good
-        for scenario, broker in started.items():
+        for name, broker in started.items():
             alive, resident = broker.alive(), broker.rss_kib() // 1024 if broker.alive() else 0
             code = broker.stop()
             fine = alive and broker.clean_exit(code) and "panicked at" not in broker.tail(1 << 30)
-            report(f"broker-{scenario}", "PASS" if fine else "FAIL", 0, f"exit code {code}, {resident} MiB resident at the end")
+            report(f"broker-{name}", "PASS" if fine else "FAIL", 0, f"exit code {code}, {resident} MiB resident at the end")
             if not fine:
                 print(broker.tail(8000))
             good = good and fine
