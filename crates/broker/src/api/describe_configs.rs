@@ -18,8 +18,16 @@ use crate::metadata_view::View;
 
 pub(crate) struct DescribeConfigs;
 
+/// How many configs one answer tells: those of 10,000 topics, and no gigabytes for anything that is short to name.
+const CONFIGS_MAX: usize = 500_000;
+const TOO_MANY: Str = Str::from_static("the answer would be too large; ask for fewer resources at a time");
+/// So many configs are found before others of the thread come to their turn.
+const STEPS_AT_ONCE: usize = 250;
+/// What it takes to look for a resource and through its configs.
+const STEPS_A_RESOURCE: usize = 10;
+
 /// What is wrong with a resource, for the client.
-type Refused = (ErrorCode, String);
+type Refused = (ErrorCode, Str);
 
 impl Handler for DescribeConfigs {
     type Request = DescribeConfigsRequest;
@@ -32,33 +40,42 @@ impl Handler for DescribeConfigs {
     ) -> Result<Option<DescribeConfigsResponse>, Protest> {
         let view = call.broker.metadata.view();
         let (synonyms, documentation) = (request.include_synonyms, request.include_documentation);
-        let result = |resource: DescribeConfigsResource| {
-            let described = describe(&call, &view, &resource);
+        let mut seen = HashSet::with_capacity(request.resources.len());
+        let mut results = Vec::with_capacity(request.resources.len());
+        let (mut told, mut steps) = (0, 0);
+        for resource in request.resources {
+            // One answer a question: a short request could ask for all configs of a topic a hundred thousand times.
+            let keys = resource.configuration_keys.clone();
+            if !seen.insert((resource.resource_type, resource.resource_name.clone(), keys)) {
+                continue;
+            }
+            let described = if told < CONFIGS_MAX {
+                describe(&call, &view, &resource)
+            } else {
+                Err((ErrorCode::PolicyViolation, TOO_MANY))
+            };
             let result = DescribeConfigsResult {
-                error_message: None,
                 resource_type: resource.resource_type,
                 resource_name: resource.resource_name,
                 ..Default::default()
             };
-            match described {
+            results.push(match described {
                 Ok(configs) => {
+                    told += configs.len();
+                    steps += configs.len();
                     let shown = configs.into_iter().map(|config| show(config, synonyms, documentation));
-                    DescribeConfigsResult { configs: shown.collect(), ..result }
+                    DescribeConfigsResult { configs: shown.collect(), error_message: None, ..result }
                 }
-                Err((code, message)) => DescribeConfigsResult {
-                    error_code: code.code(),
-                    error_message: Some(message.into()),
-                    ..result
-                },
+                Err((code, message)) => {
+                    DescribeConfigsResult { error_code: code.code(), error_message: Some(message), ..result }
+                }
+            });
+            steps += STEPS_A_RESOURCE;
+            if steps >= STEPS_AT_ONCE {
+                steps = 0;
+                tokio::task::yield_now().await;
             }
-        };
-        let mut seen = HashSet::with_capacity(request.resources.len());
-        // One answer a question: a short request could ask for all configs of a topic a hundred thousand times.
-        let mut is_new = |resource: &DescribeConfigsResource| {
-            let keys = resource.configuration_keys.clone();
-            seen.insert((resource.resource_type, resource.resource_name.clone(), keys))
-        };
-        let results = request.resources.into_iter().filter(|resource| is_new(resource)).map(result).collect();
+        }
         Ok(Some(DescribeConfigsResponse { results, ..Default::default() }))
     }
 }
@@ -72,10 +89,13 @@ fn describe(call: &Call, view: &View, resource: &DescribeConfigsResource) -> Res
     match ResourceKind::from_id(resource.resource_type) {
         Some(ResourceKind::Topic) => {
             if !metadata::controller::is_valid_topic_name(name) {
-                return Err((ErrorCode::InvalidTopic, format!("{name:?} is not a legal name of a topic")));
+                return Err((
+                    ErrorCode::InvalidTopic,
+                    format!("{name:?} is not a legal name of a topic").into(),
+                ));
             }
             if view.image.topic(name).is_none() {
-                return Err((ErrorCode::UnknownTopicOrPartition, format!("there is no topic {name}")));
+                return Err((ErrorCode::UnknownTopicOrPartition, format!("there is no topic {name}").into()));
             }
             Ok(describe_topic(&settings.layers_of_topic(&view.image, name), wanted))
         }
@@ -100,7 +120,7 @@ fn describe(call: &Call, view: &View, resource: &DescribeConfigsResource) -> Res
         }
         None => {
             let message = format!("resources of type {} have no configs here", resource.resource_type);
-            Err((ErrorCode::InvalidRequest, message))
+            Err((ErrorCode::InvalidRequest, message.into()))
         }
     }
 }
@@ -111,7 +131,7 @@ fn of_this_broker(call: &Call, name: &Str) -> Result<(), Refused> {
         return Ok(());
     }
     let message = format!("this is broker {me}, which does not know the configs of broker {name:?}");
-    Err((ErrorCode::InvalidRequest, message))
+    Err((ErrorCode::InvalidRequest, message.into()))
 }
 
 /// The configs of something that need not exist: a group or a subscription of metrics.
@@ -125,7 +145,7 @@ fn describe_own(
     if resource.name.is_empty() {
         return Err((
             ErrorCode::InvalidRequest,
-            format!("the name of the {} is empty", resource.kind.name()),
+            format!("the name of the {} is empty", resource.kind.name()).into(),
         ));
     }
     let layers = call.broker.settings.layers_of_resource(&view.image, &resource);

@@ -126,6 +126,27 @@ fn a_config_resource_named_often_is_described_once() {
     });
 }
 
+/// Groups need not be there, so any number of them has configs.
+#[test]
+fn an_answer_about_configs_has_its_bound() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let group = |number: usize| DescribeConfigsResource {
+            resource_type: 32,
+            resource_name: Str::from(number.to_string()),
+            configuration_keys: None,
+        };
+        let resources = (0..30_000).map(group).collect();
+        let request = DescribeConfigsRequest { resources, ..Default::default() };
+        let answer = client.call(4, &request).await;
+        let code = |result: &DescribeConfigsResult| ErrorCode::from(result.error_code);
+        let is_told = |result: &&DescribeConfigsResult| code(result) == ErrorCode::None;
+        let (all, told) = (answer.results.len(), answer.results.iter().filter(is_told).count());
+        assert_eq!((all, told), (30_000, 500_000_usize.div_ceil(21)));
+        assert!(answer.results.iter().skip(told).all(|result| code(result) == ErrorCode::PolicyViolation));
+    });
+}
+
 #[test]
 fn documentation_and_synonyms_are_told_on_request() {
     run(&[], async |world| {
