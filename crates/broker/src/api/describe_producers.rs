@@ -1,5 +1,6 @@
 //! DescribeProducers (61): the idempotent producers that partitions remember (KIP-664).
 
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use metadata::controller::is_valid_topic_name;
@@ -29,11 +30,12 @@ impl Handler for DescribeProducers {
     ) -> Result<Option<DescribeProducersResponse>, Protest> {
         let view = call.broker.metadata.view();
         let mut topics = Vec::with_capacity(request.topics.len());
+        let mut seen: HashMap<Str, HashSet<i32>> = HashMap::new();
         for topic in request.topics {
             let mut indexes = topic.partition_indexes;
             // Each once: a partition may remember many producers.
-            indexes.sort_unstable();
-            indexes.dedup();
+            let seen = seen.entry(topic.name.clone()).or_default();
+            indexes.retain(|index| seen.insert(*index));
             let mut partitions = Vec::with_capacity(indexes.len());
             for index in indexes {
                 partitions.push(show(index, describe(&call, &view, &topic.name, index).await));

@@ -18,6 +18,11 @@ use crate::wait::within;
 
 /// Topics are named by id from this version on (KIP-848).
 const BY_ID: i16 = 10;
+/// Bytes of records that one commit may come to; with a long name of a group, few bytes that are asked make many. Kafka
+/// takes what fits one batch, a mebibyte.
+const RECORDS_BYTES_MAX: usize = 16 << 20;
+/// A record without names and metadata.
+const RECORD_BYTES: usize = 64;
 
 pub(crate) struct OffsetCommit;
 
@@ -40,13 +45,15 @@ impl Handler for OffsetCommit {
             return Ok(Some(answers.into()));
         }
         request.topics = known;
-        let asked: Vec<_> = request
-            .topics
-            .iter()
-            .flat_map(|topic| {
-                topic.partitions.iter().map(|part| (topic.name.clone(), topic.topic_id, part.partition_index))
-            })
-            .collect();
+        let named = |topic: &OffsetCommitRequestTopic| {
+            let partitions = topic.partitions.iter().map(|part| part.partition_index);
+            (topic.name.clone(), topic.topic_id, partitions.collect::<Vec<_>>())
+        };
+        let asked: Vec<_> = request.topics.iter().map(named).collect();
+        if records_bytes(&request) > RECORDS_BYTES_MAX {
+            answers.add_all(asked, ErrorCode::InvalidCommitOffsetSize);
+            return Ok(Some(answers.into()));
+        }
         let group_id = request.group_id.clone();
         let patience_ms = u64::try_from(view.config.groups.commit_timeout_ms).unwrap_or(0);
         let late = call.broker.host.clock.sleep(Duration::from_millis(patience_ms));
@@ -60,15 +67,24 @@ impl Handler for OffsetCommit {
                     }
                 }
             }
-            other => {
-                let code = failure(other).code();
-                for (name, topic_id, partition) in asked {
-                    answers.add(&name, topic_id, partition, code);
-                }
-            }
+            other => answers.add_all(asked, failure(other)),
         }
         Ok(Some(answers.into()))
     }
+}
+
+/// What the records of a commit come to, about: each of them names the group and the topic.
+fn records_bytes(request: &OffsetCommitRequest) -> usize {
+    let of_topic = |topic: &OffsetCommitRequestTopic| {
+        let metadata = topic
+            .partitions
+            .iter()
+            .filter_map(|part| part.committed_metadata.as_ref())
+            .map(|text| text.len());
+        let each = RECORD_BYTES + request.group_id.len() + topic.name.len();
+        metadata.fold(each.saturating_mul(topic.partitions.len()), usize::saturating_add)
+    };
+    request.topics.iter().map(of_topic).fold(0, usize::saturating_add)
 }
 
 /// The answer so far, topic by topic.
@@ -88,6 +104,14 @@ impl Answers {
         }
         if let Some(topic) = self.topics.get_mut(place) {
             topic.partitions.push(OffsetCommitResponsePartition { partition_index, error_code });
+        }
+    }
+
+    fn add_all(&mut self, asked: Vec<(Str, Uuid, Vec<i32>)>, code: ErrorCode) {
+        for (name, topic_id, partitions) in asked {
+            for partition in partitions {
+                self.add(&name, topic_id, partition, code.code());
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! OffsetFetch (9): how far groups have read.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use coordinator::{Reply, Request};
@@ -10,7 +11,7 @@ use protocol::messages::offset_fetch_response::{
     OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
     OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
-use protocol::{ErrorCode, Str};
+use protocol::{ErrorCode, Str, Uuid};
 
 use super::groups::{ask, failure};
 use super::{Call, Handler, Protest};
@@ -44,15 +45,46 @@ impl Handler for OffsetFetch {
                 };
                 topics.into_iter().map(named).collect()
             });
-            let group = OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() };
+            let mut group =
+                OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() };
+            Seen::default().leaves_new(&mut group);
             let found = fetch(&call, group, require_stable).await;
             return Ok(Some(single(call.version, found)));
         }
         let mut groups = Vec::with_capacity(request.groups.len());
-        for group in request.groups {
-            groups.push(fetch(&call, group, require_stable).await);
+        let mut seen = Seen::default();
+        for mut group in request.groups {
+            if seen.leaves_new(&mut group) {
+                groups.push(fetch(&call, group, require_stable).await);
+            }
         }
         Ok(Some(OffsetFetchResponse { groups, ..Default::default() }))
+    }
+}
+
+/// What a request has asked for already. Each offset is told once: a few bytes could ask for all offsets of a group, or for
+/// kilobytes of metadata, a million times.
+#[derive(Default)]
+struct Seen {
+    /// Groups of which everything was asked for.
+    all: HashSet<Str>,
+    partitions: HashMap<(Str, Str, Uuid), HashSet<i32>>,
+}
+
+impl Seen {
+    /// Takes away what was asked for before; false if that was everything.
+    fn leaves_new(&mut self, group: &mut OffsetFetchRequestGroup) -> bool {
+        let id = &group.group_id;
+        let Some(topics) = &mut group.topics else { return self.all.insert(id.clone()) };
+        let was_empty = topics.is_empty();
+        topics.retain_mut(|topic| {
+            let was_empty = topic.partition_indexes.is_empty();
+            let key = (id.clone(), topic.name.clone(), topic.topic_id);
+            let seen = self.partitions.entry(key).or_default();
+            topic.partition_indexes.retain(|partition| seen.insert(*partition));
+            was_empty || !topic.partition_indexes.is_empty()
+        });
+        was_empty || !topics.is_empty()
     }
 }
 

@@ -66,7 +66,8 @@
 //! | AlterConfigs replaces | `alter_configs::a_replacement_takes_away_what_it_does_not_name` |
 //! | ListConfigResources: version 0 is metrics | `alter_configs::resources_with_configs_are_listed_by_kind` |
 //! | DeleteRecords: -1, out of range, compacted, durable | `records::records_are_deleted_up_to_an_offset_or_the_high_watermark`, `records::records_that_cannot_be_deleted_are_refused_by_themselves`, `records::a_deletion_of_records_that_was_answered_survives_a_crash` |
-//! | producers that a partition remembers | `records::producers_that_a_partition_remembers_are_told` |
+//! | producers that a partition remembers | `records::producers_that_a_partition_remembers_are_told`, `repeats::producers_asked_for_many_times_are_told_once` |
+//! | answers about configs have a bound | `configs::an_answer_about_configs_has_its_bound` |
 //! | DescribeLogDirs: sizes, room, offline ones | `log_dirs::directories_tell_what_they_hold_and_how_much_room_there_is`, `log_dirs::a_directory_that_is_offline_says_so_and_no_more` |
 //! | cordoned directories get nothing new (KIP-1066) | `log_dirs::new_partitions_go_past_directories_that_are_cordoned` |
 //! | groups and metrics subscriptions are described | `configs::groups_and_subscriptions_of_metrics_have_configs_too` |
@@ -82,6 +83,7 @@
 //! | joins, generations, heartbeats, leaving | `groups::a_member_joins_takes_part_and_leaves`, `groups::a_second_member_has_the_first_one_join_again`, `groups::a_silent_member_is_taken_out_when_its_session_ends` |
 //! | groups and offsets are durable | `groups::groups_members_and_offsets_survive_restarts_and_crashes` |
 //! | offsets by name and id; topics that are gone | `groups::offsets_of_topics_in_every_version_and_of_topics_that_are_not_there`, `groups::what_was_committed_for_a_deleted_topic_means_nothing_for_a_new_one` |
+//! | each offset once; a commit has a bound | `repeats::an_offset_asked_for_many_times_is_told_once`, `repeats::a_commit_comes_to_no_more_records_than_its_bound` |
 //! | NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND | `groups::groups_are_listed_and_deleted_once_nobody_is_in_them` |
 //! | a refused write is no commit | `groups::a_commit_that_cannot_be_written_is_refused_and_forgotten` |
 //!
@@ -123,6 +125,7 @@ mod produce;
 mod producers;
 mod real;
 mod records;
+mod repeats;
 mod samples;
 mod segments;
 mod sessions;
@@ -159,6 +162,7 @@ fn the_table_above_names_tests_that_exist() {
         ("producers", include_str!("producers.rs")),
         ("real", include_str!("real.rs")),
         ("records", include_str!("records.rs")),
+        ("repeats", include_str!("repeats.rs")),
         ("segments", include_str!("segments.rs")),
         ("sessions", include_str!("sessions.rs")),
         ("telemetry", include_str!("telemetry.rs")),
