@@ -199,6 +199,7 @@ fn get_segment(from: &mut &[u8]) -> Result<SegmentState, DecodeError> {
         offset_entries: from.try_get_u32()?,
         time_entries: from.try_get_u32()?,
         last_time_entry_ms: from.try_get_i64()?,
+        ..SegmentState::new(Offset::ZERO, 0)
     };
     if state.base.is_none() || state.end < state.base {
         return Err(DecodeError { what: "offsets of a segment" });

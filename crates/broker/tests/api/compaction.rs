@@ -201,6 +201,55 @@ fn records_are_compacted_neither_too_early_nor_too_late() {
     });
 }
 
+#[test]
+fn a_pass_goes_by_what_the_topic_says_by_then() {
+    for (config, before, after) in [
+        ("min.compaction.lag.ms", "10000000", "0"),
+        ("min.cleanable.dirty.ratio", "1.0", "0.0"),
+        ("max.compaction.lag.ms", "10000000", "1000"),
+    ] {
+        run(&CLEANER, async |world| {
+            let mut client = world.connect().await;
+            let mut configs = COMPACTED.to_vec();
+            configs.retain(|(name, _)| *name != config);
+            if config == "max.compaction.lag.ms" {
+                configs.retain(|(name, _)| *name != "min.cleanable.dirty.ratio");
+                configs.push(("min.cleanable.dirty.ratio", "1.0"));
+            }
+            configs.push((config, before));
+            let topic = client.create("t", 1, &configs).await;
+            let now = world.wall_ms() / 1000;
+            for at in 0..4 {
+                put(&mut client, &topic, now + at, &[("a", Some("1"))]).await;
+            }
+            world.sim.sleep(ms(60_000)).await;
+            assert_eq!(read_all(&mut client, &topic).await.len(), 4, "{config} {before}");
+            set(&mut client, (2, "t"), config, after).await;
+            world.sim.sleep(ms(60_000)).await;
+            assert!(read_all(&mut client, &topic).await.len() < 4, "{config} {after}");
+        });
+    }
+    run(&CLEANER, async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &COMPACTED).await;
+        let mut at = 0;
+        // The first pass tells a tombstone its time (KIP-534), and that stays: a change counts for those that come.
+        for (retention, key) in [("10000000", "a"), ("1000", "b")] {
+            set(&mut client, (2, "t"), "delete.retention.ms", retention).await;
+            put(&mut client, &topic, at, &[(key, None)]).await;
+            for _ in 0..3 {
+                put(&mut client, &topic, at + 1, &[("c", Some("1"))]).await;
+                put(&mut client, &topic, at + 2, &[("c", Some("2"))]).await;
+                at += 3;
+                world.sim.sleep(ms(60_000)).await;
+            }
+        }
+        let left = read_all(&mut client, &topic).await;
+        let keys: Vec<&str> = left.iter().map(|(_, key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["a", "c", "c"]);
+    });
+}
+
 /// A pass that rests for days after each step, because its rate is tiny, held the deletion of its topic up, and with that every
 /// change of metadata.
 #[test]

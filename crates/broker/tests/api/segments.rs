@@ -159,6 +159,43 @@ fn space_of_segments_is_reserved_and_set_free() {
 }
 
 #[test]
+fn reserving_space_begins_and_ends_with_the_next_segment() {
+    run(&[("bourn.disk.reserve.bytes", "0")], async |world| {
+        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(1 << 30));
+        let mut client = world.connect().await;
+        let configs = [("segment.bytes", "33554432"), ("segment.ms", "1000")];
+        let topic = client.create("t", 1, &configs).await;
+        let before = free_mib(world).await;
+        for (preallocate, timestamp, mib) in [
+            ("false", 1_000, 0),
+            ("true", 1_000, 0),
+            ("true", 9_000, 31),
+            ("false", 9_000, 31),
+            ("false", 19_000, 0),
+        ] {
+            set(&mut client, (TOPIC, "t"), "preallocate", preallocate).await;
+            assert_eq!(client.append_code(&topic, batch_at(timestamp, "x")).await, ErrorCode::None);
+            let reserved = before - free_mib(world).await;
+            assert!((mib..mib + 4).contains(&reserved), "{preallocate} {timestamp}: {reserved}");
+        }
+        assert_eq!(bases(world), [0, 2, 4]);
+    });
+}
+
+#[test]
+fn a_smaller_index_closes_the_segment_that_has_more() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[("index.interval.bytes", "0")]).await;
+        client.fill(&topic, &["a"; 10]).await;
+        set(&mut client, (TOPIC, "t"), "segment.index.bytes", "60").await;
+        client.fill(&topic, &["a"; 3]).await;
+        world.stop().await;
+        assert_eq!(bases(world), [0, 10]);
+    });
+}
+
+#[test]
 fn indexes_are_as_dense_and_as_large_as_the_topic_says() {
     // The first batch of a segment has no entry.
     for (interval, index_bytes, segments, sizes) in [
@@ -169,8 +206,7 @@ fn indexes_are_as_dense_and_as_large_as_the_topic_says() {
     ] {
         run(&[], async |world| {
             let mut client = world.connect().await;
-            let topic = client.create("t", 1, &[]).await;
-            set(&mut client, (TOPIC, "t"), "index.interval.bytes", interval).await;
+            let topic = client.create("t", 1, &[("index.interval.bytes", interval)]).await;
             set(&mut client, (TOPIC, "t"), "segment.index.bytes", index_bytes).await;
             client.fill(&topic, &["a"; 10]).await;
             world.stop().await;
@@ -179,6 +215,25 @@ fn indexes_are_as_dense_and_as_large_as_the_topic_says() {
             assert_eq!(found, sizes, "{interval} {index_bytes}");
         });
     }
+}
+
+#[test]
+fn a_new_density_of_indexes_counts_from_the_next_segment_on() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let configs = [("index.interval.bytes", "0"), ("segment.ms", "1000")];
+        let topic = client.create("t", 1, &configs).await;
+        for (interval, timestamp) in [("0", 1_000), ("1000000", 1_000), ("1000000", 9_000), ("0", 9_000)] {
+            set(&mut client, (TOPIC, "t"), "index.interval.bytes", interval).await;
+            for _ in 0..5 {
+                assert_eq!(client.append_code(&topic, batch_at(timestamp, "x")).await, ErrorCode::None);
+            }
+        }
+        world.stop().await;
+        assert_eq!(bases(world), [0, 10]);
+        let found: Vec<u64> = files(world, ".index").iter().map(|(_, bytes)| *bytes).collect();
+        assert_eq!(found, [9 * 8, 0]);
+    });
 }
 
 #[test]
@@ -192,6 +247,11 @@ fn deleted_files_stay_for_their_delay() {
         world.sim.sleep(ms(50_000)).await;
         assert!(!files(world, ".deleted").is_empty());
         world.sim.sleep(ms(100_000)).await;
+        assert_eq!(files(world, ".deleted"), []);
+        // Another delay counts for what is deleted from then on.
+        set(&mut client, (TOPIC, "t"), "file.delete.delay.ms", "1000").await;
+        client.fill(&topic, &["of 1970"]).await;
+        assert_eq!(start_later(world, &mut client, &topic).await, 2);
         assert_eq!(files(world, ".deleted"), []);
     });
 }

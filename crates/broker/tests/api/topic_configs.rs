@@ -7,26 +7,26 @@
 //! | `compression.gzip.level` | `records::compression` | `stored_batches_have_the_codec_and_the_level_of_the_topic` |
 //! | `compression.lz4.level` | nobody: one level | |
 //! | `compression.zstd.level` | `records::compression` | `stored_batches_have_the_codec_and_the_level_of_the_topic` |
-//! | `delete.retention.ms` | compaction | `compaction::tombstones_stay_for_their_time` |
+//! | `delete.retention.ms` | compaction | `compaction::tombstones_stay_for_their_time`, `compaction::a_pass_goes_by_what_the_topic_says_by_then` |
 //! | `errors.deadletterqueue.group.enable` | nobody yet | |
 //! | `file.delete.delay.ms` | `shard::housekeeping` | `segments::deleted_files_stay_for_their_delay` |
 //! | `flush.messages` | `storage::log` | `flush_messages_bounds_what_a_buffered_topic_has_not_synced`, `flush_messages_bounds_what_acks_1_has_not_synced` |
 //! | `flush.ms` | nobody: every round is synced | |
 //! | `follower.replication.throttled.replicas` | nobody yet | |
 //! | `leader.replication.throttled.replicas` | nobody yet | |
-//! | `index.interval.bytes` | `storage::segment` | `segments::indexes_are_as_dense_and_as_large_as_the_topic_says` |
+//! | `index.interval.bytes` | `storage::segment` | `segments::indexes_are_as_dense_and_as_large_as_the_topic_says`, `segments::a_new_density_of_indexes_counts_from_the_next_segment_on` |
 //! | `local.retention.bytes` | nobody yet | |
 //! | `local.retention.ms` | nobody yet | |
-//! | `max.compaction.lag.ms` | compaction | `compaction::records_are_compacted_neither_too_early_nor_too_late` |
+//! | `max.compaction.lag.ms` | compaction | `compaction::records_are_compacted_neither_too_early_nor_too_late`, `compaction::a_pass_goes_by_what_the_topic_says_by_then` |
 //! | `max.decompressed.message.bytes` | `records::compression` | `what_decompresses_to_too_much_is_too_large` |
 //! | `max.message.bytes` | `records::validate` | `batches::a_batch_above_max_message_bytes_is_too_large_before_anything_else_is_looked_at` |
 //! | `message.timestamp.after.max.ms` | `records::validate` | `the_range_of_timestamps_follows_the_topic` |
 //! | `message.timestamp.before.max.ms` | `records::validate` | `the_range_of_timestamps_follows_the_topic` |
 //! | `message.timestamp.type` | `records::validate` | `produce::log_append_time_rewrites_timestamps_and_is_told` |
-//! | `min.cleanable.dirty.ratio` | compaction | `compaction::records_are_compacted_neither_too_early_nor_too_late` |
-//! | `min.compaction.lag.ms` | compaction | `compaction::records_are_compacted_neither_too_early_nor_too_late` |
+//! | `min.cleanable.dirty.ratio` | compaction | `compaction::records_are_compacted_neither_too_early_nor_too_late`, `compaction::a_pass_goes_by_what_the_topic_says_by_then` |
+//! | `min.compaction.lag.ms` | compaction | `compaction::records_are_compacted_neither_too_early_nor_too_late`, `compaction::a_pass_goes_by_what_the_topic_says_by_then` |
 //! | `min.insync.replicas` | `shard::append` | `produce::too_few_replicas_are_told_before_the_append` |
-//! | `preallocate` | `storage::log` | `segments::space_of_segments_is_reserved_and_set_free` |
+//! | `preallocate` | `storage::log` | `segments::space_of_segments_is_reserved_and_set_free`, `segments::reserving_space_begins_and_ends_with_the_next_segment` |
 //! | `remote.copy.lag.bytes` | nobody yet | |
 //! | `remote.copy.lag.ms` | nobody yet | |
 //! | `remote.log.copy.disable` | nobody yet | |
@@ -35,7 +35,7 @@
 //! | `retention.bytes` | `storage::log` | `segments::retention_by_size_follows_the_topic_and_takes_the_open_segment_too` |
 //! | `retention.ms` | `storage::log` | `segments::retention_by_time_follows_the_topic_and_takes_the_open_segment_too` |
 //! | `segment.bytes` | `storage::log` | `segments::segments_are_closed_by_size_and_by_time` |
-//! | `segment.index.bytes` | `storage::log` | `segments::indexes_are_as_dense_and_as_large_as_the_topic_says` |
+//! | `segment.index.bytes` | `storage::log` | `segments::indexes_are_as_dense_and_as_large_as_the_topic_says`, `segments::a_smaller_index_closes_the_segment_that_has_more` |
 //! | `segment.jitter.ms` | `storage::log` | `segments::segments_are_closed_by_size_and_by_time` |
 //! | `segment.ms` | `storage::log` | `segments::segments_are_closed_by_size_and_by_time` |
 //! | `unclean.leader.election.enable` | nobody yet | |
@@ -151,6 +151,10 @@ fn what_decompresses_to_too_much_is_too_large() {
             assert_eq!(client.append_code(&topic, code(9_000)).await, ErrorCode::None, "{codec}");
             assert_eq!(client.append_code(&topic, code(10_000)).await, ErrorCode::MessageTooLarge, "{codec}");
         }
+        let options = BatchOptions { compression: Codec::Zstd.into(), ..BatchOptions::default() };
+        let large = batch_with(options, &["x".repeat(10_000).as_str()]);
+        set(&mut client, (TOPIC, "t"), "max.decompressed.message.bytes", "20000").await;
+        assert_eq!(client.append_code(&topic, large).await, ErrorCode::None);
     });
 }
 

@@ -239,7 +239,8 @@ impl Cleaning {
         self.number += 1;
         let base = self.plan.segments.get(segments.start).map_or(Offset::ZERO, |segment| segment.base);
         self.unoffered = Some(base);
-        Output::create(files, self.plan.dir.clone(), base, self.number, self.disk_reserve_bytes)
+        let state = crate::segment::SegmentState::new(base, 0).indexed_by(&self.plan.config);
+        Output::create(files, self.plan.dir.clone(), state, self.number, self.disk_reserve_bytes)
     }
 
     /// A step through a group.
@@ -261,8 +262,8 @@ impl Cleaning {
             let kept = filter.keep(&batch, &mut self.transactions, &mut self.scratch);
             let kept = kept.map_err(|error| source.damaged_before(&error))?;
             match (&mut group.output, kept) {
-                (Some(output), Kept::Whole) => output.push(&batch, &self.plan.config),
-                (Some(output), Kept::Rewritten(batch)) => output.push(&batch, &self.plan.config),
+                (Some(output), Kept::Whole) => output.push(&batch),
+                (Some(output), Kept::Rewritten(batch)) => output.push(&batch),
                 (Some(_), Kept::Nothing) | (None, Kept::Whole) => {}
                 (None, Kept::Rewritten(_) | Kept::Nothing) => return self.begin_again(files, group, bytes),
             }

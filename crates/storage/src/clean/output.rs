@@ -9,7 +9,6 @@ use host::{FileRef, Files, OpenMode};
 use protocol::ids::Offset;
 use protocol::records::ValidBatch;
 
-use crate::LogConfig;
 use crate::log::PIECE_BYTES_MAX;
 use crate::segment::index::IndexBytes;
 use crate::segment::names::{CLEANED_KINDS, FileKind, cleaned_file};
@@ -41,10 +40,11 @@ impl Output {
     pub(super) fn create(
         files: &dyn Files,
         dir: PathBuf,
-        base: Offset,
+        state: SegmentState,
         number: u64,
         disk_reserve_bytes: u64,
     ) -> io::Result<Self> {
+        let base = state.base;
         let mode = OpenMode::CREATE.direct();
         let log = files.open(&cleaned_file(&dir, base, FileKind::Log, number), mode)?;
         log.set_len(0)?;
@@ -52,7 +52,7 @@ impl Output {
             dir,
             base,
             number,
-            state: SegmentState::new(base, 0),
+            state,
             index: IndexBytes::default(),
             log,
             pending: AlignedBuf::with_capacity(PIECE_BYTES_MAX),
@@ -63,8 +63,8 @@ impl Output {
     }
 
     /// The batch comes next. It is written with the next [`Self::flush`].
-    pub(super) fn push(&mut self, batch: &ValidBatch, config: &LogConfig) {
-        let entries = self.state.advance(&facts(batch.header()), config);
+    pub(super) fn push(&mut self, batch: &ValidBatch) {
+        let entries = self.state.advance(&facts(batch.header()));
         self.index.push(self.base, entries);
         self.pending.extend_from_slice(&batch.head());
         self.pending.extend_from_slice(batch.rest());

@@ -77,7 +77,7 @@ impl Log {
         if roll_reason(&self.active, &facts, &self.limits, now_ms).is_some() {
             self.roll(now_ms);
         }
-        self.active.advance(&facts, &self.config);
+        self.active.advance(&facts);
         self.epochs.assign(header.partition_leader_epoch, header.base_offset);
         if let Some(producer_id) = header.producer_id.known() {
             let mark = BatchMark {
@@ -101,7 +101,7 @@ impl Log {
         if self.active.bytes == 0 {
             return;
         }
-        let next = SegmentState::new(self.active.end, now_ms);
+        let next = SegmentState::new(self.active.end, now_ms).indexed_by(&self.config);
         self.sealed.push_back(SealedSegment::from(&self.active));
         self.seals.push_back(Seal {
             next,

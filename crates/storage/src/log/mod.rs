@@ -135,6 +135,7 @@ impl Log {
     /// A log that consists of what `state` says and of nothing behind it.
     fn from_state(state: PartitionState, dir: PathBuf, config: Arc<LogConfig>, random: u64) -> Self {
         let end = state.synced.end;
+        let open = state.synced.indexed_by(&config);
         // It may have been given more or nothing by a former life, which makes no difference to setting it free.
         let reserved_bytes = if config.preallocate { u64::from(config.segment_bytes) } else { 0 };
         Self {
@@ -145,9 +146,9 @@ impl Log {
             config,
             leader_epoch: LeaderEpoch::NONE,
             sealed: state.sealed.into(),
-            active: state.synced,
-            written: state.synced,
-            synced: state.synced,
+            active: open,
+            written: open,
+            synced: open,
             seals: VecDeque::new(),
             writing: false,
             syncing: false,

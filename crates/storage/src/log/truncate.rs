@@ -43,7 +43,7 @@ impl SegmentCut {
         let Some(base) = last.filter(|base| *base < self.end) else {
             // The first write begins the file anew, whatever is in it.
             self.sync_names(files)?;
-            return Ok(SegmentState::new(self.end, self.created_ms));
+            return Ok(SegmentState::new(self.end, self.created_ms).indexed_by(&self.config));
         };
         let log = open.get(files, &segment_file(&self.dir, base, FileKind::Log))?;
         let Scan { mut state, index, damage } =
@@ -160,7 +160,7 @@ impl Log {
         self.cut = Some(end);
         self.cuts += 1;
         // Stands in for the state that the cut will find. Closed segments stay known until then: they are read.
-        self.active = SegmentState { end, ..SegmentState::new(end, self.active.created_ms) };
+        self.active = SegmentState::new(end, self.active.created_ms).indexed_by(&self.config);
     }
 
     /// Counts the open segment anew: what is written, and what is in memory behind it.
@@ -171,7 +171,7 @@ impl Log {
             if let Some(seal) = seals.next_if(|seal| seal.next.base <= batch.facts.base_offset) {
                 state = seal.next;
             }
-            state.advance(&batch.facts, &self.config);
+            state.advance(&batch.facts);
         }
         if let Some(seal) = seals.next() {
             state = seal.next;

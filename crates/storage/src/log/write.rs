@@ -202,7 +202,7 @@ impl Log {
             if full || facts.last_offset >= self.journal_synced || facts.base_offset >= segment_end {
                 break;
             }
-            index.push(after.base, after.advance(facts, &self.config));
+            index.push(after.base, after.advance(facts));
             batch.pieces(|piece| pieces.push(piece));
             bytes += batch.size();
             batches += 1;

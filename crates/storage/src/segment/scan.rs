@@ -110,7 +110,8 @@ pub fn scan(
     config: &LogConfig,
     mut visit: impl FnMut(u64, &BatchHeader),
 ) -> io::Result<Scan> {
-    let mut scan = Scan { state: SegmentState::new(base, 0), index: IndexBytes::default(), damage: None };
+    let state = SegmentState::new(base, 0).indexed_by(config);
+    let mut scan = Scan { state, index: IndexBytes::default(), damage: None };
     let mut headers = Headers::new(file, 0, bytes);
     loop {
         let (position, header) = match headers.advance() {
@@ -131,7 +132,7 @@ pub fn scan(
             return Ok(scan);
         }
         visit(position, &header);
-        let entries = scan.state.advance(&facts(&header), config);
+        let entries = scan.state.advance(&facts(&header));
         scan.index.push(base, entries);
     }
 }

@@ -61,6 +61,9 @@ pub struct SegmentState {
     pub time_entries: u32,
     /// Timestamp of the last entry of the time index; -1 if there is none.
     pub last_time_entry_ms: i64,
+    /// `index.interval.bytes` as it was when the segment was begun or opened. A change counts from the next one on, as in
+    /// Kafka; else what is written would come to other entries than what was appended.
+    pub index_interval_bytes: u32,
 }
 
 /// Bytes of an entry in a `.index` file.
@@ -84,11 +87,18 @@ impl SegmentState {
             offset_entries: 0,
             time_entries: 0,
             last_time_entry_ms: -1,
+            index_interval_bytes: LogConfig::default().index_interval_bytes,
         }
     }
 
+    /// With index entries as `config` wants them.
+    #[must_use]
+    pub fn indexed_by(self, config: &LogConfig) -> Self {
+        Self { index_interval_bytes: config.index_interval_bytes, ..self }
+    }
+
     /// Counts `batch`; tells which index entries belong to it.
-    pub fn advance(&mut self, batch: &BatchFacts, config: &LogConfig) -> IndexEntries {
+    pub fn advance(&mut self, batch: &BatchFacts) -> IndexEntries {
         assert!(batch.base_offset >= self.end, "a batch at {} behind {}", batch.base_offset, self.end);
         let mut entries = IndexEntries::default();
         if batch.max_timestamp_ms > self.max_timestamp_ms {
@@ -98,7 +108,7 @@ impl SegmentState {
         if self.bytes == 0 {
             self.first_timestamp_ms = batch.max_timestamp_ms;
         }
-        if self.bytes_since_index > config.index_interval_bytes {
+        if self.bytes_since_index > self.index_interval_bytes {
             entries.offset = Some(OffsetEntry { last_offset: batch.last_offset, position: self.bytes });
             self.offset_entries += 1;
             entries.time = self.time_entry();

@@ -72,6 +72,21 @@ fn holes_in_an_index_are_found_at_the_start() {
     }
 }
 
+/// What is appended decides when an index is full, what is written has the entries: both count alike, whatever changes
+/// in between.
+#[test]
+fn entries_are_counted_alike_when_appended_and_when_written() {
+    let config = |index_interval_bytes| LogConfig { index_interval_bytes, ..small_segments() };
+    let mut bench = Bench::new(config(0));
+    for round in 0..20 {
+        bench.append(batch(&[round, round]));
+        bench.log.configure(Arc::new(config(if round % 2 == 0 { 1_000_000 } else { 0 })), 0);
+    }
+    bench.flush();
+    assert_eq!(bench.log.active, bench.log.written);
+    assert!(bench.log.state().sealed.len() > 1);
+}
+
 #[test]
 fn missing_bytes_are_told_by_name() {
     let mut bench = filled(small_segments());
