@@ -70,6 +70,14 @@ impl Epochs {
         self.entries.iter().rev().find(|entry| entry.start <= offset).map(|entry| entry.epoch)
     }
 
+    /// What can be said of the offsets in `start..end`.
+    #[must_use]
+    pub fn between(&self, start: Offset, end: Offset) -> Self {
+        let from = self.entries.partition_point(|entry| entry.start <= start).saturating_sub(1);
+        let to = self.entries.partition_point(|entry| entry.start < end).max(from);
+        Self { entries: self.entries.get(from..to).unwrap_or_default().to_vec() }
+    }
+
     /// Forgets epochs that began at or behind `end`.
     pub fn truncate_from_end(&mut self, end: Offset) {
         while self.entries.last().is_some_and(|last| last.start >= end) {

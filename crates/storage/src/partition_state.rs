@@ -19,10 +19,10 @@ use crate::epochs::EpochEntry;
 use crate::producers::{BATCHES_MAX, BatchMark, ProducerState};
 use crate::segment::{SealedSegment, SegmentState};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Bytes of one encoded item of each list: a bound for its length.
-const SEALED_BYTES: usize = 52;
+const SEALED_BYTES: usize = 56;
 const EPOCH_BYTES: usize = 12;
 const PRODUCER_BYTES: usize = 19;
 
@@ -176,6 +176,7 @@ fn put_segment(to: &mut Vec<u8>, state: &SegmentState) {
     to.put_i64(state.base.0);
     to.put_i64(state.end.0);
     to.put_u32(state.bytes);
+    to.put_u32(state.heads_crc);
     to.put_i64(state.first_timestamp_ms);
     to.put_i64(state.max_timestamp_ms);
     to.put_i64(state.max_timestamp_offset.0);
@@ -191,6 +192,7 @@ fn get_segment(from: &mut &[u8]) -> Result<SegmentState, DecodeError> {
         base: Offset(from.try_get_i64()?),
         end: Offset(from.try_get_i64()?),
         bytes: from.try_get_u32()?,
+        heads_crc: from.try_get_u32()?,
         first_timestamp_ms: from.try_get_i64()?,
         max_timestamp_ms: from.try_get_i64()?,
         max_timestamp_offset: Offset(from.try_get_i64()?),
@@ -211,6 +213,7 @@ fn put_sealed(to: &mut Vec<u8>, sealed: &SealedSegment) {
     to.put_i64(sealed.base.0);
     to.put_i64(sealed.end.0);
     to.put_u32(sealed.bytes);
+    to.put_u32(sealed.heads_crc);
     to.put_i64(sealed.first_timestamp_ms);
     to.put_i64(sealed.max_timestamp_ms);
     to.put_i64(sealed.max_timestamp_offset.0);
@@ -222,6 +225,7 @@ fn get_sealed(from: &mut &[u8]) -> Result<SealedSegment, DecodeError> {
         base: Offset(from.try_get_i64()?),
         end: Offset(from.try_get_i64()?),
         bytes: from.try_get_u32()?,
+        heads_crc: from.try_get_u32()?,
         first_timestamp_ms: from.try_get_i64()?,
         max_timestamp_ms: from.try_get_i64()?,
         max_timestamp_offset: Offset(from.try_get_i64()?),

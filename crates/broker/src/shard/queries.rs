@@ -35,7 +35,7 @@ impl Shard {
     pub(super) fn find(&mut self, key: PartitionKey, timestamp_ms: i64, reply: Reply<OffsetFound>) {
         let Some(partition) = self.partitions.get(&key) else { return };
         match partition.log.find(timestamp_ms) {
-            Search::Done(found) => self.found(key, timestamp_ms, reply, Ok(found)),
+            Search::InMemory => self.found(key, timestamp_ms, reply, Ok(None)),
             Search::Cold(search) => {
                 let swaps = partition.log.swaps();
                 let completion =
@@ -99,11 +99,17 @@ impl Shard {
         result: io::Result<Option<Found>>,
     ) {
         let now = self.host.now();
+        let result = result.and_then(|found| match self.partitions.get(&key) {
+            Some(partition) if found.is_none() => partition.log.find_in_memory(timestamp_ms),
+            _ => Ok(found),
+        });
+        if let Err(error) = &result {
+            self.met_damage(&key, error);
+        }
         let answer = match (self.partition(&key), result) {
             (Err(refusal), _) => Err(refusal),
             (Ok(partition), Ok(found)) => {
                 let log = &partition.log;
-                let found = found.or_else(|| log.find_in_memory(timestamp_ms));
                 let visible = found.filter(|found| found.offset < log.high_watermark());
                 Ok(visible.map_or(NOTHING, |found| OffsetFound {
                     offset: found.offset,
@@ -113,7 +119,7 @@ impl Shard {
             }
             (Ok(partition), Err(error)) => {
                 if let Some(more) = partition.unreadable.due(now) {
-                    tracing::error!(%key, timestamp_ms, more, "could not search segments: {error}");
+                    tracing::error!(%key, timestamp_ms, more, "could not search for a time: {error}");
                 }
                 Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(error.to_string()) })
             }

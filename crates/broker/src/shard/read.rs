@@ -150,6 +150,7 @@ impl Shard {
         if start.is_some_and(|start| read.offset < start) {
             return ReadReply::refused(read.key, ErrorCode::OffsetOutOfRange);
         }
+        self.met_damage(&read.key, error);
         let now = self.host.now();
         if let Some(partition) = self.partitions.get_mut(&read.key)
             && let Some(more) = partition.unreadable.due(now)

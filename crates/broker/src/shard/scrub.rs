@@ -12,7 +12,7 @@ use std::time::Duration;
 use host::{Instant, LaneRef};
 use protocol::ids::Offset;
 use storage::PartitionKey;
-use storage::log::{Scrubbed, SegmentScrub};
+use storage::log::{DamagedSegment, Scrubbed, SegmentScrub};
 
 use super::directory::call;
 use super::message::Done;
@@ -146,8 +146,8 @@ impl Shard {
                 return self.go_on_scrubbing();
             }
             Ok((_, Scrubbed::Whole)) => None,
-            Ok((_, Scrubbed::Damaged(damage))) => Some(damage.to_string()),
-            Err(error) => Some(error.to_string()),
+            Ok((_, Scrubbed::Damaged(damage))) => Some((damage.unplaced, damage.to_string())),
+            Err(error) => Some((false, error.to_string())),
         };
         self.scrub.at = Some((key, Some(base)));
         // Retention, compaction or a truncation may have been there meanwhile, or the end of the whole directory.
@@ -155,18 +155,34 @@ impl Shard {
             |dir: usize| self.directories.get(dir).is_some_and(|directory| directory.failed.is_none());
         let is_same =
             |log: &storage::Log| log.still_has(base, bytes) && log.swaps() == swaps && !log.is_replacing();
-        if let Some(why) = damage
-            && let Some(partition) =
-                self.partitions.get_mut(&key).filter(|it| works(it.dir) && is_same(&it.log))
+        if let Some((unplaced, why)) = damage
+            && self.partitions.get(&key).is_some_and(|it| works(it.dir) && is_same(&it.log))
         {
             self.scrub.damaged += 1;
-            partition.log.suspect(base);
-            let (topic, partition, dir) =
-                (partition.log.topic(), key.partition, partition.log.dir().display());
-            tracing::error!(%topic, partition, "segment {base} in {dir} is damaged on disk; readers get KAFKA_STORAGE_ERROR \
-                for it, what is in front of and behind it is served; restore the file from a backup while the broker is stopped: {why}");
+            self.is_damaged(&key, base, unplaced, &why);
         }
         self.go_on_scrubbing();
+    }
+
+    /// A read or a search has failed; it may be that it has met damage.
+    pub(super) fn met_damage(&mut self, key: &PartitionKey, error: &io::Error) {
+        if let Some(damage) = DamagedSegment::of(error) {
+            self.is_damaged(key, damage.base, damage.unplaced, &damage.to_string());
+        }
+    }
+
+    /// Counts a damaged segment, and says so the first time.
+    fn is_damaged(&mut self, key: &PartitionKey, base: Offset, unplaced: bool, why: &str) {
+        let Some(partition) = self.partitions.get_mut(key) else { return };
+        if !partition.log.suspect(base, unplaced) {
+            return;
+        }
+        let (topic, dir) = (partition.log.topic().clone(), partition.log.dir().to_path_buf());
+        let (dir, partition) = (dir.display(), key.partition);
+        let damaged: usize = self.partitions.values().map(|partition| partition.log.suspects()).sum();
+        let rest = if unplaced { "all of it" } else { "it, what is in front of and behind it is served" };
+        tracing::error!(%topic, partition, damaged, "segment {base} in {dir} is damaged on disk; readers get \
+            KAFKA_STORAGE_ERROR for {rest}; restore the file from a backup while the broker is stopped: {why}");
     }
 
     fn end_pass(&mut self) {

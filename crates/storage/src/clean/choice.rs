@@ -126,6 +126,7 @@ mod tests {
 
     fn segment(base: i64, end: i64, bytes: u32, first_timestamp_ms: i64) -> SealedSegment {
         SealedSegment {
+            heads_crc: 0,
             base: Offset(base),
             end: Offset(end),
             bytes,

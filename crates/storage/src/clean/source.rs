@@ -12,6 +12,7 @@ use crate::log::PIECE_BYTES_MAX;
 use crate::segment::SealedSegment;
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::scan::invalid;
+use crate::segment::state::heads_crc;
 
 #[derive(Debug)]
 pub(super) struct Source {
@@ -25,6 +26,9 @@ pub(super) struct Source {
     /// Where the next batch may begin, and where the segment ends.
     offset: Offset,
     end: Offset,
+    /// Of the batches so far, and of all.
+    heads_crc: u32,
+    heads_crc_of_all: u32,
 }
 
 impl Source {
@@ -39,10 +43,13 @@ impl Source {
             chunk: Bytes::new(),
             offset: segment.base,
             end: segment.end,
+            heads_crc: 0,
+            heads_crc_of_all: segment.heads_crc,
         })
     }
 
-    /// Reads the next piece, of one whole batch at least; 0 at the end. What was read before must have been taken.
+    /// Reads the next piece, of one whole batch at least; 0 at the end, if all that was read is what was written. What was read
+    /// before must have been taken.
     pub(super) fn fill(&mut self) -> io::Result<usize> {
         let left = usize::try_from(self.bytes - self.position).unwrap_or(usize::MAX);
         self.chunk = self.read(left.min(PIECE_BYTES_MAX))?;
@@ -54,6 +61,11 @@ impl Source {
             if size > self.chunk.len() {
                 self.chunk = self.read(size)?;
             }
+        } else if self.heads_crc != self.heads_crc_of_all {
+            let path = self.path.display();
+            return Err(invalid(format!(
+                "{path}: offsets or epochs of its batches are not those that were appended"
+            )));
         }
         Ok(self.chunk.len())
     }
@@ -72,6 +84,7 @@ impl Source {
             let text = format!("offsets {from} to {to} where {} to {} belong", self.offset, self.end);
             return Err(self.damaged(text));
         }
+        self.heads_crc = heads_crc(self.heads_crc, header.base_offset, header.partition_leader_epoch);
         self.offset = header.next_offset();
         self.position += batch.size() as u64;
         Ok(Some(batch))

@@ -1,26 +1,27 @@
 //! Reads of segment files, as operations for a lane: [`ColdRead`] finds a region of a file to send,
 //! [`TimeSearch`] the first record at or after a time.
 //!
-//! Invariants: an index entry is believed only if the batch it names is where it says; else the indexes of a closed
-//! segment are written anew, and those of the open one passed over. Nothing is read whole but single batches. Compaction may replace a
-//! file between the plan of a read and its end: whoever planned it sees that, and plans anew.
+//! Invariants: what is sent of a closed segment is checked; of the open one, every header that is read. Where a read passes over
+//! batches to a later offset than it was asked for, those are checked, too, or a batch that says that it has less
+//! than it has would be silence. Compaction may replace a file between the plan of a read and its end, and a truncation may cut
+//! it: whoever planned it sees that, and plans anew.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use host::{File, FileRef, Files, OpenMode};
+use host::{File, FileRef, Files};
 use protocol::ids::{LeaderEpoch, Offset};
 use protocol::records::{BatchHeader, Limits, Scratch, ValidBatch};
 
+use super::lookup::Segment;
 use super::offsets::{Found, first_at};
 use crate::LogConfig;
-use crate::segment::check::check_region;
-use crate::segment::index::{last_offset_entry, last_time_entry};
+use crate::segment::check::{Bounds, check_region};
 use crate::segment::names::{FileKind, segment_file};
-use crate::segment::scan::{Headers, invalid, rebuild};
-use crate::segment::{OffsetEntry, OpenFiles};
+use crate::segment::scan::{Headers, invalid};
+use crate::segment::{Damage, OffsetEntry, OpenFiles};
 
 /// A read of one segment file.
 #[derive(Debug)]
@@ -34,6 +35,11 @@ pub struct ColdRead {
     pub(super) closed: bool,
     /// What is sent is checked first.
     pub(super) checked: bool,
+    pub(super) bounds: Bounds,
+    /// It is known to be: no index is made of it.
+    pub(super) damaged: bool,
+    /// Which batch it is that says the wrong thing of itself is not known, so none is sent.
+    pub(super) refused: bool,
     pub(super) offset: Offset,
     pub(super) limit: Option<Offset>,
     pub(super) bytes_max: usize,
@@ -54,43 +60,108 @@ pub struct ColdRegion {
     pub goes_on_at: Option<Offset>,
 }
 
+/// What a read has met: the segment is not what was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {what}", path.display())]
+pub struct DamagedSegment {
+    path: PathBuf,
+    what: String,
+    pub base: Offset,
+    pub unplaced: bool,
+}
+
+impl DamagedSegment {
+    /// If that is what an error of a read says.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
 impl ColdRead {
-    /// Blocking. `InvalidData` names the file that is not what it was.
+    /// Blocking. An error that speaks of damage is a [`DamagedSegment`].
     pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<ColdRegion> {
+        self.region(self.open(files, open)?, files, open).map_err(|error| self.named(error))
+    }
+
+    fn open(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<FileRef> {
+        let file = open.get(files, &segment_file(&self.dir, self.base, FileKind::Log))?;
+        if self.refused {
+            let what = "offsets or epochs of its batches are not those that were appended";
+            return Err(self.named(invalid(what.to_owned())));
+        }
+        Ok(file)
+    }
+
+    /// An error, with the file that it is about.
+    fn named(&self, error: io::Error) -> io::Error {
+        if error.kind() != io::ErrorKind::InvalidData {
+            return error;
+        }
+        let damage: Option<&Damage> = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let unplaced = self.refused || damage.is_some_and(|damage| damage.unplaced);
         let path = segment_file(&self.dir, self.base, FileKind::Log);
-        self.region(open.get(files, &path)?, files, open).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => invalid(format!("{}: {error}", path.display())),
-            _ => error,
-        })
+        let named = DamagedSegment { path, what: error.to_string(), base: self.base, unplaced };
+        io::Error::new(io::ErrorKind::InvalidData, named)
     }
 
     fn region(&self, file: FileRef, files: &dyn Files, open: &OpenFiles) -> io::Result<ColdRegion> {
         let segment = Segment { read: self, files, open, file: &file };
         let from = segment.entry(|entry| entry.last_offset <= self.offset)?;
-        let mut headers = Headers::new(&*file, from, u64::from(self.bytes));
+        let bytes = u64::from(self.bytes);
+        let mut headers = Headers::new(&*file, from, bytes);
+        // Of the batch that an index entry has named, the offset is known.
+        let mut before = if from == 0 { Some(self.base) } else { None };
         let (start, first) = loop {
-            match headers.advance()? {
+            match self.next(&mut headers, &mut before)? {
                 None => {
+                    self.check_passed(&*file, from, bytes)?;
                     // Of the open segment, too: a truncation may have left a gap at its end.
                     let goes_on_at = (self.end > self.offset).then_some(self.end);
-                    let position = u64::from(self.bytes);
-                    return Ok(ColdRegion { file, position, len: 0, is_full: false, goes_on_at });
+                    return Ok(ColdRegion { file, position: bytes, len: 0, is_full: false, goes_on_at });
                 }
                 Some((at, header)) if header.last_offset() >= self.offset => break (at, header),
-                Some(_) => {}
+                Some((_, header)) => before = Some(header.next_offset()),
             }
         };
+        if first.base_offset > self.offset {
+            // Compaction has taken the offset, or a batch says that it has less than it has.
+            self.check_passed(&*file, from, start)?;
+        }
         let (end, is_full) = self.end(&segment, start, &first)?;
         // The check also brings what may not be in the page cache, here, on the lane: sending it does not wait for the disk on
         // a network thread. What was written a short while ago is there: the open segment is not read.
-        let end = if self.checked { self.whole(&*file, start, end, first.base_offset)? } else { end };
+        let behind = before.unwrap_or(first.base_offset);
+        let end = if self.checked { self.whole(&*file, start, end, behind)? } else { end };
         let len = usize::try_from(end - start).unwrap_or(usize::MAX);
         Ok(ColdRegion { file, position: start, len, is_full, goes_on_at: None })
     }
 
+    /// The next batch, which can be there behind what ends at `before`.
+    fn next(
+        &self,
+        headers: &mut Headers<'_>,
+        before: &mut Option<Offset>,
+    ) -> io::Result<Option<(u64, BatchHeader)>> {
+        let next = headers.advance()?;
+        if let Some((at, header)) = &next {
+            let end = before.unwrap_or(header.base_offset);
+            self.bounds.check(header, end).map_err(|what| invalid(format!("at byte {at}: {what}")))?;
+        }
+        Ok(next)
+    }
+
+    /// Batches that are passed over because of what they say of themselves.
+    fn check_passed(&self, file: &dyn File, from: u64, to: u64) -> io::Result<()> {
+        let region = (from, to, u64::from(self.bytes));
+        let found = check_region(file, region, self.base, self.bounds.clone())?;
+        found.map_err(|damage| invalid(damage.to_string()))
+    }
+
     /// How far the batches are what was appended; an error if not even the first one is.
     fn whole(&self, file: &dyn File, start: u64, end: u64, offset: Offset) -> io::Result<u64> {
-        match check_region(file, start, end, offset)? {
+        let region = (start, end, u64::from(self.bytes));
+        match check_region(file, region, offset, self.bounds.clone())? {
             Ok(()) => Ok(end),
             Err(damage) if damage.position > start => Ok(damage.position),
             Err(damage) => Err(invalid(damage.to_string())),
@@ -137,52 +208,6 @@ impl ColdRead {
     }
 }
 
-/// A file and what is needed to look something up in its index.
-struct Segment<'a> {
-    read: &'a ColdRead,
-    files: &'a dyn Files,
-    open: &'a OpenFiles,
-    file: &'a FileRef,
-}
-
-impl Segment<'_> {
-    /// The position of the last batch with an index entry that `wanted` accepts, or 0.
-    fn entry(&self, wanted: impl Fn(&OffsetEntry) -> bool) -> io::Result<u64> {
-        match self.checked_entry(&wanted) {
-            Ok(position) => Ok(position),
-            Err(error) if !self.read.closed => {
-                let (dir, base) = (self.read.dir.display(), self.read.base);
-                tracing::debug!("{dir}: passing over the index of the open segment {base}: {error}");
-                Ok(0)
-            }
-            Err(error) => {
-                // An index that came with another segment is right for that one.
-                let path = segment_file(&self.read.dir, self.read.base, FileKind::Log);
-                if self.files.open(&path, OpenMode::READ)?.len()? != self.file.len()? {
-                    let text = format!("{}: it was replaced meanwhile", path.display());
-                    return Err(io::Error::new(io::ErrorKind::NotFound, text));
-                }
-                let (dir, base) = (self.read.dir.display(), self.read.base);
-                tracing::warn!("{dir}: rebuilding the indexes of segment {base}: {error}");
-                rebuild(self.files, self.open, &self.read.dir, base, self.file, &self.read.config)?;
-                self.checked_entry(&wanted)
-            }
-        }
-    }
-
-    fn checked_entry(&self, wanted: impl Fn(&OffsetEntry) -> bool) -> io::Result<u64> {
-        let path = segment_file(&self.read.dir, self.read.base, FileKind::Index);
-        let index = self.open.get(self.files, &path)?;
-        let Some(entry) = last_offset_entry(&*index, self.read.base, wanted)? else { return Ok(0) };
-        let position = u64::from(entry.position);
-        let header = Headers::new(&**self.file, position, u64::from(self.read.bytes)).advance()?;
-        match header {
-            Some((_, header)) if header.last_offset() == entry.last_offset => Ok(position),
-            _ => Err(invalid(format!("an entry names offset {} at byte {position}", entry.last_offset))),
-        }
-    }
-}
-
 /// A search for the first record at or after a time, in segment files.
 #[derive(Debug)]
 pub struct TimeSearch {
@@ -198,7 +223,8 @@ impl TimeSearch {
     pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<Option<Found>> {
         let mut scratch = Scratch::default();
         for read in &self.segments {
-            if let Some(found) = self.search(read, files, open, &mut scratch)? {
+            let found = self.search(read, files, open, &mut scratch).map_err(|error| read.named(error));
+            if let Some(found) = found? {
                 return Ok(Some(found));
             }
         }
@@ -212,11 +238,10 @@ impl TimeSearch {
         open: &OpenFiles,
         scratch: &mut Scratch,
     ) -> io::Result<Option<Found>> {
-        let file = open.get(files, &segment_file(&read.dir, read.base, FileKind::Log))?;
-        let segment = Segment { read, files, open, file: &file };
-        let from = self.earliest(read, files, open)?;
-        let position = segment.entry(|entry| entry.last_offset <= from)?;
-        let mut headers = Headers::new(&*file, position, u64::from(read.bytes));
+        let file = read.open(files, open)?;
+        let position = Segment { read, files, open, file: &file }.earlier_than(self.timestamp_ms)?;
+        let bytes = u64::from(read.bytes);
+        let mut headers = Headers::new(&*file, position, bytes);
         while let Some((at, header)) = headers.advance()? {
             if header.max_timestamp < self.timestamp_ms || header.last_offset() < self.start {
                 continue;
@@ -228,23 +253,13 @@ impl TimeSearch {
                 .map_err(|error| invalid(error.to_string()))?;
             let found = first_at(&batch, self.timestamp_ms, self.start, scratch, &Limits::default());
             if let Some(found) = found.map_err(|error| invalid(error.to_string()))? {
+                // What is passed over because of its own time is what was appended, and the offset that is found as well.
+                read.check_passed(&*file, position, headers.position())?;
                 return Ok(Some(found));
             }
         }
+        read.check_passed(&*file, position, bytes)?;
         Ok(None)
-    }
-
-    /// No record below this offset is late enough, as far as the time index knows.
-    fn earliest(&self, read: &ColdRead, files: &dyn Files, open: &OpenFiles) -> io::Result<Offset> {
-        let path = segment_file(&read.dir, read.base, FileKind::TimeIndex);
-        let index = match open.get(files, &path) {
-            Ok(index) => index,
-            // Then the walk is longer.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(read.base),
-            Err(error) => return Err(error),
-        };
-        let entry = last_time_entry(&*index, read.base, |entry| entry.timestamp_ms < self.timestamp_ms)?;
-        Ok(entry.map_or(read.base, |entry| entry.offset))
     }
 }
 

@@ -17,6 +17,7 @@ mod append;
 mod cold;
 mod ends;
 mod held;
+mod lookup;
 mod offsets;
 mod read;
 mod recover;
@@ -31,14 +32,14 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocol::ids::{LeaderEpoch, Offset};
 
 pub use append::{AppendRefusal, Outcome};
-pub use cold::{ColdRead, ColdRegion, TimeSearch};
+pub use cold::{ColdRead, ColdRegion, DamagedSegment, TimeSearch};
 pub use offsets::{Found, Search};
 pub use read::{OutOfRange, ReadLimits, ReadPlan};
 pub use recover::{Recovered, recover};
@@ -90,8 +91,8 @@ pub struct Log {
     /// them is about batches that are gone.
     unwritten_cuts: VecDeque<Offset>,
     unsynced_cuts: VecDeque<Offset>,
-    /// Segments that were found damaged while they were open: reads of them check what they send.
-    suspects: BTreeSet<Offset>,
+    /// Segments that were found damaged, and whether it is not known which of their batches are.
+    suspects: BTreeMap<Offset, bool>,
     tail: Tail,
     held: Held,
     epochs: Epochs,
@@ -158,7 +159,7 @@ impl Log {
             cut: None,
             unwritten_cuts: VecDeque::new(),
             unsynced_cuts: VecDeque::new(),
-            suspects: BTreeSet::new(),
+            suspects: BTreeMap::new(),
             tail: Tail::default(),
             held: Held::default(),
             epochs: Epochs::new(state.epochs),

@@ -1,9 +1,12 @@
 //! Offsets by time: ListOffsets' questions that need a look at records.
 
+use std::io;
+
 use protocol::ids::{LeaderEpoch, Offset};
 use protocol::records::{Error, Limits, Scratch, ValidBatch};
 
 use super::{ColdRead, Log, TimeSearch};
+use crate::segment::SealedSegment;
 
 /// A record that was looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +19,9 @@ pub struct Found {
 /// How a search goes on.
 #[derive(Debug)]
 pub enum Search {
-    Done(Option<Found>),
-    /// First in files; if there is nothing, [`Log::find_in_memory`].
+    /// With [`Log::find_in_memory`].
+    InMemory,
+    /// First in files; if there is nothing, in memory.
     Cold(TimeSearch),
 }
 
@@ -29,23 +33,22 @@ impl Log {
         let closed = self.sealed.iter().take_while(|segment| segment.base < written.base);
         let mut segments: Vec<ColdRead> = closed
             .filter(|segment| segment.max_timestamp_ms >= timestamp_ms && segment.end > self.log_start())
-            .map(|segment| self.whole_segment(segment.base, segment.end, segment.bytes))
+            .map(|segment| self.whole_segment(segment))
             .collect();
         if written.bytes > 0 && written.max_timestamp_ms >= timestamp_ms {
-            segments.push(self.whole_segment(written.base, written.end, written.bytes));
+            segments.push(self.whole_segment(&SealedSegment::from(&written)));
         }
         // A segment that is in memory as a whole needs no file.
         let start = self.tail.start();
         segments.retain(|segment| start.is_none_or(|start| segment.base < start));
         if segments.is_empty() {
-            return Search::Done(self.find_in_memory(timestamp_ms));
+            return Search::InMemory;
         }
         Search::Cold(TimeSearch { timestamp_ms, start: self.log_start(), segments })
     }
 
-    /// The first record in memory at or after `timestamp_ms`.
-    #[must_use]
-    pub fn find_in_memory(&self, timestamp_ms: i64) -> Option<Found> {
+    /// The first record in memory at or after `timestamp_ms`. An error, if memory does not hold any more what was appended.
+    pub fn find_in_memory(&self, timestamp_ms: i64) -> io::Result<Option<Found>> {
         let mut scratch = Scratch::default();
         for batch in self.tail.from(self.log_start()) {
             if batch.facts.max_timestamp_ms < timestamp_ms {
@@ -56,15 +59,16 @@ impl Log {
             });
             match found {
                 Ok(None) => {}
-                Ok(found) => return found,
+                Ok(found) => return Ok(found),
                 Err(error) => {
                     let offset = batch.facts.base_offset;
-                    tracing::error!("{}-{}: {error} at {offset}", self.topic, self.key.partition);
-                    return None;
+                    return Err(io::Error::other(format!(
+                        "the batch at offset {offset}, in memory: {error}"
+                    )));
                 }
             }
         }
-        None
+        Ok(None)
     }
 
     /// The largest timestamp of the log, -1 if it has none. Its first record is what [`Log::find`] finds.
@@ -72,23 +76,6 @@ impl Log {
     pub fn max_timestamp_ms(&self) -> i64 {
         let live = self.sealed.iter().filter(|segment| segment.end > self.log_start());
         live.map(|segment| segment.max_timestamp_ms).fold(self.active.max_timestamp_ms, i64::max)
-    }
-
-    fn whole_segment(&self, base: Offset, end: Offset, bytes: u32) -> ColdRead {
-        ColdRead {
-            dir: self.dir.clone(),
-            base,
-            end,
-            bytes,
-            closed: base < self.written.base,
-            // Who searches looks at each batch himself.
-            checked: false,
-            offset: base,
-            limit: None,
-            bytes_max: usize::MAX,
-            at_least_one: true,
-            config: self.config.clone(),
-        }
     }
 }
 

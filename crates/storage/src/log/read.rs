@@ -4,7 +4,7 @@ use protocol::RecordSet;
 use protocol::ids::Offset;
 
 use super::{ColdRead, Log};
-use crate::segment::BatchFacts;
+use crate::segment::{BatchFacts, SealedSegment};
 
 /// How far a read goes.
 #[derive(Clone, Copy, Debug)]
@@ -62,33 +62,48 @@ impl Log {
                 Err(damaged) => return Ok(ReadPlan::Damaged(damaged)),
             }
         }
-        let (base, bytes, end) = self.segment_at(offset);
+        let segment = self.segment_at(offset);
         Ok(ReadPlan::Cold(ColdRead {
-            checked: base < self.written.base || self.suspects.contains(&base),
+            offset,
+            // Behind the high watermark only where there is something: then the file is walked up to there.
+            limit: (limit < segment.end).then_some(limit),
+            bytes_max,
+            at_least_one,
+            ..self.whole_segment(&segment)
+        }))
+    }
+
+    /// A read of everything in a segment that is written.
+    pub(super) fn whole_segment(&self, segment: &SealedSegment) -> ColdRead {
+        let SealedSegment { base, end, bytes, .. } = *segment;
+        let (closed, suspect) = (base < self.written.base, self.suspects.get(&base));
+        ColdRead {
             dir: self.dir.clone(),
             base,
             end,
             bytes,
-            closed: base < self.written.base,
-            offset,
-            // Behind the high watermark only where there is something: then the file is walked up to there.
-            limit: (limit < end).then_some(limit),
-            bytes_max,
-            at_least_one,
+            closed,
+            checked: closed || suspect.is_some(),
+            bounds: self.bounds(segment),
+            damaged: suspect.is_some(),
+            refused: suspect == Some(&true),
+            offset: base,
+            limit: None,
+            bytes_max: usize::MAX,
+            at_least_one: true,
             config: self.config.clone(),
-        }))
+        }
     }
 
-    /// The segment with `offset`, which is below what is in memory: base, bytes of the file that may be read, end.
-    fn segment_at(&self, offset: Offset) -> (Offset, u32, Offset) {
-        if offset >= self.written.base {
-            return (self.written.base, self.written.bytes, self.written.end);
+    /// The segment with `offset`, which is below what is in memory, as far as it is written.
+    fn segment_at(&self, offset: Offset) -> SealedSegment {
+        let written = SealedSegment::from(&self.written);
+        if offset >= written.base {
+            return written;
         }
         // Offsets that compaction took away belong to the segment before.
         let next = self.sealed.partition_point(|segment| segment.base <= offset);
         let found = next.checked_sub(1).or(Some(0)).and_then(|index| self.sealed.get(index));
-        found.map_or((self.written.base, self.written.bytes, self.written.end), |segment| {
-            (segment.base, segment.bytes, segment.end)
-        })
+        found.copied().unwrap_or(written)
     }
 }

@@ -122,6 +122,7 @@ pub fn recover(
             synced_base: state.synced.base,
             created_ms,
             end: replay.synced_end,
+            epochs: replay.epochs.clone(),
             config,
         };
         cut.run(files, open).map_err(Error::io(&dir, "cut its segments back"))?
@@ -282,6 +283,10 @@ fn cut_back(
             let offset = u64::from(found.state.bytes);
             return Err(Error::Damaged { path, offset, what: error.to_string() });
         }
+        if !is_as_synced(&found.state, &synced) {
+            let what = "its batches do not say what those said that were synced".to_owned();
+            return Err(Error::Damaged { path, offset: 0, what });
+        }
         for (kind, bytes) in
             [(FileKind::Index, &found.index.offset), (FileKind::TimeIndex, &found.index.time)]
         {
@@ -289,9 +294,19 @@ fn cut_back(
             open.forget(&path);
             files.replace(&path, bytes).map_err(Error::io(&path, "rebuild an index"))?;
         }
-        synced = SegmentState { created_ms: synced.created_ms, ..found.state };
+        synced = SegmentState { created_ms: synced.created_ms, end: synced.end, ..found.state };
     }
     Ok(synced)
+}
+
+/// Whether the headers of a segment give what the checkpoint knows of it.
+fn is_as_synced(found: &SegmentState, synced: &SegmentState) -> bool {
+    let facts = |state: &SegmentState| {
+        let times = (state.first_timestamp_ms, state.max_timestamp_ms, state.max_timestamp_offset);
+        (state.bytes, state.heads_crc, times)
+    };
+    // A truncation may have left a gap at its end.
+    facts(found) == facts(synced) && found.end <= synced.end
 }
 
 /// Cuts the indexes back to the entries that the state counts; an error if they are not there or not right.

@@ -234,10 +234,10 @@ impl Log {
         self.replacing.is_some()
     }
 
-    /// How often segments have been replaced since the start.
+    /// How often segments have been replaced or cut since the start.
     #[must_use]
     pub fn swaps(&self) -> u64 {
-        self.swaps
+        self.swaps + self.cuts
     }
 
     /// The renaming of files that a replacement asks for, once it is in the checkpoint.
@@ -266,7 +266,7 @@ impl Log {
         self.sealed.insert(at, segment);
         // Memory holds what the segments no longer do.
         self.tail.evict_below(segment.end);
-        self.suspects.retain(|base| !(segment.base..segment.end).contains(base));
+        self.suspects.retain(|base, _| !(segment.base..segment.end).contains(base));
         self.swaps += 1;
         self.changed = true;
     }

@@ -75,7 +75,7 @@ pub fn roll_reason(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::ids::Offset;
+    use protocol::ids::{LeaderEpoch, Offset};
 
     #[test]
     fn reasons() {
@@ -90,6 +90,7 @@ mod tests {
         let batch = BatchFacts {
             base_offset: Offset(110),
             last_offset: Offset(119),
+            leader_epoch: LeaderEpoch(0),
             max_timestamp_ms: 2_050,
             bytes: 400,
         };

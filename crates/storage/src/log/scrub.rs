@@ -10,8 +10,9 @@ use host::{FileRef, Files, OpenMode};
 use protocol::ids::Offset;
 
 use super::Log;
-use crate::segment::check::{BatchCheck, CHECK_BYTES, Damage};
+use crate::segment::check::{BatchCheck, Bounds, CHECK_BYTES, Damage};
 use crate::segment::names::{FileKind, segment_file};
+use crate::segment::{SealedSegment, SegmentState};
 
 /// A segment on its way through the check.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl SegmentScrub {
             self.file = Some(file);
             return Ok((read, Scrubbed::More(Box::new(self))));
         }
-        Ok((read, self.check.finish().map_or_else(Scrubbed::Damaged, |()| Scrubbed::Whole)))
+        Ok((read, self.check.finish_segment().map_or_else(Scrubbed::Damaged, |()| Scrubbed::Whole)))
     }
 }
 
@@ -83,15 +84,21 @@ impl Log {
             return None;
         }
         let closed = self.sealed.iter().take_while(|segment| segment.base < self.synced.base);
-        let closed = closed
-            .filter(|segment| segment.end > self.next_start)
-            .map(|segment| (segment.base, segment.bytes));
-        let is_synced = self.synced.base == self.written.base && self.synced.bytes == self.written.bytes;
-        let open = (is_synced && self.synced.bytes > 0).then_some((self.synced.base, self.synced.bytes));
-        let (base, bytes) =
-            closed.chain(open).find(|(base, _)| behind.is_none_or(|behind| *base > behind))?;
+        let closed = closed.filter(|segment| segment.end > self.next_start).copied();
+        let SegmentState { base, bytes, .. } = self.synced;
+        let is_synced = base == self.written.base && bytes == self.written.bytes;
+        let open = (is_synced && bytes > 0).then(|| SealedSegment::from(&self.synced));
+        let segment = closed.chain(open).find(|segment| behind.is_none_or(|behind| segment.base > behind))?;
+        let SealedSegment { base, bytes, .. } = segment;
+        let check = BatchCheck::new(0, base, self.bounds(&segment));
         let path = segment_file(&self.dir, base, FileKind::Log);
-        Some(SegmentScrub { path, base, bytes, file: None, at: 0, check: BatchCheck::new(0, base) })
+        Some(SegmentScrub { path, base, bytes, file: None, at: 0, check })
+    }
+
+    /// What is known of the batches of a segment.
+    pub(super) fn bounds(&self, segment: &SealedSegment) -> Bounds {
+        let SealedSegment { base, end, heads_crc, .. } = *segment;
+        Bounds { end, epochs: self.epochs.between(base, end), heads_crc: Some(heads_crc) }
     }
 
     /// Whether the segment at `base` still has the first `bytes` bytes that it had when its check began.
@@ -110,8 +117,11 @@ impl Log {
         self.suspects.range(oldest..).count()
     }
 
-    /// The segment at `base` was found damaged: what readers get of it is checked from now on, also while it is open.
-    pub fn suspect(&mut self, base: Offset) {
-        self.suspects.insert(base);
+    /// The segment at `base` was found damaged: what readers get of it is checked from now on, also while it is open. Nothing
+    /// of it is read any more if it is not known where ([`Damage::unplaced`]). False if it was known before.
+    pub fn suspect(&mut self, base: Offset, unplaced: bool) -> bool {
+        let known = self.suspects.get(&base).copied();
+        self.suspects.insert(base, unplaced || known == Some(true));
+        known.is_none()
     }
 }

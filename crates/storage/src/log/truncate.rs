@@ -13,9 +13,11 @@ use protocol::ids::{LeaderEpoch, Offset};
 
 use super::Log;
 use crate::LogConfig;
+use crate::epochs::Epochs;
 use crate::journal::{Body, Entry};
+use crate::segment::check::{Bounds, check_segment};
 use crate::segment::names::{FileKind, segment_file};
-use crate::segment::scan::{Scan, scan};
+use crate::segment::scan::{Scan, invalid, scan};
 use crate::segment::{OpenFiles, SegmentState};
 
 /// Cuts the files of a log back to an offset.
@@ -28,6 +30,8 @@ pub struct SegmentCut {
     pub(super) synced_base: Offset,
     pub(super) created_ms: i64,
     pub(super) end: Offset,
+    /// Of what is kept.
+    pub(super) epochs: Epochs,
     pub(super) config: Arc<LogConfig>,
 }
 
@@ -51,6 +55,10 @@ impl SegmentCut {
         if let Some(error) = damage.filter(|_| state.end < self.end) {
             return Err(error);
         }
+        // What the segment says of itself is all that is known of it from now on.
+        let bytes = u64::from(state.bytes);
+        let bounds = Bounds { end: self.end, epochs: self.epochs.clone(), heads_crc: None };
+        check_segment(&*log, base, bytes, bounds)?.map_err(|damage| invalid(damage.to_string()))?;
         state.created_ms = self.created_ms;
         // Compaction may have taken the last batches before it.
         state.end = self.end;
@@ -203,6 +211,7 @@ impl Log {
             synced_base: self.synced.base,
             created_ms: self.active.created_ms,
             end,
+            epochs: self.epochs.clone(),
             config: self.config.clone(),
         })
     }

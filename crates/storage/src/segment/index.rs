@@ -54,7 +54,8 @@ pub fn last_offset_entry(
     base: Offset,
     wanted: impl Fn(&OffsetEntry) -> bool,
 ) -> io::Result<Option<OffsetEntry>> {
-    last_entry(file, OFFSET_ENTRY_BYTES, |bytes| offset_entry(base, bytes), wanted)
+    let found = last_entry(file, OFFSET_ENTRY_BYTES, |bytes| offset_entry(base, bytes), wanted)?;
+    Ok(found.map(|(_, entry)| entry))
 }
 
 fn offset_entry(base: Offset, bytes: &mut &[u8]) -> Option<OffsetEntry> {
@@ -118,21 +119,27 @@ fn check_entries<T>(
     Ok(last)
 }
 
-/// The last entry of `.timeindex` that `wanted` accepts; it accepts a front part of them.
-pub fn last_time_entry(
+/// The last entry of `.timeindex` that `wanted` accepts, and the one in front of it; it accepts a front part of them.
+pub fn last_time_entries(
     file: &dyn File,
     base: Offset,
     wanted: impl Fn(&TimeEntry) -> bool,
-) -> io::Result<Option<TimeEntry>> {
-    last_entry(file, TIME_ENTRY_BYTES, |bytes| time_entry(base, bytes), wanted)
+) -> io::Result<Option<(Option<TimeEntry>, TimeEntry)>> {
+    let read = |bytes: &mut &[u8]| time_entry(base, bytes);
+    let Some((number, last)) = last_entry(file, TIME_ENTRY_BYTES, read, wanted)? else { return Ok(None) };
+    let Some(before) = number.checked_sub(1) else { return Ok(Some((None, last))) };
+    let mut bytes = [0; TIME_ENTRY_BYTES as usize];
+    let got = file.read_at(&mut bytes, before * u64::from(TIME_ENTRY_BYTES))?;
+    Ok(Some((bytes.get(..got).and_then(|mut bytes| read(&mut bytes)), last)))
 }
 
+/// With its number.
 fn last_entry<T>(
     file: &dyn File,
     entry_bytes: u32,
     read: impl Fn(&mut &[u8]) -> Option<T>,
     wanted: impl Fn(&T) -> bool,
-) -> io::Result<Option<T>> {
+) -> io::Result<Option<(u64, T)>> {
     let entry_bytes = u64::from(entry_bytes);
     let (mut low, mut high) = (0, file.len()? / entry_bytes);
     let mut found = None;
@@ -143,7 +150,7 @@ fn last_entry<T>(
         let entry = bytes.get(..got).and_then(|mut bytes| read(&mut bytes));
         match entry.filter(&wanted) {
             Some(entry) => {
-                found = Some(entry);
+                found = Some((middle, entry));
                 low = middle + 1;
             }
             None => high = middle,

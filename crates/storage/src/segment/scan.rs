@@ -86,6 +86,7 @@ pub fn facts(header: &BatchHeader) -> BatchFacts {
     BatchFacts {
         base_offset: header.base_offset,
         last_offset: header.last_offset(),
+        leader_epoch: header.partition_leader_epoch,
         max_timestamp_ms: if has_records { header.max_timestamp } else { NO_TIMESTAMP },
         bytes: u32::try_from(header.size()).unwrap_or(u32::MAX),
     }
@@ -137,16 +138,21 @@ pub fn scan(
     }
 }
 
-/// Writes the indexes of a closed segment anew from its batches, because they are missing or damaged.
+/// Writes the indexes of a closed segment anew from its batches, because they are missing or damaged. The batches are known
+/// to be whole.
 pub fn rebuild(
     files: &dyn Files,
     open: &OpenFiles,
     dir: &Path,
     base: Offset,
-    log: &FileRef,
+    (log, bytes): (&FileRef, u64),
     config: &LogConfig,
 ) -> io::Result<()> {
-    let mut scan = scan(&**log, base, log.len()?, Offset(i64::MAX), config, |_, _| ())?;
+    let mut scan = scan(&**log, base, bytes, Offset(i64::MAX), config, |_, _| ())?;
+    if let Some(damage) = scan.damage {
+        // Indexes that end there would be silence about what lies behind it.
+        return Err(damage);
+    }
     if let Some(entry) = scan.state.closing_entry() {
         scan.index.push_time(base, entry);
     }

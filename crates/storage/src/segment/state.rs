@@ -7,17 +7,26 @@
 //! indexes are decided here and nowhere else, by Kafka's rule (an entry for the batch that comes after more than
 //! `index.interval.bytes`).
 
-use protocol::ids::Offset;
+use protocol::ids::{LeaderEpoch, Offset};
 
 use crate::LogConfig;
+use crate::crc::crc32c;
 
 /// Facts about one batch that a segment keeps count of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchFacts {
     pub base_offset: Offset,
     pub last_offset: Offset,
+    pub leader_epoch: LeaderEpoch,
     pub max_timestamp_ms: i64,
     pub bytes: u32,
+}
+
+/// Goes on, behind the batches that gave `before`, with the checksum over what a batch's own does not cover. 0 is that of no
+/// batches.
+#[must_use]
+pub fn heads_crc(before: u32, base_offset: Offset, leader_epoch: LeaderEpoch) -> u32 {
+    crc32c([&before.to_be_bytes()[..], &base_offset.0.to_be_bytes(), &leader_epoch.0.to_be_bytes()])
 }
 
 /// An entry of a `.index` file, in absolute terms.
@@ -48,6 +57,8 @@ pub struct SegmentState {
     pub base: Offset,
     pub end: Offset,
     pub bytes: u32,
+    /// [`heads_crc`] of all batches.
+    pub heads_crc: u32,
     /// Of the first batch; -1 if there is none. Time-based rolling counts from here.
     pub first_timestamp_ms: i64,
     /// -1 if there is none.
@@ -79,6 +90,7 @@ impl SegmentState {
             base,
             end: base,
             bytes: 0,
+            heads_crc: 0,
             first_timestamp_ms: -1,
             max_timestamp_ms: -1,
             max_timestamp_offset: Offset::NONE,
@@ -114,6 +126,7 @@ impl SegmentState {
             entries.time = self.time_entry();
             self.bytes_since_index = 0;
         }
+        self.heads_crc = heads_crc(self.heads_crc, batch.base_offset, batch.leader_epoch);
         self.end = batch.last_offset.next();
         self.bytes = self.bytes.saturating_add(batch.bytes);
         self.bytes_since_index = self.bytes_since_index.saturating_add(batch.bytes);
@@ -142,6 +155,8 @@ pub struct SealedSegment {
     pub end: Offset,
     /// Exactly what the `.log` file holds.
     pub bytes: u32,
+    /// [`heads_crc`] of all batches.
+    pub heads_crc: u32,
     /// Of the first batch; -1 if there is none, or if it is not known.
     pub first_timestamp_ms: i64,
     /// -1 if no record has one.
@@ -156,6 +171,7 @@ impl From<&SegmentState> for SealedSegment {
             base: state.base,
             end: state.end,
             bytes: state.bytes,
+            heads_crc: state.heads_crc,
             first_timestamp_ms: state.first_timestamp_ms,
             max_timestamp_ms: state.max_timestamp_ms,
             max_timestamp_offset: state.max_timestamp_offset,

@@ -1,5 +1,6 @@
 //! Tables on a log alone, with a journal that does at once what it is asked.
 
+mod damage;
 mod ends;
 mod files;
 mod producers;
@@ -158,13 +159,11 @@ impl Bench {
     }
 
     fn find(&self, timestamp_ms: i64) -> Option<(i64, i64)> {
-        let found = match self.log.find(timestamp_ms) {
-            Search::Done(found) => found,
-            Search::Cold(search) => search
-                .run(&*self.files, &self.open)
-                .expect("the disk works")
-                .or_else(|| self.log.find_in_memory(timestamp_ms)),
+        let cold = match self.log.find(timestamp_ms) {
+            Search::InMemory => None,
+            Search::Cold(search) => search.run(&*self.files, &self.open).expect("the disk works"),
         };
+        let found = cold.or_else(|| self.log.find_in_memory(timestamp_ms).expect("memory is whole"));
         found.map(|found| (found.offset.0, found.timestamp_ms))
     }
 

@@ -99,7 +99,7 @@ fn damage_in_the_open_segment_is_not_served_once_it_is_known() {
     assert!(try_read(&bench, 0).is_ok(), "what was written a short while ago is not read to be sent");
     assert_eq!(scrub(&bench, 1_000).len(), 1);
     assert!(bench.log.still_has(Offset(0), 1) && !bench.log.still_has(Offset(1), 1));
-    bench.log.suspect(Offset(0));
+    assert!(bench.log.suspect(Offset(0), false) && !bench.log.suspect(Offset(0), false));
     assert!(try_read(&bench, 0).is_err());
 }
 
