@@ -211,6 +211,10 @@ pub struct PartitionStatus {
     pub high_watermark: Offset,
     pub log_end_offset: Offset,
     pub size_bytes: u64,
+    /// Segments that the background check, a read or a search by time has found damaged.
+    pub damaged_segments: usize,
+    /// It is no longer compacted, because of damage.
+    pub is_uncleanable: bool,
 }
 
 /// What a partition remembers of an idempotent producer; -1 for what it does not know.

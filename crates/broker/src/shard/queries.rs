@@ -143,7 +143,8 @@ impl Shard {
     }
 
     pub(super) fn status(&mut self, key: PartitionKey) -> Result<PartitionStatus, Refusal> {
-        let log = &self.partition(&key)?.log;
+        let partition = self.partition(&key)?;
+        let log = &partition.log;
         Ok(PartitionStatus {
             leader_epoch: log.leader_epoch(),
             log_start_offset: log.log_start(),
@@ -151,6 +152,8 @@ impl Shard {
             high_watermark: log.high_watermark(),
             log_end_offset: log.log_end(),
             size_bytes: log.size_bytes(),
+            damaged_segments: log.suspects(),
+            is_uncleanable: partition.compaction.is_uncleanable(),
         })
     }
 }

@@ -2,6 +2,18 @@
 
 use super::*;
 
+/// A small ring.
+pub(super) fn options() -> Options {
+    Options {
+        bytes_max: 512 << 10,
+        file_bytes_min: 64 << 10,
+        file_bytes_max: 128 << 10,
+        round_bytes: 16 << 10,
+        unsynced_bytes_max: 64 << 10,
+        spacing: Duration::ZERO,
+    }
+}
+
 impl World {
     /// After a crash at least the first `kept` entries count; the model forgets those that did not make it.
     pub(super) fn recover(&mut self, kept: usize) {
@@ -58,16 +70,8 @@ impl World {
         self.files = self.disk.files();
         self.open = OpenFiles::new(4);
         self.logs.clear();
-        let options = Options {
-            bytes_max: 512 << 10,
-            file_bytes_min: 64 << 10,
-            file_bytes_max: 128 << 10,
-            round_bytes: 16 << 10,
-            unsynced_bytes_max: 64 << 10,
-            spacing: Duration::ZERO,
-        };
         let path = PathBuf::from(DIRECTORY);
-        let mut opened = directory::open(&*self.files, &path, options, Uuid::from_bytes([9; 16])).unwrap();
+        let mut opened = directory::open(&*self.files, &path, options(), Uuid::from_bytes([9; 16])).unwrap();
         for partition in std::mem::take(&mut opened.partitions) {
             assert!(partition.damage.is_none(), "{:?}", partition.damage);
             let key = partition.state.key;

@@ -11,6 +11,7 @@
 mod cleaning;
 mod crash;
 mod model;
+mod rot;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

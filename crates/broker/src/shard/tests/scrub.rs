@@ -39,6 +39,31 @@ fn damage_is_found_before_a_reader_meets_it() {
     });
 }
 
+/// A closed segment is checked by each read: what that meets counts like what the background check finds, once.
+#[test]
+fn damage_that_a_reader_meets_is_counted() {
+    let scrub = ScrubOptions { interval: None, ..ScrubOptions::default() };
+    on_bench(&ShardsOptions { scrub, ..ShardsOptions::default() }, async |bench| {
+        bench.shards.open(spec(0, small_segments())).await.unwrap();
+        for _ in 0..40 {
+            bench.append(Acks::All, 0, batch()).await.unwrap();
+        }
+        bench.sleep(Duration::from_secs(10)).await;
+        let path = Path::new("/data/flights-0/00000000000000000000.log");
+        let file = bench.host.disk.files().open(path, OpenMode::WRITE).unwrap();
+        let last = batch().size() as u64 - 1;
+        let mut byte = [0];
+        file.read_at(&mut byte, last).unwrap();
+        file.write_at(&[vec![byte[0] ^ 1].into()], last).unwrap();
+        assert_eq!(bench.status(0).await.damaged_segments, 0, "nobody has met it");
+        for _ in 0..2 {
+            assert_eq!(read_file(&bench, 0).await, (ErrorCode::KafkaStorageError, 0));
+            assert_eq!(bench.status(0).await.damaged_segments, 1);
+        }
+        assert_eq!(read_file(&bench, 2).await.0, ErrorCode::None, "what is behind it");
+    });
+}
+
 #[test]
 fn the_check_can_be_slow_and_can_be_off() {
     let at = |interval, bytes_per_second| ScrubOptions { interval, bytes_per_second };
