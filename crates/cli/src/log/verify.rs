@@ -5,10 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use host::{Files, OpenMode};
+use protocol::LeaderEpoch;
 use protocol::Offset;
-use protocol::records::{Limits, Scratch};
+use protocol::records::{Limits, NO_TIMESTAMP, Scratch};
 use serde::Serialize;
 use storage::segment::names::{FileKind, segment_file};
+use storage::segment::scan::facts;
 use storage::segment::{epoch_file, producer_snapshot};
 
 use super::files::{Found, Kind, find};
@@ -85,12 +87,12 @@ impl Verify {
 }
 
 /// Batches of a segment by the position they begin at: last offset and largest timestamp.
-type Batches = BTreeMap<u64, Offset>;
+type Batches = BTreeMap<u64, (Offset, i64)>;
 
 pub(super) fn verify(files: &dyn Files, found: &[Found]) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
-    // The end of the segment before, and which directory it was in.
-    let mut before: Option<(&Path, Offset)> = None;
+    // The end of the segment before, its last epoch, and which directory it was in.
+    let mut before: Option<(&Path, Reached)> = None;
     for one in found {
         if findings.problems.len() >= PROBLEMS_MAX {
             break;
@@ -99,8 +101,8 @@ pub(super) fn verify(files: &dyn Files, found: &[Found]) -> anyhow::Result<Findi
         let mut check = Check { files, found: one, findings: &mut findings };
         let result = match one.kind {
             Kind::Segment(base, FileKind::Log) => {
-                let floor = before.filter(|(dir, _)| *dir == one.dir).map(|(_, end)| end);
-                check.log(base, floor).map(|end| before = Some((&one.dir, end)))
+                let floor = before.filter(|(dir, _)| *dir == one.dir).map(|(_, reached)| reached);
+                check.log(base, floor).map(|reached| before = Some((&one.dir, reached)))
             }
             Kind::Segment(base, FileKind::Index) => check.index(base),
             Kind::Segment(base, FileKind::TimeIndex) => check.time_index(base),
@@ -119,6 +121,13 @@ pub(super) fn verify(files: &dyn Files, found: &[Found]) -> anyhow::Result<Findi
         result.with_context(|| format!("cannot read {}", one.path().display()))?;
     }
     Ok(findings)
+}
+
+/// How far the batches of a log have come: offsets and epochs never go back.
+#[derive(Clone, Copy, Debug)]
+struct Reached {
+    end: Offset,
+    epoch: LeaderEpoch,
 }
 
 struct Check<'a> {
@@ -146,17 +155,18 @@ impl Check<'_> {
     }
 
     /// Checks every batch; the end is behind the last one that could be read.
-    fn log(&mut self, base: Offset, floor: Option<Offset>) -> anyhow::Result<Offset> {
+    fn log(&mut self, base: Offset, before: Option<Reached>) -> anyhow::Result<Reached> {
         let file = self.files.open(&self.found.path(), OpenMode::READ)?;
         self.findings.bytes += file.len()?;
         self.has_indexes(base)?;
-        if let Some(floor) = floor.filter(|floor| *floor > base) {
+        if let Some(floor) = before.map(|before| before.end).filter(|floor| *floor > base) {
             self.problem(
                 None,
                 format!("the segment begins at {base}, but the one before it ends at {floor}"),
             );
         }
-        let (mut walk, mut end, mut scratch) = (Walk::new(&*file)?, base, Scratch::default());
+        let (mut walk, mut scratch) = (Walk::new(&*file)?, Scratch::default());
+        let (mut end, mut epoch) = (base, before.map_or(LeaderEpoch::NONE, |before| before.epoch));
         while let Some(next) = walk.next()? {
             let at = match next {
                 Ok(at) => at,
@@ -171,11 +181,16 @@ impl Check<'_> {
                 self.problem(Some(at.position), text);
             }
             end = end.max(at.header.next_offset());
+            let now = at.header.partition_leader_epoch;
+            if now < epoch && !now.is_none() {
+                self.problem(Some(at.position), format!("leader epoch {now} behind epoch {epoch}"));
+            }
+            epoch = epoch.max(now);
             if let Err(error) = self.records(&at, &mut scratch) {
                 self.problem(Some(at.position), error);
             }
         }
-        Ok(end)
+        Ok(Reached { end, epoch })
     }
 
     fn has_indexes(&mut self, base: Offset) -> anyhow::Result<()> {
@@ -213,7 +228,8 @@ impl Check<'_> {
         };
         let (mut walk, mut batches) = (Walk::new(&*file)?, Batches::new());
         while let Some(Ok(at)) = walk.next()? {
-            batches.insert(at.position, at.header.last_offset());
+            let facts = facts(&at.header);
+            batches.insert(at.position, (facts.last_offset, facts.max_timestamp_ms));
         }
         Ok(Some(batches))
     }
@@ -230,8 +246,8 @@ impl Check<'_> {
                 self.problem(None, format!("{text} does not grow"));
             }
             match batches.get(&u64::from(entry.position)) {
-                Some(offset) if *offset == entry.last_offset => {}
-                Some(offset) => {
+                Some((offset, _)) if *offset == entry.last_offset => {}
+                Some((offset, _)) => {
                     self.problem(None, format!("{text}: the batch there ends at offset {offset}"))
                 }
                 None => self.problem(None, format!("{text}: no batch begins there")),
@@ -245,8 +261,10 @@ impl Check<'_> {
         let index = index::times(self.files, &self.found.path(), base)?;
         let Some(batches) = self.batches(base)? else { return Ok(()) };
         self.left_over(index.left_over);
-        let end = batches.values().next_back().map_or(base, |last| last.next());
+        let end = batches.values().next_back().map_or(base, |(last, _)| last.next());
         let mut last: Option<(i64, Offset)> = None;
+        let mut behind = batches.values().peekable();
+        let mut latest = NO_TIMESTAMP;
         for entry in index.entries {
             let now = (entry.timestamp_ms, entry.offset);
             let text = format!("entry timestamp {} offset {}", now.0, now.1);
@@ -255,6 +273,12 @@ impl Check<'_> {
             }
             if entry.offset < base || entry.offset >= end.max(base.next()) {
                 self.problem(None, format!("{text}: the segment holds {base} to {}", end - 1));
+            }
+            while let Some((_, time)) = behind.next_if(|(offset, _)| *offset <= entry.offset) {
+                latest = latest.max(*time);
+            }
+            if latest > entry.timestamp_ms {
+                self.problem(None, format!("{text}: a record up to there has timestamp {latest}"));
             }
             last = Some(now);
         }

@@ -107,6 +107,14 @@ fn damage_in_a_segment_is_told_with_its_place() {
 
 #[test]
 fn offsets_that_do_not_grow_are_told() {
+    let epochs = Partition::with_log(|log| {
+        for (number, epoch) in [(0, 1), (1, 5), (2, 4_u8)] {
+            log[number * SIZE + 12..number * SIZE + 16].copy_from_slice(&[0, 0, 0, epoch]);
+        }
+    });
+    let done = epochs.verify();
+    done.fails(&["1 problem found"]);
+    assert!(done.out.contains("at byte 144: leader epoch 4 behind epoch 5"), "{done:?}");
     let swapped = Partition::with_log(|log| *log = [batch(1), batch(0), batch(2)].concat());
     let done = swapped.verify();
     done.fails(&["problem"]);
@@ -182,6 +190,7 @@ fn indexes_that_are_wrong_or_missing_are_told_with_what_to_do() {
     wrong("index", &[0, 0, 0, 1, 0, 0, 0, 72, 0, 0, 0, 1, 0, 0, 0, 72], "does not grow");
     wrong("index", &[0, 0, 0, 1, 0, 0, 0, 72, 9], "1 bytes behind the last entry");
     wrong("timeindex", &[0, 0, 0, 0, 0, 0, 3, 0xe8, 0, 0, 0, 9], "the segment holds 0 to 2");
+    wrong("timeindex", &[0, 0, 0, 0, 0, 0, 3, 0xe7, 0, 0, 0, 1], "a record up to there has timestamp");
     let partition = Partition::new();
     fs::remove_file(partition.file("timeindex")).unwrap();
     let done = partition.verify();
