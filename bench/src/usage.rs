@@ -22,6 +22,8 @@ pub(crate) struct Usage {
     stolen: f64,
     /// Bytes that the process had written to storage.
     written: f64,
+    /// Times that one of the process's threads began to wait, or had to.
+    switches: f64,
 }
 
 impl Usage {
@@ -30,7 +32,14 @@ impl Usage {
         let written = field(&read(pid, "io")?, "write_bytes:")?;
         let [user, system, ..] = seconds(&read(pid, "stat")?)?;
         let ours: f64 = seconds(&read(std::process::id(), "stat")?)?.iter().sum();
-        Ok(Self { at: Instant::now(), cpu: user + system, machine: machine - ours, stolen, written })
+        Ok(Self {
+            at: Instant::now(),
+            cpu: user + system,
+            machine: machine - ours,
+            stolen,
+            written,
+            switches: switches(pid)?,
+        })
     }
 
     pub(crate) fn since(&self, earlier: &Self) -> Spent {
@@ -40,6 +49,7 @@ impl Usage {
             machine: self.machine - earlier.machine,
             stolen: self.stolen - earlier.stolen,
             written: self.written - earlier.written,
+            switches: self.switches - earlier.switches,
         }
     }
 }
@@ -51,6 +61,7 @@ pub(crate) struct Spent {
     pub(crate) machine: f64,
     pub(crate) stolen: f64,
     pub(crate) written: f64,
+    pub(crate) switches: f64,
 }
 
 /// In MiB: now, and at most so far.
@@ -64,6 +75,17 @@ pub(crate) fn own_cpu_seconds() -> Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/schedstat")?;
     let nanos = stat.split_whitespace().next().context("no time in schedstat")?;
     Ok(nanos.parse::<f64>()? / 1e9)
+}
+
+/// Of the threads that there are.
+fn switches(pid: u32) -> Result<f64> {
+    let mut all = 0.0;
+    for task in std::fs::read_dir(["/proc", &pid.to_string(), "task"].iter().collect::<PathBuf>())? {
+        // One that has just ended is not there.
+        let Ok(status) = std::fs::read_to_string(task?.path().join("status")) else { continue };
+        all += field(&status, "voluntary_ctxt_switches:")? + field(&status, "nonvoluntary_ctxt_switches:")?;
+    }
+    Ok(all)
 }
 
 /// User and system, and the same of the children that have been waited for.

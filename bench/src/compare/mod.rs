@@ -23,7 +23,7 @@ use self::floors::Floors;
 use self::sizes::Sizes;
 use self::turn::Turn;
 use self::works::Work;
-use crate::report::{About, Run};
+use crate::report::{About, Run, Sample};
 
 #[derive(Args)]
 pub(crate) struct Compare {
@@ -80,7 +80,7 @@ impl Compare {
             std::fs::create_dir_all(perf)?;
         }
         let sizes = if self.quick { Sizes::QUICK } else { Sizes::FULL };
-        let mut run = Run { about: self.about()?, samples: Vec::new() };
+        let mut run = Run { about: self.about()?, ..Run::default() };
         for turn in 1..=self.turns {
             let mut order = [System::Floor, System::Kafka, System::Bourn];
             if turn.is_multiple_of(2) {
@@ -93,8 +93,8 @@ impl Compare {
                 eprintln!("turn {turn}: {system:?}");
                 match system {
                     System::Floor => Floors::new(&self, &sizes, turn, &mut run.samples)?.run()?,
-                    System::Kafka => self.turn(Kind::Kafka, &sizes, turn, &mut run)?,
-                    System::Bourn => self.turn(Kind::Bourn, &sizes, turn, &mut run)?,
+                    System::Kafka => self.turn(Kind::Kafka, (&sizes, turn), &mut run)?,
+                    System::Bourn => self.turn(Kind::Bourn, (&sizes, turn), &mut run)?,
                 }
                 if let Some(path) = &self.output {
                     run.save(path)?;
@@ -106,22 +106,31 @@ impl Compare {
         if let Some(path) = &self.markdown {
             std::fs::write(path, text)?;
         }
+        ensure!(run.failures.is_empty(), "{} works failed", run.failures.len());
         Ok(())
     }
 
-    /// Everything that this system does in a turn: most works on one broker, some on one of their own.
-    fn turn(&self, kind: Kind, sizes: &Sizes, number: u32, run: &mut Run) -> Result<()> {
+    /// Everything that this system does in a turn: most works on one broker, some on one of their own. A work that
+    /// fails does not end those after it.
+    fn turn(&self, kind: Kind, (sizes, number): (&Sizes, u32), run: &mut Run) -> Result<()> {
+        let Run { samples, failures, .. } = run;
+        let mut failed = |work: Work, result: Result<()>| {
+            if let Err(error) = result {
+                eprintln!("{} on {}: {error:#}", work.name(), kind.name());
+                failures.push(format!("turn {number}, {} on {}: {error:#}", work.name(), kind.name()));
+            }
+        };
         let brokers = self.works().filter(|work| *work != Work::Sync);
         let (own, shared): (Vec<Work>, Vec<Work>) = brokers.partition(|work| work.is_alone());
         if !shared.is_empty() {
             let dir = self.empty(kind.name())?;
             let broker = Broker::start(self, kind, &dir)?;
-            let mut turn = Turn::new(self, sizes, &broker, (kind, number), &mut run.samples)?;
+            let mut turn = Turn::new(self, sizes, &broker, (kind, number), samples)?;
             works::start::measure(&mut turn)?;
             turn.warm_up()?;
             for work in shared {
                 eprintln!("  {} {}", kind.name(), work.name());
-                work.run(&mut turn).with_context(|| format!("{} on {}", work.name(), kind.name()))?;
+                failed(work, work.run(&mut turn));
             }
             works::start::measure_after(&mut turn)?;
             turn.finish()?;
@@ -131,15 +140,25 @@ impl Compare {
         for work in own {
             eprintln!("  {} {}", kind.name(), work.name());
             let dir = self.empty(kind.name())?;
-            let broker = Broker::start(self, kind, &dir)?;
-            let mut turn = Turn::new(self, sizes, &broker, (kind, number), &mut run.samples)?;
-            let measured = work.run(&mut turn);
-            broker.stop()?;
-            measured.with_context(|| format!("{} on {}", work.name(), kind.name()))?;
-            if work == Work::Partitions {
-                works::partitions::restart(self, sizes, (kind, number), &dir, &mut run.samples)?;
-            }
+            failed(work, self.alone(work, kind, (sizes, number), (&dir, &mut *samples)));
             std::fs::remove_dir_all(&dir)?;
+        }
+        Ok(())
+    }
+
+    fn alone(
+        &self,
+        work: Work,
+        kind: Kind,
+        (sizes, number): (&Sizes, u32),
+        (dir, samples): (&Path, &mut Vec<Sample>),
+    ) -> Result<()> {
+        let broker = Broker::start(self, kind, dir)?;
+        let mut turn = Turn::new(self, sizes, &broker, (kind, number), samples)?;
+        work.run(&mut turn)?;
+        broker.stop()?;
+        if work == Work::Partitions {
+            works::partitions::restart(self, sizes, (kind, number), dir, samples)?;
         }
         Ok(())
     }

@@ -6,12 +6,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
 
 use super::Compare;
@@ -22,6 +24,8 @@ use crate::report::{Label, Sample};
 use crate::usage::{Spent, Usage};
 
 pub(super) const RDKAFKA: &str = "librdkafka";
+/// For what a broker does before it is measured.
+const PATIENCE: Duration = Duration::from_secs(300);
 pub(super) const BENCH: &str = "bourn bench";
 
 pub(super) struct Turn<'a> {
@@ -77,7 +81,8 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn topic(&self, name: &str, partitions: u32, configs: &[(&str, &str)]) -> Result<()> {
-        create(&self.broker.bootstrap(), &[name.to_owned()], partitions, configs)
+        create(&self.broker.bootstrap(), name, partitions, configs)?;
+        wait_for_all(&self.broker.bootstrap(), &[name], partitions)
     }
 
     pub(super) fn forget(&self, name: &str) -> Result<()> {
@@ -154,6 +159,7 @@ impl<'a> Turn<'a> {
         }
         self.put(label, "cores", spent.cpu / spent.seconds);
         self.put(label, "machine cores", spent.machine / spent.seconds);
+        self.put(label, "switches/record", spent.switches / outcome.records as f64);
         Ok(())
     }
 }
@@ -172,8 +178,9 @@ pub(super) fn json(command: &mut Command) -> Result<Value> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("{command:?}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "{command:?} failed: {text}");
-    serde_json::from_str(text.trim()).with_context(|| format!("{command:?} said {text}"))
+    let said: String = text.chars().take(1000).collect();
+    ensure!(output.status.success(), "{command:?} failed: {said}");
+    serde_json::from_str(text.trim()).with_context(|| format!("{command:?} said {said}"))
 }
 
 /// Of our own load, and of `bourn bench`, which names the latencies that it knows.
@@ -187,20 +194,12 @@ fn outcome(value: &Value) -> Result<Outcome> {
     Ok(outcome)
 }
 
-pub(super) fn create(
-    bootstrap: &str,
-    names: &[String],
-    partitions: u32,
-    configs: &[(&str, &str)],
-) -> Result<()> {
+/// Kafka answers before the partitions are there.
+pub(super) fn create(bootstrap: &str, name: &str, partitions: u32, configs: &[(&str, &str)]) -> Result<()> {
     let admin = admin(bootstrap)?;
-    let topic = |name| {
-        let one = TopicReplication::Fixed(1);
-        let topic = NewTopic::new(name, i32::try_from(partitions).unwrap_or(i32::MAX), one);
-        configs.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
-    };
-    let topics: Vec<NewTopic<'_>> = names.iter().map(|name| topic(name)).collect();
-    for result in block_on(admin.create_topics(&topics, &patient()))? {
+    let topic = NewTopic::new(name, i32::try_from(partitions)?, TopicReplication::Fixed(1));
+    let topic = configs.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
+    for result in block_on(admin.create_topics([&topic], &patient()))? {
         if let Err((name, error)) = result {
             bail!("{name} could not be made: {error}");
         }
@@ -208,13 +207,34 @@ pub(super) fn create(
     Ok(())
 }
 
+/// Until each partition of these topics tells its end, and not only who is to lead it.
+pub(super) fn wait_for_all(bootstrap: &str, topics: &[&str], partitions: u32) -> Result<()> {
+    let mut asked = TopicPartitionList::new();
+    for topic in topics {
+        for partition in 0..i32::try_from(partitions)? {
+            asked.add_partition_offset(topic, partition, Offset::End)?;
+        }
+    }
+    let began = Instant::now();
+    loop {
+        // A new one each time: once it has heard that a topic is not there, it is slow to ask again.
+        let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+        let missing = match client.offsets_for_times(asked.clone(), PATIENCE) {
+            Ok(told) => told.elements().iter().find_map(|each| each.error().err()),
+            Err(error) => Some(error),
+        };
+        let Some(missing) = missing else { return Ok(()) };
+        ensure!(began.elapsed() < PATIENCE, "not every partition is there: {missing}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn admin(bootstrap: &str) -> Result<AdminClient<DefaultClientContext>> {
     Ok(ClientConfig::new().set("bootstrap.servers", bootstrap).create()?)
 }
 
 fn patient() -> AdminOptions {
-    let patience = Some(Duration::from_secs(120));
-    AdminOptions::new().request_timeout(patience).operation_timeout(patience)
+    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
 }
 
 /// librdkafka's thread completes the future.

@@ -59,6 +59,9 @@ pub(crate) struct About {
 pub(crate) struct Run {
     pub(crate) about: About,
     pub(crate) samples: Vec<Sample>,
+    /// What could not be measured, and why.
+    #[serde(default)]
+    pub(crate) failures: Vec<String>,
 }
 
 impl Run {
@@ -88,6 +91,7 @@ impl Again {
             let turns = all.samples.iter().map(|sample| sample.turn).max().unwrap_or(0);
             let later = run.samples.into_iter().map(|sample| Sample { turn: sample.turn + turns, ..sample });
             all.samples.extend(later);
+            all.failures.extend(run.failures);
             all.about = run.about;
         }
         print!("{}", all.markdown());

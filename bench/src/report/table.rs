@@ -35,6 +35,9 @@ pub(super) fn markdown(run: &Run) -> String {
             row(&mut text, run, label, metric);
         }
     }
+    for failure in &run.failures {
+        let _ = write!(text, "\nFailed: {failure}\n");
+    }
     text
 }
 

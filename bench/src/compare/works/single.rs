@@ -30,6 +30,7 @@ fn case(turn: &mut Turn<'_>, case: &str, configs: &[(&str, &str)]) -> Result<()>
     turn.put(&label, "CPU-us/record", spent.cpu * 1e6 / records);
     turn.put(&label, "machine CPU-us/record", spent.machine * 1e6 / records);
     turn.put(&label, "written/record", spent.written / records);
+    turn.put(&label, "switches/record", spent.switches / records);
     if let Some(requests) = outcome.requests {
         turn.put(&label, "records/request", records / requests as f64);
     }
