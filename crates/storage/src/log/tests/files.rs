@@ -1,6 +1,9 @@
 //! Segment files, whole and damaged.
 
+use host::sim::{OpKind, Rule};
+
 use super::*;
+use crate::segment::names::{METADATA_FILE, partition_metadata};
 
 #[test]
 fn closed_segments_have_all_their_files() {
@@ -101,4 +104,42 @@ fn missing_bytes_are_told_by_name() {
     bench.files.remove_file(&path).expect("the disk works");
     let error = run(&bench).expect_err("a file is missing").to_string();
     assert!(error.contains(path.to_str().expect("text")), "{error}");
+}
+
+/// Writes go one after the other, syncs side by side: two of them in the first write of each partition kept a clean stop
+/// with 5,000 topics from its end for half a minute.
+#[test]
+fn the_first_write_syncs_nothing_and_the_first_sync_everything() {
+    let disk = SimDisk::new(1);
+    let mut bench = Bench { files: disk.files(), ..Bench::new(LogConfig::default()) };
+    bench.files.create_dir_all(Path::new(DIR)).expect("a directory");
+    bench.append(batch(&[1]));
+    let path = bench.log.dir().join(METADATA_FILE);
+    for rule in [OpKind::Sync, OpKind::SyncDir].map(|op| Rule::next(op, "", 1)) {
+        disk.inject(rule);
+    }
+    // Once more over what power loss has left of it.
+    let write = bench.log.next_write().expect("there is a batch");
+    for left in [None, Some(&b""[..])] {
+        if let Some(left) = left {
+            bench
+                .files
+                .open(&path, host::OpenMode::WRITE)
+                .expect("it is there")
+                .set_len(left.len() as u64)
+                .expect("the disk works");
+        }
+        write.run(&*bench.files, &bench.open).expect("nothing is synced");
+        let text = bench.files.read(&path, 1000).expect("it is there");
+        assert_eq!(text, partition_metadata(key().topic_id).as_bytes());
+    }
+    bench.log.wrote(&write);
+    let sync = bench.log.next_sync().expect("something is written");
+    let mut failed = 0;
+    while sync.run(&*bench.files, &bench.open).is_err() {
+        failed += 1;
+    }
+    assert_eq!(failed, 2);
+    disk.inject(Rule::next(OpKind::Sync, METADATA_FILE, 1));
+    assert!(sync.run(&*bench.files, &bench.open).is_err(), "the metadata is synced, too");
 }
