@@ -11,7 +11,7 @@ use super::{FlushGuard, ProducerOptions, size_of};
 use crate::cluster::Topic;
 use crate::{Delivered, Error, ProducerRecord};
 
-/// A record of a topic whose partitions are not known yet.
+/// A record of a topic whose partitions are not known yet, or of a partition that is not.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) record: ProducerRecord,
@@ -35,6 +35,14 @@ pub(super) struct TopicState {
 impl TopicState {
     pub(super) fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.queues.iter().all(Queue::is_idle)
+    }
+
+    /// False if the partition that the record names may be there, and metadata is too old to tell.
+    pub(super) fn knows_partition(&self, record: &ProducerRecord) -> bool {
+        match (&self.topic, record.partition) {
+            (Some(topic), Some(index)) => index < 0 || topic.partition(index).is_some(),
+            _ => true,
+        }
     }
 
     /// Takes in what is known now, and sends the pending records their way.

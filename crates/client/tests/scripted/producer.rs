@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use client::{Acks, Delivered, Error, Producer, ProducerOptions, ProducerRecord};
 use protocol::messages::init_producer_id_response::InitProducerIdResponse;
+use protocol::messages::metadata_response::MetadataResponsePartition;
 use protocol::messages::produce_request::ProduceRequest;
 use protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
 use protocol::records::{Batches, Limits, Scratch};
@@ -343,5 +344,50 @@ fn records_for_partitions_without_a_leader_wait_for_one() {
     run(script, async |world| {
         assert!(write(world, options(), 3).await.iter().all(Result::is_ok));
         assert!(world.seen.lock().unwrap().iter().all(|seen| seen.0 != ApiKey::Produce || seen.2 == 2));
+    });
+}
+
+#[test]
+fn a_partition_that_was_added_is_found_and_one_that_is_not_there_refused() {
+    let mut written = false;
+    let script = move |request: &Request| match request.key {
+        ApiKey::Metadata => {
+            let mut known = metadata(1);
+            if written {
+                let first = known.topics[0].partitions[0].clone();
+                known.topics[0].partitions.push(MetadataResponsePartition { partition_index: 1, ..first });
+            }
+            Some(request.answer(&known))
+        }
+        ApiKey::Produce => {
+            written = true;
+            let index = request.read::<ProduceRequest>().topic_data[0].partition_data[0].index;
+            let part =
+                PartitionProduceResponse { index, base_offset: i64::from(index), ..Default::default() };
+            let partition_responses = vec![part];
+            let topic =
+                TopicProduceResponse { topic_id: TOPIC_ID, partition_responses, ..Default::default() };
+            Some(request.answer(&ProduceResponse { responses: vec![topic], ..Default::default() }))
+        }
+        _ => None,
+    };
+    run(script, async |world| {
+        let producer = Producer::start(&world.cluster(), options()).unwrap();
+        let send = async |partition| {
+            let record =
+                ProducerRecord { partition: Some(partition), ..ProducerRecord::new(TOPIC).value("x") };
+            let before = world.count(ApiKey::Metadata);
+            let result = producer.send(record).await.unwrap().await;
+            (result.map(|delivered| delivered.offset.get()), world.count(ApiKey::Metadata) - before)
+        };
+        assert_eq!(send(0).await.0.unwrap(), 0);
+        for (partition, known, fetches) in
+            [(1, true, 1), (0, true, 0), (1, true, 0), (2, false, 1), (-1, false, 0)]
+        {
+            let (result, fetched) = send(partition).await;
+            assert_eq!((result.is_ok(), fetched), (known, fetches), "{partition}: {result:?}");
+        }
+        let (refused, _) = send(7).await;
+        assert!(refused.unwrap_err().to_string().ends_with("has 2 partitions, there is no partition 7"));
     });
 }

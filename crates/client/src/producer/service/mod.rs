@@ -174,8 +174,14 @@ impl Service {
                         |topic: &Arc<Topic>| topic.error.is_none() && now.since(topic.fetched_at) < age_max;
                     match known.filter(fresh) {
                         Some(topic) => state.learn(&topic, &self.options, &*self.host.rng, now),
-                        None => drop(self.stale.insert(name)),
+                        None => drop(self.stale.insert(name.clone())),
                     }
+                }
+                if !state.knows_partition(&pending.record) {
+                    // It may have been added since. What is known by then decides.
+                    state.pending.push(pending);
+                    self.stale.insert(name);
+                    return;
                 }
                 state.push(pending, &self.options, &*self.host.rng, now);
             }
