@@ -11,7 +11,7 @@ table! {
     "bourn.journal.max.bytes": Long = Some("268435456"), AtLeast(16_777_216), Medium, ReadOnly;
         "Size that the journal of a data directory may grow to. A batch that is larger than each of its files makes it grow beyond that, and it does not shrink.";
     "bourn.disk.reserve.bytes": Long = Some("268435456"), AtLeast(0), Medium, ReadOnly;
-        "Free space of a disk below which writes to its data directories are refused.";
+        "Free space of a disk below which writes to its data directories are refused. Topics are created there all the same, and deletion, retention and reads go on; writes do, too, once there is room.";
     "bourn.scrub.interval.ms": Long = Some("604800000"), AtLeast(-1), Low, ReadOnly;
         "From the beginning of one check of all segments for damage to that of the next; -1 for never.";
     "bourn.scrub.max.bytes.per.second": Long = Some("8388608"), AtLeast(1), Low, ReadOnly;
