@@ -192,6 +192,13 @@ fn missing_and_damaged_files_are_named() {
             file.set_len(0).unwrap();
         }
     };
+    // Bytes that somebody put in: all behind them is not where it was.
+    let insert = |disk: &SimDisk| {
+        let file = disk.files().open(Path::new(RING), OpenMode::WRITE).unwrap();
+        let mut rest = vec![0; (256 << 10) - 40_000];
+        file.read_at(&mut rest, 40_000).unwrap();
+        file.write_at(&[vec![7; 36].into(), rest.into()], 40_000).unwrap();
+    };
     let flip = |path: &'static str, offset: u64| {
         move |disk: &SimDisk| disk.flip_bit(Path::new(path), offset, 3).unwrap()
     };
@@ -209,6 +216,7 @@ fn missing_and_damaged_files_are_named() {
         ),
         ("00000000.ring: missing", Box::new(remove(RING))),
         ("00000000.ring: damaged", Box::new(truncate(RING))),
+        ("00000000.ring: damaged at byte 262180: its length", Box::new(insert)),
         ("/data/checkpoint: damaged", Box::new(truncate(CHECKPOINT))),
         ("/data/checkpoint: damaged at byte 0", Box::new(flip(CHECKPOINT, 20))),
         ("/data/checkpoint: damaged at byte 512", Box::new(flip(CHECKPOINT, 530))),

@@ -46,9 +46,13 @@ pub(super) fn find_files(files: &dyn Files, dir: &Path, id: Uuid) -> Result<Vec<
             files.open(&path, OpenMode::WRITE.direct()).map_err(Error::io(&path, "open the journal"))?;
         let reader = files.open(&path, OpenMode::READ).map_err(Error::io(&path, "open the journal"))?;
         let len = reader.len().map_err(Error::io(&path, "open the journal"))?;
-        // A file that was cut short from outside is used up to its last whole block.
-        let bytes = len - len % BLOCK_BYTES as u64;
-        let found = Found { path, file: RingFile { id: file_id, file, bytes }, reader, first: None };
+        if len % BLOCK_BYTES as u64 != 0 {
+            // A file gets its name when it is as long as it will be, and rounds begin at blocks: where something was put in or
+            // taken out, nothing behind it would be found.
+            let what = format!("its length of {len} bytes was changed: it is not a number of whole blocks");
+            return Err(Error::Damaged { path, offset: len, what });
+        }
+        let found = Found { path, file: RingFile { id: file_id, file, bytes: len }, reader, first: None };
         all.push(Reader::new(id, found)?);
     }
     Ok(all)
