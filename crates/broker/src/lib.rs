@@ -39,3 +39,14 @@ pub use loggers::Loggers;
 pub use node::{Node, StartError};
 pub use ownership::OwnershipError;
 pub use serving::Usage;
+
+/// What fuzzing reaches of this crate.
+#[cfg(feature = "testing")]
+pub mod testing {
+    use bytes::Bytes;
+
+    /// Cuts what arrives in these pieces into frames, as a connection does, up to the first error.
+    pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>, frame_bytes_max: usize) -> Vec<Bytes> {
+        crate::server::frames(pieces, frame_bytes_max).unwrap_or_else(|(frames, _)| frames)
+    }
+}

@@ -47,7 +47,12 @@ impl Serving {
     }
 }
 
-/// What of `bourn.memory.max.bytes` is for whom.
+/// Memory that no share knows of: an idle process has it already.
+const BASE_BYTES: u64 = 40 << 20;
+/// The allocator keeps more than it has given away: shares come to so many eighths of what is left.
+const SHARED_EIGHTHS: u64 = 7;
+
+/// What of `bourn.memory.max.bytes` is for whom. All of it is meant to be what the process takes, so not all of it is shared out.
 pub(crate) struct Shares {
     /// Recent batches.
     pub(crate) records: usize,
@@ -58,7 +63,8 @@ pub(crate) struct Shares {
 }
 
 pub(crate) fn shares(config: &BrokerConfig) -> Shares {
-    let budget = config.limits.memory_max_bytes;
+    let whole = config.limits.memory_max_bytes;
+    let budget = (whole - BASE_BYTES.min(whole / 4)) / 8 * SHARED_EIGHTHS;
     let requests = config.limits.queued_max_request_bytes.map_or(budget / 4, |bytes| bytes.min(budget / 4));
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     Shares { records: bytes(budget / 2), requests: bytes(requests), replies: bytes(budget / 4) }

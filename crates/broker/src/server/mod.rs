@@ -8,6 +8,8 @@ mod outbox;
 mod reply_memory;
 mod request_memory;
 
+#[cfg(feature = "testing")]
+pub(crate) use frame::frames;
 pub(crate) use limits::ConnectionLimits;
 pub(crate) use reply_memory::{Held, ReplyMemory};
 pub(crate) use request_memory::RequestMemory;

@@ -12,10 +12,11 @@ use crate::support::requests::{
 use crate::support::{Client, World, ms, run};
 
 const MIB: usize = 1 << 20;
-/// A sixteenth of it is what requests on their way in get, and so do whole ones; a quarter is for replies.
-const MEMORY: (&str, &str) = ("bourn.memory.max.bytes", "33554432");
-const REQUESTS: usize = 4 * MIB;
-const REPLIES: usize = 8 * MIB;
+/// A quarter is what the process has without anybody, and an eighth of the rest the allocator's. Of the 42 MiB that are left, an eighth is
+/// for requests on their way in, as much for whole ones, and a quarter for replies.
+const MEMORY: (&str, &str) = ("bourn.memory.max.bytes", "67108864");
+const REQUESTS: usize = 42 * MIB / 8;
+const REPLIES: usize = 42 * MIB / 4;
 
 fn held(world: &World) -> (usize, usize, usize) {
     let Usage { receiving, requests, replies, .. } = world.usage();

@@ -13,8 +13,9 @@ use protocol::records::{HEAD_LEN, ValidBatch, crc32c};
 use crate::segment::BatchFacts;
 use crate::segment::scan::facts;
 
-/// What a batch takes beside its bytes: this structure, reference counts, the allocator's own.
-const OVERHEAD_BYTES: usize = 192;
+/// What a batch takes beside its bytes: this structure in a queue that is up to half empty, reference counts, its place in
+/// the journal, the allocator's own. Measured as resident memory of 100,000 batches of 1 KiB in 1,000 logs.
+const OVERHEAD_BYTES: usize = 320;
 
 /// Where the CRC is, behind the 16th byte of a batch and its magic; it covers everything behind it.
 const CRC_AT: usize = 1;
