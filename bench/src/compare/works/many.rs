@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::compare::sizes::Sizes;
-use crate::compare::turn::{BENCH, RDKAFKA, Turn};
+use crate::compare::turn::{BENCH, RDKAFKA, Turn, finish};
 use crate::report::Label;
 
 /// Time for a producer to make each of its partitions known.
@@ -17,6 +17,20 @@ pub(super) fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let (rate, seconds) = (sizes.spread_rate.to_string(), sizes.open_seconds.to_string());
     let warmup = WARMUP_SECONDS.to_string();
     let partitions = sizes.spread_partitions.to_string();
+    // The first write to a partition makes its files, which is no part of this.
+    let twice = (2 * sizes.spread_partitions).to_string();
+    let words = [
+        "produce",
+        "--record-bytes",
+        "1024",
+        "--records",
+        &twice,
+        "--partitions",
+        &partitions,
+        "--single",
+        "100",
+    ];
+    finish(&mut turn.rdkafka("many", &words))?;
     let label = Label::new("many-partitions", format!("20 producers, {rate}/s"), RDKAFKA);
     let words = [
         "open-loop",
