@@ -123,8 +123,8 @@ async fn fetch(
             OffsetFetchResponseGroup { group_id, topics, error_code: code.code() }
         }
     };
-    if by_id {
-        name_by_id(&view, &mut found);
+    if asked.is_none() {
+        leave_out_earlier_topics(&view, &mut found, by_id);
     }
     found.topics.extend(unknown);
     found
@@ -146,15 +146,22 @@ fn none_of(topic: &OffsetFetchRequestTopics, code: ErrorCode) -> OffsetFetchResp
     }
 }
 
-/// Gives topics the ids that they have; those that are gone cannot be named.
-fn name_by_id(view: &View, group: &mut OffsetFetchResponseGroup) {
-    group.topics.retain_mut(|topic| match view.image.topic(&topic.name) {
-        Some(found) => {
-            topic.topic_id = found.id().0;
-            true
+/// Of all topics of a group: what was committed for an earlier topic of the name does not count, and those that are gone
+/// cannot be named by id. What is left of a topic comes together.
+fn leave_out_earlier_topics(view: &View, group: &mut OffsetFetchResponseGroup, by_id: bool) {
+    let mut topics: Vec<OffsetFetchResponseTopics> = Vec::with_capacity(group.topics.len());
+    for mut topic in std::mem::take(&mut group.topics) {
+        match view.image.topic(&topic.name).map(|found| found.id().0) {
+            Some(id) if topic.topic_id.is_zero() || topic.topic_id == id => topic.topic_id = id,
+            None if !by_id => {}
+            _ => continue,
         }
-        None => false,
-    });
+        match topics.last_mut().filter(|last| last.name == topic.name) {
+            Some(last) => last.partitions.append(&mut topic.partitions),
+            None => topics.push(topic),
+        }
+    }
+    group.topics = topics;
 }
 
 /// The reply of versions that know one group.

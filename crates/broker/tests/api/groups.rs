@@ -253,6 +253,9 @@ fn what_was_committed_for_a_deleted_topic_means_nothing_for_a_new_one() {
         let topic = client.create("t", 1, &[]).await;
         // At once: the coordinator may not have heard of the deletion yet.
         for version in 8..=10 {
+            let all = OffsetFetchRequestGroup { group_id: Str::from(GROUP), ..Default::default() };
+            let all = OffsetFetchRequest { groups: vec![all], ..Default::default() };
+            assert_eq!(client.call(version, &all).await.groups[0].topics, []);
             assert_eq!(committed(&mut client, version, &topic).await, (ErrorCode::None, -1));
         }
         world.crash().await;

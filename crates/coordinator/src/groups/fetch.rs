@@ -40,13 +40,26 @@ fn is_of(commit: &OffsetCommit, topic_id: &Uuid) -> bool {
     commit.topic_id.is_zero() || topic_id.is_zero() || commit.topic_id == *topic_id
 }
 
+/// Topics with the ids that commits were made for: whoever knows which topic has the name now leaves out those of earlier
+/// ones. So a topic may be there more than once, in a row.
 fn fetch_all(group: &LoggedGroup) -> Vec<OffsetFetchResponseTopics> {
-    let topics = group.offsets.iter().map(|(topic, offsets)| OffsetFetchResponseTopics {
-        name: topic.clone(),
-        topic_id: Uuid::ZERO,
-        partitions: offsets.iter().map(|(&partition, commit)| fetched(partition, Some(commit))).collect(),
-    });
-    topics.collect()
+    let mut topics: Vec<OffsetFetchResponseTopics> = Vec::new();
+    for (name, offsets) in group.offsets.iter() {
+        let first = topics.len();
+        for (&partition, commit) in offsets.iter() {
+            let of_topic = topics.iter_mut().skip(first).find(|topic| topic.topic_id == commit.topic_id);
+            let part = fetched(partition, Some(commit));
+            match of_topic {
+                Some(topic) => topic.partitions.push(part),
+                None => topics.push(OffsetFetchResponseTopics {
+                    name: name.clone(),
+                    topic_id: commit.topic_id,
+                    partitions: vec![part],
+                }),
+            }
+        }
+    }
+    topics
 }
 
 fn fetched(partition_index: i32, commit: Option<&OffsetCommit>) -> OffsetFetchResponsePartitions {
