@@ -36,6 +36,8 @@ fn features_that_do_not_work_here_are_neither_told_nor_finalized() {
                 (&[("transaction.version", -1, 1)], ErrorCode::InvalidUpdateVersion),
                 // Taken back already.
                 (&[("transaction.version", 0, 3)], ErrorCode::None),
+                (&[("no.such.feature", 0, 3)], ErrorCode::InvalidUpdateVersion),
+                (&[("no.such.feature", 0, 1)], ErrorCode::InvalidUpdateVersion),
                 (&[], ErrorCode::None),
             ] {
                 let each = if version < 2 { vec![code; asked.len()] } else { Vec::new() };

@@ -12,6 +12,15 @@ use super::{Decision, Refusal};
 use crate::Image;
 use crate::record::Record;
 
+/// The features of Kafka that can be at level 0.
+const FEATURES: [&str; 5] = [
+    "eligible.leader.replicas.version",
+    "group.version",
+    "share.version",
+    "streams.version",
+    "transaction.version",
+];
+
 /// Which way a level may go; the numbers are Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpgradeType {
@@ -75,6 +84,16 @@ fn check(image: &Image, update: &FeatureUpdate) -> Result<(), Refusal> {
     if *level < 0 {
         return refuse("a level is not negative".to_owned());
     }
+    let now = image.feature_level(name);
+    let mut known = image.brokers().flat_map(|broker| &broker.features);
+    // Kafka takes back what it knows, whether it was ever finalized or not, and refuses other names.
+    if *level == 0
+        && now == 0
+        && !FEATURES.contains(&name.as_str())
+        && !known.any(|feature| feature.name == *name)
+    {
+        return refuse("there is no such feature".to_owned());
+    }
     for broker in image.brokers().filter(|_| *level > 0) {
         let known = broker.features.iter().find(|feature| feature.name == *name);
         let Some(known) = known else {
@@ -85,7 +104,6 @@ fn check(image: &Image, update: &FeatureUpdate) -> Result<(), Refusal> {
             return refuse(format!("broker {} works at levels {min} to {max}", broker.node_id));
         }
     }
-    let now = image.feature_level(name);
     match upgrade_type {
         UpgradeType::Upgrade if *level < now => {
             refuse(format!("it is at {now}, and going down must be asked for as a downgrade"))
@@ -142,6 +160,8 @@ mod tests {
         for (name, level, upgrade_type, why) in [
             ("f", 3, 1, "f cannot be set to level 3: broker 2 works at levels 1 to 2"),
             ("g", 1, 1, "g cannot be set to level 1: broker 1 does not know this feature"),
+            ("g", 0, 1, "g cannot be set to level 0: there is no such feature"),
+            ("g", 0, 3, "g cannot be set to level 0: there is no such feature"),
             ("f", -1, 1, "f cannot be set to level -1: a level is not negative"),
             (
                 "f",
