@@ -92,9 +92,11 @@ async fn serve(
 fn log_note(note: &Note) {
     match note {
         Note::NoEffect { .. } => tracing::debug!("{note}"),
-        Note::Removed { .. } | Note::Unknown { .. } | Note::Unresolved { .. } | Note::NoListener { .. } => {
-            tracing::warn!("{note}")
-        }
+        Note::Removed { .. }
+        | Note::Unknown { .. }
+        | Note::Unresolved { .. }
+        | Note::NoListener { .. }
+        | Note::Open { .. } => tracing::warn!("{note}"),
     }
 }
 

@@ -57,6 +57,8 @@ pub enum Valid {
     PerIpOverrides,
     /// A list of `what=pattern`, what being something that is known of a client (KIP-714).
     ClientMatch,
+    /// Nothing: who sets it would rely on what is not there.
+    NoAuthorizer,
 }
 
 /// What kind of resource has the config.

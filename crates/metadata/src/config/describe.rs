@@ -93,26 +93,32 @@ fn sorted(mut described: Vec<Described>) -> Vec<Described> {
 fn describe(layers: &Layers<'_>, definition: &'static Definition, read_only: bool) -> Described {
     let sensitive = definition.is_sensitive();
     let shown = |value: String| (!sensitive).then_some(value);
-    // Of the defaults, Kafka shows that of the first synonym only, not `log.retention.hours` behind `retention.ms`.
-    let default_shown = match definition.scope {
+    // Kafka begins with the first one of this name, so that log.retention.ms is no synonym of log.retention.hours. For
+    // a topic that is log.retention.ms: log.retention.hours is told behind it, and not without it.
+    let first = match definition.scope {
         Scope::Broker => Some(definition.name),
         _ => broker_synonyms(definition).first().map(|(name, _)| *name),
     };
-    let synonyms = layers
-        .candidates(definition)
+    let candidates = layers.candidates(definition).into_iter();
+    let (own, inherited): (Vec<_>, Vec<_>) = candidates.partition(|candidate| candidate.source.is_own());
+    let inherited = inherited.into_iter().skip_while(|candidate| first != Some(candidate.name));
+    let value = own_value(layers, definition).map(|value| value.to_string());
+    let synonyms: Vec<Synonym> = own
         .into_iter()
-        .filter(|candidate| candidate.source != Source::Default || default_shown == Some(candidate.name))
+        .chain(inherited)
         .map(|candidate| Synonym {
             name: candidate.name.to_owned(),
-            value: shown(candidate.text.to_owned()),
+            value: match &value {
+                Some(value) if candidate.source.is_own() => shown(value.clone()),
+                _ => shown(candidate.text.to_owned()),
+            },
             source: candidate.source,
         })
         .collect();
-    let resolved = own_value(layers, definition);
     Described {
         name: definition.name.to_owned(),
-        source: resolved.as_ref().map_or(Source::Default, |(_, source)| *source),
-        value: resolved.and_then(|(value, _)| shown(value.to_string())),
+        source: synonyms.first().map_or(Source::Default, |synonym| synonym.source),
+        value: value.and_then(shown),
         read_only,
         sensitive,
         kind: Some(definition.kind),
@@ -122,13 +128,12 @@ fn describe(layers: &Layers<'_>, definition: &'static Definition, read_only: boo
 }
 
 /// A broker config in several units is shown as it was set; a topic config as what it comes to.
-fn own_value(layers: &Layers<'_>, definition: &'static Definition) -> Option<(Value, Source)> {
+fn own_value(layers: &Layers<'_>, definition: &'static Definition) -> Option<Value> {
     if definition.scope != Scope::Broker {
-        return layers.resolve(definition).map(|resolved| (resolved.value, resolved.source));
+        return layers.resolve(definition).map(|resolved| resolved.value);
     }
     let own = layers.candidates(definition).into_iter().filter(|candidate| candidate.name == definition.name);
-    let mut valid =
-        own.filter_map(|candidate| Some((definition.parse(candidate.text).ok()?, candidate.source)));
+    let mut valid = own.filter_map(|candidate| definition.parse(candidate.text).ok());
     valid.next()
 }
 
@@ -190,7 +195,7 @@ mod tests {
         set(&mut image, ConfigResource::broker(NodeId(1)), "log.retention.ms", "1000");
         set(&mut image, ConfigResource::broker(NodeId(2)), "log.retention.ms", "2000");
         let rest = "DynamicBroker:log.retention.ms=1000, DynamicDefaultBroker:log.retention.ms=7200000, \
-                    StaticBroker:log.retention.hours=1}";
+                    StaticBroker:log.retention.hours=1, Default:log.retention.hours=168}";
         assert_eq!(
             show(&image, &statics, "retention.ms"),
             format!("DynamicBroker retention.ms=1000 {{{rest}")
@@ -225,12 +230,68 @@ mod tests {
             "StaticBroker num.partitions=3 {StaticBroker:num.partitions=3, Default:num.partitions=1}"
         );
         assert!(of("num.partitions").read_only && !of("log.segment.bytes").read_only);
+        assert_eq!(shown(of("log.retention.ms")), "Default log.retention.ms=null {}");
         assert_eq!(
-            shown(of("log.retention.ms")),
-            "Default log.retention.ms=null {StaticBroker:log.retention.hours=2}"
+            shown(of("log.retention.hours")),
+            "StaticBroker log.retention.hours=2 {StaticBroker:log.retention.hours=2, \
+             Default:log.retention.hours=168}"
         );
-        assert_eq!(of("log.retention.hours").value.as_deref(), Some("2"));
         assert!(of("num.io.threads").documentation.as_ref().unwrap().contains("no effect here"));
+    }
+
+    /// As Kafka 4.3.1 shows them.
+    #[test]
+    fn a_config_in_several_units_shows_the_units_that_count_less() {
+        let mut image = Image::new();
+        let mut statics = StaticConfig::new();
+        for (name, value) in
+            [("log.roll.hours", "9"), ("log.roll.jitter.ms", "8"), ("log.flush.interval.ms", "7")]
+        {
+            statics.set(name, value);
+        }
+        set(&mut image, ConfigResource::all_brokers(), "log.retention.ms", "7200000");
+        set(&mut image, ConfigResource::topic("t"), "cleanup.policy", "delete, delete");
+        let broker = Layers::of_broker(&image, &statics, NodeId(1));
+        let topic = Str::from("t");
+        let topic = Layers::of_topic(&image, &statics, NodeId(1), &topic);
+        let brokers = describe_broker(&broker, |_| true);
+        let topics = describe_topic(&topic, |_| true);
+        let of = |all: &[Described], name: &str| {
+            shown(all.iter().find(|described| described.name == name).unwrap())
+        };
+        let hours = "Default:log.retention.hours=168}";
+        for (name, expected) in [
+            (
+                "log.retention.ms",
+                format!(
+                    "DynamicDefaultBroker log.retention.ms=7200000 {{DynamicDefaultBroker:log.retention.ms=7200000, {hours}"
+                ),
+            ),
+            ("log.retention.minutes", "Default log.retention.minutes=null {}".to_owned()),
+            ("log.retention.hours", format!("Default log.retention.hours=168 {{{hours}")),
+            ("log.roll.ms", "Default log.roll.ms=null {}".to_owned()),
+        ] {
+            assert_eq!(of(&brokers, name), expected);
+        }
+        for (name, expected) in [
+            (
+                "retention.ms",
+                format!("DynamicDefaultBroker retention.ms=7200000 {{DynamicDefaultBroker:log.retention.ms=7200000, {hours}"),
+            ),
+            ("segment.ms", "Default segment.ms=32400000 {}".to_owned()),
+            (
+                "segment.jitter.ms",
+                "StaticBroker segment.jitter.ms=8 {StaticBroker:log.roll.jitter.ms=8, Default:log.roll.jitter.hours=0}"
+                    .to_owned(),
+            ),
+            (
+                "cleanup.policy",
+                "Topic cleanup.policy=delete {Topic:cleanup.policy=delete, Default:log.cleanup.policy=delete}"
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(of(&topics, name), expected);
+        }
     }
 
     #[test]

@@ -39,6 +39,9 @@ client-metrics NAME`), clients that connect are asked for what it names. Every p
 the logger `client_metrics`, with the data points as JSON; `bourn.log.format=json` makes the line JSON, too. A client that
 connected while there was no subscription may not ask again before it is started anew.
 
+Until there is authentication, configs of it (`sasl.*`, `ssl.*`, `super.users`) are one warning at the start, which says that the
+listeners are open, and `authorizer.class.name` stops the start.
+
 What differs from Kafka: `listeners` is `PLAINTEXT://127.0.0.1:9092` unless set, so that a broker without a file is not
 open to the network; data goes to `./bourn-data` unless `log.dirs` is set; `node.id` need not be set; an empty or wildcard
 host in `listeners` needs no `advertised.listeners`.
@@ -114,6 +117,7 @@ fn valid(valid: Valid) -> String {
         Valid::ThrottledReplicas => "`*` or `partition:broker`, ...".to_owned(),
         Valid::OffsetReset => "`latest`, `earliest`, `by_duration:`...".to_owned(),
         Valid::PerIpOverrides => "`address:number`, ...".to_owned(),
+        Valid::NoAuthorizer => "empty".to_owned(),
         Valid::ClientMatch => "`what=pattern`, ...".to_owned(),
     }
 }

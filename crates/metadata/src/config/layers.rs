@@ -26,6 +26,11 @@ impl Source {
     pub const fn id(self) -> i8 {
         self as i8
     }
+
+    /// Whether it is the resource itself, which is no broker.
+    pub(super) const fn is_own(self) -> bool {
+        matches!(self, Source::Topic | Source::Group | Source::ClientMetrics)
+    }
 }
 
 /// The values that one resource sees.

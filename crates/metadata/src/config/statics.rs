@@ -63,6 +63,10 @@ pub enum Note {
         name: &'static str,
         reason: &'static str,
     },
+    /// Configs that are to keep people out, and do not.
+    Open {
+        names: Vec<String>,
+    },
     /// A `${provider:key}` that no provider has a value for.
     Unresolved {
         name: String,
@@ -83,6 +87,10 @@ impl fmt::Display for Note {
                 write!(f, "{name} is ignored: none of listeners is called {listener}")
             }
             Note::NoEffect { name, reason } => write!(f, "{name} has no effect here: {reason}"),
+            Note::Open { names } => {
+                let names = names.join(", ");
+                write!(f, "no effect yet: {names}; the listeners are open to everybody who reaches them")
+            }
             Note::Unresolved { name, reference } => {
                 write!(f, "{name}: nobody has a value for {reference}, so it stays as it is")
             }
@@ -113,10 +121,29 @@ impl StaticConfig {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Names of what is set so that not everybody may connect or do everything.
+    fn protecting(&self) -> impl Iterator<Item = &str> {
+        let protects = |name: &str| {
+            let of_all = ["super.users", "allow.everyone.if.no.acl.found"];
+            let base = name.strip_prefix("listener.name.").and_then(|name| Some(name.split_once('.')?.1));
+            let base = base.unwrap_or(name);
+            // With a mechanism in front of it for one listener.
+            of_all.contains(&base)
+                || base.starts_with("ssl.")
+                || base.starts_with("sasl.")
+                || base.contains(".sasl.")
+        };
+        self.iter().filter(move |(name, _)| protects(name)).map(|(name, _)| name)
+    }
+
     /// What is wrong with single values, and what is worth saying about them. Unknown names are ignored as in Kafka,
     /// so that files of other versions run; ours are not, since only a typing error makes one.
     pub fn check(&self) -> (Vec<ConfigError>, Vec<Note>) {
         let (mut errors, mut notes) = (Vec::new(), Vec::new());
+        let protecting: Vec<String> = self.protecting().map(str::to_owned).collect();
+        if !protecting.is_empty() {
+            notes.push(Note::Open { names: protecting });
+        }
         for (name, text) in self.iter() {
             let Some(definition) = find(Scope::Broker, name) else {
                 let limit = listener_limit(name).and_then(|(_, limit)| find(Scope::Broker, limit));
@@ -159,6 +186,8 @@ mod tests {
         assert_eq!(
             notes,
             [
+                "no effect yet: listener.name.internal.ssl.keystore.location; the listeners are open to everybody who \
+                 reaches them",
                 "listener.names is not a broker config and is ignored",
                 "my.plugin.setting is not a broker config and is ignored",
                 "num.io.threads has no effect here: shards share the cores, one a core; there are no pools of threads",

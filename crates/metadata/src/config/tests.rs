@@ -99,6 +99,30 @@ fn a_compose_file_for_the_docker_image_of_kafka_runs() {
     assert_eq!((config.node_id, config.topic_defaults.retention_ms), (Some(NodeId(1)), Some(5000)));
 }
 
+/// Who asks for an authorizer must not get a broker that lets everybody do everything.
+#[test]
+fn what_is_to_keep_people_out_and_does_not_is_said() {
+    assert_eq!(
+        errors("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n"),
+        [
+            "authorizer.class.name: there is no authorizer yet, so everybody who connects could do everything; \
+          to start an open broker all the same, take this config away"
+        ]
+    );
+    let text = "authorizer.class.name=\nsuper.users=User:a\nssl.keystore.password=hunter2\n\
+                sasl.enabled.mechanisms=PLAIN\nlistener.name.plaintext.plain.sasl.jaas.config=hunter2\n\
+                listener.name.plaintext.ssl.client.auth=required\n";
+    let (_, notes) = BrokerConfig::load(&StaticConfig::from_properties(text).unwrap()).unwrap();
+    let open: Vec<String> =
+        notes.iter().filter(|note| matches!(note, Note::Open { .. })).map(ToString::to_string).collect();
+    assert_eq!(
+        open,
+        ["no effect yet: listener.name.plaintext.plain.sasl.jaas.config, \
+          listener.name.plaintext.ssl.client.auth, sasl.enabled.mechanisms, ssl.keystore.password, super.users; \
+          the listeners are open to everybody who reaches them"]
+    );
+}
+
 #[test]
 fn a_listener_may_have_limits_of_its_own() {
     let text = "listeners=PLAINTEXT://:1,In_Side://:2\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,In_Side:PLAINTEXT\n\

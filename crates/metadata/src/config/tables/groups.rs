@@ -59,8 +59,8 @@ table! {
         "Partitions of __consumer_offsets.";
     "offsets.topic.segment.bytes": Int = Some("104857600"), AtLeast(1), High, ReadOnly;
         "Segment size of __consumer_offsets.";
-    "offsets.topic.compression.codec": Int = Some("0"), Any, High, ReadOnly;
-        "Compression of __consumer_offsets by number, 0 for none.";
+    "offsets.topic.compression.codec": Int = Some("0"), Between(0, 4), High, ReadOnly;
+        "Compression of __consumer_offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.";
     "offsets.retention.minutes": Int = Some("10080"), AtLeast(1), High, ReadOnly;
         "How long the offsets of an empty group are kept.";
     "offsets.retention.check.interval.ms": Long = Some("600000"), AtLeast(1), High, ReadOnly;

@@ -1,6 +1,6 @@
 //! Logs of partitions: segments, retention, timestamps, compaction.
 
-use super::reasons::{CLUSTER, JOURNAL, PIECES, SYNCED, TABLE};
+use super::reasons::{CHORES, CLUSTER, JOURNAL, PIECES, SYNCED, TABLE};
 use super::table;
 
 table! {
@@ -89,4 +89,8 @@ table! {
         "Age at which a record must have been compacted.";
     "producer.id.expiration.ms": Int = Some("86400000"), AtLeast(1), Low, ClusterWide;
         "How long the sequences of a silent idempotent producer are remembered.";
+    "producer.id.expiration.check.interval.ms": Int = Some("600000"), AtLeast(1), Low, ReadOnly, CHORES;
+        "Time between looks for producers to forget.";
+    "log.initial.task.delay.ms": Long = Some("30000"), AtLeast(0), Low, ReadOnly, CHORES;
+        "How long after the start logs are looked after for the first time.";
 }

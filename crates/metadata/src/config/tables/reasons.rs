@@ -1,6 +1,8 @@
 //! Why a config is accepted and does nothing.
 
 pub(super) const BUFFERS: &str = "the system sizes the buffers of each socket as it is used";
+pub(super) const CHORES: &str =
+    "retention and old producers are looked at every log.retention.check.interval.ms";
 pub(super) const CLUSTER: &str = "there is one node so far; it takes effect with replication";
 pub(super) const PIECES: &str = "compaction copies in pieces of 256 KiB";
 pub(super) const TABLE: &str = "the table of keys is filled to nine tenths";

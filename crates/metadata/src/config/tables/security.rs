@@ -5,8 +5,8 @@ use super::table;
 
 table! {
     Broker SECURITY_CONFIGS
-    "authorizer.class.name": String = Some(""), Any, Low, ReadOnly, SECURITY;
-        "What decides who may do what; Kafka's StandardAuthorizer means ours.";
+    "authorizer.class.name": String = Some(""), NoAuthorizer, Low, ReadOnly, SECURITY;
+        "What decides who may do what. Set to anything, it stops the start: a broker that is to ask an authorizer must not be open to everybody.";
     "super.users": String = Some(""), Any, Medium, ReadOnly, SECURITY;
         "Principals that may do everything, User:a;User:b.";
     "allow.everyone.if.no.acl.found": Boolean = Some("false"), Any, Medium, ReadOnly, SECURITY;

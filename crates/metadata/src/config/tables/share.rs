@@ -55,7 +55,7 @@ table! {
         "min.insync.replicas of __share_group_state.";
     "share.coordinator.state.topic.segment.bytes": Int = Some("104857600"), AtLeast(1), High, ReadOnly, SHARE;
         "Segment size of __share_group_state.";
-    "share.coordinator.state.topic.compression.codec": Int = Some("0"), Any, High, ReadOnly, SHARE;
+    "share.coordinator.state.topic.compression.codec": Int = Some("0"), Between(0, 4), High, ReadOnly, SHARE;
         "Compression of __share_group_state by number, 0 for none.";
     "share.coordinator.threads": Int = Some("1"), AtLeast(1), Medium, ReadOnly, THREADS;
         "Threads of the share coordinator.";

@@ -72,6 +72,7 @@ const BROKER: &[Synonyms] = &[
     &[("log.retention.ms", 1), ("log.retention.minutes", MINUTE_MS), ("log.retention.hours", HOUR_MS)],
     &[("log.roll.ms", 1), ("log.roll.hours", HOUR_MS)],
     &[("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", HOUR_MS)],
+    &[("log.flush.interval.ms", 1), ("log.flush.scheduler.interval.ms", 1)],
 ];
 
 /// The broker configs that give `definition` its value when it has none of its own, in order. Those of a broker
