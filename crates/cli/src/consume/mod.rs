@@ -1,5 +1,6 @@
 //! `bourn consume`
 
+mod failures;
 mod from;
 mod template;
 
@@ -10,6 +11,7 @@ use anyhow::bail;
 use client::{Chunk, Cluster, Consumer, ConsumerOptions, Isolation, OutOfRange, Start, TopicPartition};
 use protocol::{ErrorCode, Str};
 
+use self::failures::Failures;
 pub(crate) use self::from::From;
 use self::template::Template;
 use crate::context::{Globals, explain};
@@ -78,17 +80,15 @@ impl Consume {
     async fn copy(&self, consumer: &mut Consumer, format: &Template) -> anyhow::Result<()> {
         let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
         let mut left = self.count.unwrap_or(u64::MAX);
+        let mut failures = Failures::default();
         loop {
             // What is there is shown before more is waited for.
             let chunk = match consumer.poll(FLUSH_AFTER).await {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) if self.follow => {
-                    output::written(out.flush())?;
-                    continue;
-                }
-                Ok(None) if consumer.is_at_end() => break,
+                Ok(None) if !self.follow && consumer.is_at_end() => break,
                 Ok(None) => {
                     output::written(out.flush())?;
+                    failures.look(consumer, self.follow)?;
                     continue;
                 }
                 Err(error) => {
@@ -96,6 +96,7 @@ impl Consume {
                     return Err(fetch_error(error));
                 }
             };
+            failures.look(consumer, self.follow)?;
             let Chunk { partition, records, .. } = chunk;
             for record in records.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
                 output::written(format.write(&mut out, &partition, record))?;

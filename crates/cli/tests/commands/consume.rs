@@ -27,6 +27,36 @@ fn reading_begins_where_it_is_told_to() {
     with(&node, &["consume", "t", "-n", "2"]).prints("0\n1\n");
 }
 
+/// It printed what is in front of the damage and then nothing, without an end.
+#[test]
+fn a_damaged_batch_is_named() {
+    let mut node = Node::with(&["log.segment.bytes=1048576"]);
+    let lines: Vec<String> = (0..3).map(|number| number.to_string().repeat(700_000) + "\n").collect();
+    for line in &lines {
+        assert_eq!(fed(&node, &["produce", "t"], line.as_bytes()).code, 0);
+    }
+    node.stop();
+    // The second record, in a segment of its own.
+    let path = node.data().join("t-0").join(format!("{:020}.log", 1));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    node.restart();
+    let words = ["at offset 1: t-0: ", "KAFKA_STORAGE_ERROR", "bourn log verify"];
+    let done = with(&node, &["consume", "t"]);
+    done.fails(&words);
+    assert_eq!(done.out, lines[0]);
+    with(&node, &["consume", "t", "--from", "2"]).prints(&lines[2]);
+    let mut command = bourn(&["consume", "t", "--follow", "--from", "1"]);
+    command.env("BOURN_BOOTSTRAP_SERVERS", node.address()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let mut warning = String::new();
+    BufReader::new(process.stderr.take().unwrap()).read_line(&mut warning).unwrap();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(words.iter().all(|word| warning.contains(word)) && warning.contains("trying again"), "{warning}");
+}
+
 #[test]
 fn what_is_not_there_is_named() {
     let node = node_with(1);

@@ -82,7 +82,7 @@ impl Consumer {
                     Ok(fetched) => self.sort(asked, fetched, now),
                     Err(error) => {
                         for key in &asked {
-                            self.failed(key, now);
+                            self.failed(key, &error, now);
                         }
                         let passes = error.is_retriable();
                         self.raise(error, passes, now)
@@ -110,7 +110,7 @@ impl Consumer {
                 Ok(()) if code.is_none() => continue,
                 Ok(()) => refused(key.to_string(), code, None),
             };
-            if state.fails(self.options.patience, now) || !error.is_retriable() {
+            if state.fails(&error, self.options.patience, now) || !error.is_retriable() {
                 raised.get_or_insert(error);
             }
         }
@@ -123,11 +123,12 @@ impl Consumer {
         if passes && !self.partitions.values().any(lasted) { Ok(()) } else { Err(error) }
     }
 
-    fn failed(&mut self, key: &TopicPartition, now: Instant) {
+    fn failed(&mut self, key: &TopicPartition, error: &Error, now: Instant) {
+        let patience = self.options.patience;
         if let Some(state) = self.partitions.get_mut(key) {
             state.busy = false;
             state.stale = true;
-            state.failing_since.get_or_insert(now);
+            state.fails(error, patience, now);
         }
     }
 
@@ -154,13 +155,16 @@ impl Consumer {
                 }
                 code => {
                     let error = refused(fetched.partition.to_string(), code, None);
-                    self.failed(&fetched.partition, now);
+                    self.failed(&fetched.partition, &error, now);
                     let passes = code.is_retriable() || code == ErrorCode::FencedLeaderEpoch;
                     result = result.and(self.raise(error, passes, now));
                 }
             }
         }
-        missing.iter().for_each(|key| self.failed(key, now));
+        for key in &missing {
+            let left_out = refused(key.to_string(), ErrorCode::UnknownServerError, None);
+            self.failed(key, &left_out, now);
+        }
         result
     }
 
@@ -203,7 +207,7 @@ impl Consumer {
                 Ok(())
             }
             (Err(error), Some(_)) => {
-                self.failed(&key, now);
+                self.failed(&key, &error, now);
                 let passes = error.is_retriable();
                 self.raise(error, passes, now)
             }

@@ -174,6 +174,14 @@ impl Consumer {
         self.partitions.get(partition)?.end
     }
 
+    /// The partitions that nothing has been read from for so long but errors, with where they stand and the last error.
+    pub fn failing(&self, lasting: Duration) -> impl Iterator<Item = (&TopicPartition, Offset, &Error)> {
+        let now = self.cluster.host().now();
+        let failing =
+            self.partitions.iter().filter(move |(_, state)| state.has_failed_for(Some(lasting), now));
+        failing.filter_map(|(key, state)| Some((key, state.position, state.failure.as_ref()?)))
+    }
+
     /// Whether every partition is at the end it had when it was assigned.
     pub fn is_at_end(&self) -> bool {
         self.partitions.values().all(PartitionState::is_at_end)

@@ -5,6 +5,8 @@ use std::time::Duration;
 use host::Instant;
 use protocol::Offset;
 
+use crate::Error;
+
 #[derive(Debug)]
 pub(super) struct PartitionState {
     /// Behind the last record that was given out.
@@ -16,11 +18,13 @@ pub(super) struct PartitionState {
     /// What is known of its leader is wrong.
     pub(super) stale: bool,
     pub(super) failing_since: Option<Instant>,
+    /// Why, the last time.
+    pub(super) failure: Option<Error>,
 }
 
 impl PartitionState {
     pub(super) fn new(position: Offset, end: Option<Offset>) -> Self {
-        Self { position, end, busy: false, stale: false, failing_since: None }
+        Self { position, end, busy: false, stale: false, failing_since: None, failure: None }
     }
 
     pub(super) fn is_at_end(&self) -> bool {
@@ -28,8 +32,9 @@ impl PartitionState {
     }
 
     /// Notes a failure; whether there have been nothing but failures for too long.
-    pub(super) fn fails(&mut self, patience: Option<Duration>, now: Instant) -> bool {
+    pub(super) fn fails(&mut self, error: &Error, patience: Option<Duration>, now: Instant) -> bool {
         self.failing_since.get_or_insert(now);
+        self.failure = Some(error.clone());
         self.has_failed_for(patience, now)
     }
 
@@ -48,7 +53,9 @@ mod tests {
     fn what_is_at_its_end_has_not_failed_for_long_however_long_ago_it_failed() {
         let (patience, later) = (Some(Duration::from_secs(60)), Instant::ZERO.after(Duration::from_secs(60)));
         let mut state = PartitionState::new(Offset(3), Some(Offset(4)));
-        assert!(!state.fails(patience, Instant::ZERO) && state.has_failed_for(patience, later));
+        assert!(
+            !state.fails(&Error::Closed, patience, Instant::ZERO) && state.has_failed_for(patience, later)
+        );
         assert!(!state.has_failed_for(None, later));
         state.position = Offset(4);
         assert!(!state.has_failed_for(patience, later));

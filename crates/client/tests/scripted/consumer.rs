@@ -240,6 +240,34 @@ fn a_partition_that_fails_too_long_is_an_error() {
     });
 }
 
+/// Whoever waits for ever learns what for.
+#[test]
+fn what_fails_is_told_while_it_is_tried_again() {
+    let mut broken = 30;
+    let script = move |request: &Request| match request.key {
+        ApiKey::Fetch if offset_of(request) == FIRST + 1 && broken > 0 => {
+            broken -= 1;
+            Some(fetched(request, ErrorCode::KafkaStorageError, Vec::new()))
+        }
+        ApiKey::Fetch if offset_of(request) == FIRST => Some(fetched(request, ErrorCode::None, batch(FIRST))),
+        _ => honest(request),
+    };
+    run(script, async |world| {
+        let second = std::time::Duration::from_secs(1);
+        let options = ConsumerOptions { patience: None, ..Default::default() };
+        let mut consumer = consumer(world, Start::Earliest, options).await;
+        assert_eq!(consumer.next().await.unwrap().unwrap().records.len(), 1);
+        assert_eq!(consumer.failing(second).count(), 0);
+        assert!(consumer.poll(2 * second).await.unwrap().is_none());
+        let failing: Vec<_> = consumer.failing(second).collect();
+        let &[(key, offset, error)] = failing.as_slice() else { panic!("{failing:?}") };
+        assert_eq!((key.to_string().as_str(), offset), ("t-0", Offset(FIRST + 1)));
+        assert_eq!(error.code(), Some(ErrorCode::KafkaStorageError));
+        while consumer.next().await.unwrap().is_some_and(|chunk| chunk.records[0].offset.get() < END - 1) {}
+        assert_eq!(consumer.failing(std::time::Duration::ZERO).count(), 0);
+    });
+}
+
 #[test]
 fn reading_ends_at_the_end_that_was_there() {
     run(honest, async |world| {
