@@ -238,6 +238,25 @@ fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     all.filter(|path| text(path).ends_with(ending)).collect()
 }
 
+/// It was dropped without a word.
+#[test]
+fn a_broker_says_what_it_cuts_off_a_segment() {
+    let mut node = Node::start();
+    assert_eq!(fed(&node, &["produce", "t"], b"a\nb\n").code, 0);
+    node.stop();
+    let name = format!("{:020}.log", 0);
+    let path = node.data().join("t-0").join(&name);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&whole[..], &[0xee; 77]].concat()).unwrap();
+    node.restart();
+    with(&node, &["consume", "t"]).prints("a\nb\n");
+    let logged = node.logged();
+    let line = logged.lines().find(|line| line.contains("is cut off")).unwrap_or_else(|| panic!("{logged}"));
+    assert!(line.contains("WARN") && line.contains(&name) && line.contains("bytes=77"), "{line}");
+    node.stop();
+    assert_eq!(fs::read(&path).unwrap(), whole);
+}
+
 /// What `log verify` advises is true.
 #[test]
 fn a_broker_writes_indexes_anew_that_were_deleted() {

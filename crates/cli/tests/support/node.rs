@@ -38,6 +38,11 @@ impl Node {
         self.directory.path().join("data")
     }
 
+    /// What it has logged so far.
+    pub(crate) fn logged(&self) -> String {
+        fs::read_to_string(log_of(&self.directory)).unwrap()
+    }
+
     /// Kills the process in the middle of whatever it does, and starts another on the same data and port.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();

@@ -268,6 +268,8 @@ fn cut_back(
     }
     let log = opened.map_err(Error::io(&path, "recover a segment"))?;
     let bytes = u64::from(synced.bytes);
+    tell_what_is_cut(&path, &*log, bytes, synced.end)
+        .map_err(Error::io(&path, "look behind a segment's end"))?;
     let len = cut_to(&*log, bytes).map_err(Error::io(&path, "cut a segment back"))?;
     if len < bytes {
         let what = format!("{bytes} bytes were synced, {len} are there");
@@ -297,6 +299,28 @@ fn cut_back(
         synced = SegmentState { created_ms: synced.created_ms, end: synced.end, ..found.state };
     }
     Ok(synced)
+}
+
+/// Records behind the synced end are in the journal, or were promised to nobody. Anything else somebody may look for.
+fn tell_what_is_cut(path: &Path, log: &dyn File, from: u64, next: Offset) -> io::Result<()> {
+    let len = log.len()?;
+    if len <= from {
+        return Ok(());
+    }
+    let (path, bytes) = (path.display(), len - from);
+    match Headers::new(log, from, len).advance() {
+        Ok(Some((_, header))) if header.base_offset >= next => {
+            tracing::debug!(%path, bytes, "records that had not been synced are cut off the segment");
+        }
+        Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
+        _ => tracing::warn!(
+            %path,
+            bytes,
+            "what is behind the last synced record is no whole record batch and is cut off: the end of a write that a \
+             crash has broken off, or something that Bourn has not written"
+        ),
+    }
+    Ok(())
 }
 
 /// Whether the headers of a segment give what the checkpoint knows of it.
