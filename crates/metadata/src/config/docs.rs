@@ -44,7 +44,9 @@ listeners are open, and `authorizer.class.name` stops the start.
 
 What differs from Kafka: `listeners` is `PLAINTEXT://127.0.0.1:9092` unless set, so that a broker without a file is not
 open to the network; data goes to `./bourn-data` unless `log.dirs` is set; `node.id` need not be set; an empty or wildcard
-host in `listeners` needs no `advertised.listeners`.
+host in `listeners` needs no `advertised.listeners`. Changing a broker config that is not in the list is an error that names the nearest one
+(Kafka keeps it). Record batches with bytes behind them, with gaps between the offsets of their records, or transactional
+ones without a producer id are refused with INVALID_RECORD; no client sends such.
 ";
 
 /// The whole page.

@@ -3,8 +3,7 @@
 //!
 //! Where this is stricter than Kafka, no client is known that would notice: bytes behind the batch are refused (Kafka
 //! drops a partial second batch and acknowledges), offset deltas other than 0, 1, 2, ... are refused (Kafka stores or
-//! repairs them), and so are the LogAppendTime flag from a producer whatever the topic's type, a transactional batch
-//! without a producer id and a negative producer epoch. Data that does not decompress answers INVALID_RECORD, where
+//! repairs them), and so are a transactional batch without a producer id and a negative producer epoch. Data that does not decompress answers INVALID_RECORD, where
 //! Kafka says UNKNOWN_SERVER_ERROR.
 
 use bytes::Bytes;
@@ -180,7 +179,12 @@ fn check_records(header: &BatchHeader, contents: &[u8], rules: &Rules, now_ms: i
     let mut errors = Vec::new();
     let mut count = 0;
     let mut any_timestamp = false;
-    for (index, record) in RecordRefs::new(header, contents).enumerate() {
+    // On a CreateTime topic a batch that says LogAppendTime is stored without saying so, and its records' own times count.
+    let read_as = BatchHeader {
+        attributes: header.attributes.with_timestamp_type(TimestampType::CreateTime),
+        ..*header
+    };
+    for (index, record) in RecordRefs::new(&read_as, contents).enumerate() {
         let record = record?;
         if usize::try_from(record.offset_delta) != Ok(index) {
             return Err(Refusal::OffsetDelta { index, offset_delta: record.offset_delta });
@@ -206,12 +210,10 @@ fn fault(record: &RecordRef, attributes: Attributes, rules: &Rules, now_ms: i64)
     if rules.compacted && record.key.is_none() {
         return Some(RecordFault::KeyMissing);
     }
-    if attributes.timestamp_type() == TimestampType::LogAppendTime {
-        return Some(RecordFault::TimestampType);
-    }
     let timestamp = record.timestamp;
     if rules.timestamp_type == TimestampType::LogAppendTime || timestamp == NO_TIMESTAMP {
-        return None;
+        let said = attributes.timestamp_type() == TimestampType::LogAppendTime;
+        return said.then_some(RecordFault::TimestampType);
     }
     // Negative timestamps other than "none" are stored, as in Kafka, unless they are out of range. The difference
     // may overflow for absurd ones; it then has the other sign, and they are refused as too late.

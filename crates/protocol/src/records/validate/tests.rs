@@ -116,7 +116,6 @@ fn headers_are_refused_with_kafkas_codes() {
         (|h| h.producer_id = ProducerId(3), 87),
         (|h| (h.producer_id, h.producer_epoch) = (ProducerId(3), ProducerEpoch(0)), 87),
         (|h| (h.producer_id, h.base_sequence) = (ProducerId(3), 0), 87),
-        (|h| h.attributes = h.attributes.with_timestamp_type(TimestampType::LogAppendTime), 32),
     ];
     for (change, code) in table {
         refused(lying(&good, change), &rules, *code);
@@ -213,6 +212,30 @@ fn log_append_time_marks_the_batch_and_keeps_the_records() {
         let records: Vec<_> =
             stored.records(&mut scratch, &rules.limits).unwrap().map(Result::unwrap).collect();
         assert!(records.iter().all(|record| record.timestamp == NOW), "{codec}");
+    }
+}
+
+/// As in Kafka: a mirror may send what another cluster has stamped.
+#[test]
+fn a_batch_that_says_log_append_time_is_taken_where_records_have_their_own_times() {
+    let stamp = |h: &mut BatchHeader| {
+        h.attributes = h.attributes.with_timestamp_type(TimestampType::LogAppendTime);
+        h.max_timestamp = NOW + 50;
+    };
+    for codec in Codec::ALL {
+        let options = BatchOptions { compression: codec.into(), ..Default::default() };
+        let unstamped = batch(options, &[record(NOW - 9), record(NOW - 7)]);
+        let stamped = lying(&unstamped, stamp);
+        let validated = check(stamped.clone(), &Rules::default()).unwrap();
+        assert_eq!(validated.batch.to_bytes(), unstamped, "{codec}");
+        assert_eq!(validated.log_append_time_ms, None);
+        refused(
+            stamped.clone(),
+            &Rules { timestamp_type: TimestampType::LogAppendTime, ..Rules::default() },
+            32,
+        );
+        refused(stamped, &Rules { timestamp_before_max_ms: 8, ..Rules::default() }, 32);
+        refused(lying(&batch(options, &[record(-1)]), stamp), &Rules::default(), 32);
     }
 }
 
