@@ -61,7 +61,13 @@ async fn open(shards: &Shards, partitions: usize, epoch: i32) {
     let config = Arc::new(LogConfig { segment_bytes: 16 << 20, ..LogConfig::default() });
     let open = |partition| {
         let (topic, config) = (Arc::from("bench"), config.clone());
-        shards.open(PartitionSpec { key: key(partition), topic, leader_epoch: LeaderEpoch(epoch), config })
+        shards.open(PartitionSpec {
+            key: key(partition),
+            topic,
+            leader_epoch: LeaderEpoch(epoch),
+            config,
+            directory: Uuid::ZERO,
+        })
     };
     for opening in (0..partitions).map(open).collect::<Vec<_>>() {
         opening.await.unwrap();

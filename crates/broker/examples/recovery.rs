@@ -85,7 +85,13 @@ async fn fill(host: Host, options: ShardsOptions, megabytes: usize, partitions: 
     let shards = Shards::start(&host, options).await?;
     let opens = (0..partitions).map(|partition| {
         let (topic, config) = (Arc::from("bench"), Arc::new(LogConfig::default()));
-        shards.open(PartitionSpec { key: key(partition), topic, leader_epoch: LeaderEpoch(0), config })
+        shards.open(PartitionSpec {
+            key: key(partition),
+            topic,
+            leader_epoch: LeaderEpoch(0),
+            config,
+            directory: Uuid::ZERO,
+        })
     });
     for open in opens.collect::<Vec<_>>() {
         open.await.map_err(refused)?;

@@ -37,6 +37,7 @@ use crate::metadata_view::MetadataView;
 use crate::ownership::{self, OwnershipError};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
+use crate::random;
 use crate::registration::Registration;
 use crate::server::{ConnectionLimits, ReplyMemory};
 use crate::serving::{Serving, Usage, serve, shares};
@@ -127,8 +128,10 @@ impl Node {
         let limits = Arc::new(ConnectionLimits::new(&config.sockets));
         let settings = SettingsSource::new(Arc::new(statics), node_id);
         let (deleted, topics_deleted) = mpsc::unbounded_channel();
+        let incarnation = random::uuid(&host);
         let publisher = Publisher {
             node_id,
+            incarnation,
             shards: shards.clone(),
             settings: settings.clone(),
             view: view.clone(),
@@ -141,8 +144,9 @@ impl Node {
         let (controller, controller_task) = Controller::new(outlets.image, log.clone(), view.clone());
         host.spawn(Place::Control, "controller", controller_task.run());
         let log_directories = shards.recovery().directory_ids.clone();
+        let rack = config.rack.clone();
         let registration =
-            Registration { node_id, rack: config.rack.clone(), endpoints: &endpoints, log_directories };
+            Registration { node_id, rack, endpoints: &endpoints, log_directories, incarnation };
         let registered = registration.carry_out(&host, &log, &controller);
         let broker_epoch = until(registered, async { Err(log.without_room().await.into()) }).await?;
         shards.remove_strays(Arc::new(partitions_of(&view.view().image, node_id))).await;

@@ -4,18 +4,21 @@
 //! * Changes are carried out in the order of the log; those that have piled up are carried out as one.
 //! * A view is published when the shards have opened, closed and reconfigured what it changes. A partition that
 //!   could not be opened is published too: it answers its error itself.
+//! * What the log says up to the registration of this start is one change. Before it, nothing tells of a partition whether
+//!   the directory that it is in is here: one that is not must not be made anew, empty, in another.
 //!
 //! Does not know: why anything changed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use host::BoxFuture;
-use metadata::Delta;
 use metadata::config::BrokerConfig;
 use metadata::image::Topic;
 use metadata::record::{ConfigResource, ResourceKind};
-use protocol::{NodeId, Str, TopicId};
+use metadata::{Delta, Image};
+use protocol::{ErrorCode, NodeId, Str, TopicId, Uuid};
 use storage::PartitionKey;
 use tokio::sync::mpsc;
 
@@ -29,6 +32,8 @@ type Opening = BoxFuture<'static, Result<(), Refusal>>;
 
 pub(crate) struct Publisher {
     pub(crate) node_id: NodeId,
+    /// Of this start.
+    pub(crate) incarnation: Uuid,
     pub(crate) shards: Shards,
     pub(crate) settings: SettingsSource,
     pub(crate) view: Arc<MetadataView>,
@@ -42,12 +47,63 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) async fn run(mut self) {
+        let Some(Applied { index, delta }) = self.registered().await else { return };
+        self.carry_out(index, &delta).await;
         while let Some(Applied { mut index, mut delta }) = self.changes.recv().await {
             while let Ok(next) = self.changes.try_recv() {
                 index = next.index;
                 delta = delta.then(next.delta);
             }
             self.carry_out(index, &delta).await;
+        }
+    }
+
+    /// What the log says up to the registration of this start, when that is known.
+    async fn registered(&mut self) -> Option<Applied> {
+        let mut before: Option<Delta> = None;
+        let mut directories = BTreeSet::new();
+        loop {
+            let Applied { index, delta } = self.changes.recv().await?;
+            let delta = match before.take() {
+                Some(before) => before.then(delta),
+                None => delta,
+            };
+            if let Some(me) = delta.after().broker(self.node_id) {
+                if me.incarnation == self.incarnation {
+                    self.miss(delta.after(), directories);
+                    return Some(Applied { index, delta });
+                }
+                directories.extend(me.log_directories.iter().copied());
+            }
+            before = Some(delta);
+        }
+    }
+
+    /// Says what is on log directories that are not here, and has nothing made that may be on one of those in `known`.
+    fn miss(&self, image: &Image, mut known: BTreeSet<Uuid>) {
+        let here = &self.shards.recovery().directory_ids;
+        let mut missing: BTreeMap<Uuid, usize> = BTreeMap::new();
+        for (topic_id, partition) in image.replicas_on(self.node_id) {
+            let state = image.partition(topic_id, partition);
+            let directory = state.and_then(|state| state.directory_of(self.node_id));
+            if let Some(directory) = directory.filter(|id| !id.is_zero() && !here.contains(id)) {
+                *missing.entry(directory).or_default() += 1;
+            }
+        }
+        for (directory, partitions) in &missing {
+            tracing::error!(
+                %directory,
+                partitions,
+                "a log directory is missing, and with it these partitions, which are offline: add it to log.dirs again, \
+                 or bring its disk back (directory.id in its meta.properties tells which it is); if it is lost, delete \
+                 the topics"
+            );
+        }
+        known.extend(missing.into_keys());
+        known.retain(|directory| !here.contains(directory));
+        if !known.is_empty() {
+            let ids: Vec<String> = known.iter().map(Uuid::to_string).collect();
+            self.shards.miss(&format!("log directory {}", ids.join(", ")));
         }
     }
 
@@ -113,14 +169,26 @@ impl Publisher {
             for (partition, state) in topic.partitions() {
                 if state.replicas.contains(&self.node_id) {
                     let key = PartitionKey { topic_id: topic.id(), partition };
-                    deletions.push((topic.name().clone(), key, self.shards.delete(key)));
+                    let is_offline = delta.before().offline_replicas(state).contains(&self.node_id);
+                    deletions.push((topic.name().clone(), key, is_offline, self.shards.delete(key)));
                 }
             }
         }
-        for (topic, key, deletion) in deletions {
-            if let Err(refusal) = deletion.await {
-                tracing::error!(%topic, partition = key.partition, ?refusal, "could not delete a partition");
+        let mut away = 0;
+        for (topic, key, is_offline, deletion) in deletions {
+            match deletion.await {
+                Ok(()) => {}
+                Err(refusal) if is_offline && refusal.code == ErrorCode::UnknownTopicOrPartition => away += 1,
+                Err(refusal) => {
+                    tracing::error!(%topic, partition = key.partition, ?refusal, "could not delete a partition");
+                }
             }
+        }
+        if away > 0 {
+            tracing::info!(
+                partitions = away,
+                "deleted partitions are on a log directory that is offline: they go when a start finds it again"
+            );
         }
     }
 
@@ -147,6 +215,7 @@ impl Publisher {
                         topic: topic.clone(),
                         leader_epoch: after.leader_epoch,
                         config: settings.log.clone(),
+                        directory: after.directory_of(self.node_id).unwrap_or_default(),
                     };
                     openings.push((topic, key, Box::pin(self.shards.open(spec))));
                 }

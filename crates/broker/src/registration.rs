@@ -10,7 +10,6 @@ use quorum::MetadataLog;
 
 use crate::controller::Controller;
 use crate::node::StartError;
-use crate::random;
 
 /// What this broker tells the cluster of itself at each start.
 pub(crate) struct Registration<'a> {
@@ -18,6 +17,8 @@ pub(crate) struct Registration<'a> {
     pub(crate) rack: Option<Str>,
     pub(crate) endpoints: &'a [Endpoint],
     pub(crate) log_directories: Vec<Uuid>,
+    /// Of this start.
+    pub(crate) incarnation: Uuid,
 }
 
 impl Registration<'_> {
@@ -34,7 +35,7 @@ impl Registration<'_> {
         let created_ms = host.clock.wall_ms();
         let start = BrokerStart {
             node_id: self.node_id,
-            incarnation: random::uuid(host),
+            incarnation: self.incarnation,
             cluster_id: Some(cluster_id.clone()),
             listeners: self.endpoints.iter().map(listener).collect(),
             features: Vec::new(),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use host::{Instant, Space};
 use protocol::ids::{LeaderEpoch, Offset, ProducerId};
 use protocol::records::ValidBatch;
-use protocol::{ErrorCode, RecordSet};
+use protocol::{ErrorCode, RecordSet, Uuid};
 use storage::{LogConfig, PartitionKey};
 use tokio::sync::Notify;
 
@@ -47,6 +47,8 @@ pub struct PartitionSpec {
     pub topic: Arc<str>,
     pub leader_epoch: LeaderEpoch,
     pub config: Arc<LogConfig>,
+    /// The log directory that it is in, as far as is known; zero otherwise.
+    pub directory: Uuid,
 }
 
 /// One partition's part of a Produce request.

@@ -132,7 +132,7 @@ impl Shard {
         let to = deleted_dir(root, &broken.topic, &key);
         let completion = self.completion(move |result| Done::BrokenDeleted { dir, result });
         if let Some(directory) = self.directories.get(dir) {
-            directory.call(Lane::Writes, rename_away(from, to), completion);
+            directory.call(Lane::Writes, rename_away(key, from, to), completion);
         }
         for reply in broken.deleting.into_iter().flatten() {
             // The asker may be gone.
@@ -147,7 +147,7 @@ impl Shard {
                 let delay = Duration::from_millis(LogConfig::default().file_delete_delay_ms);
                 self.removals.push(self.host.now().after(delay), dir, Removal::Directory(path));
             }
-            Err(error) => tracing::warn!("could not rename the directory of a deleted partition: {error}"),
+            Err(error) => tracing::error!("could not rename the directory of a deleted partition: {error}"),
         }
     }
 }

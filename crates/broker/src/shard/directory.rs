@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use host::{Files, LaneRef, Op};
 use protocol::ids::{LeaderEpoch, Offset};
-use storage::journal::{Entry, Submit, ToCommitter};
+use storage::journal::{Body, Entry, Submit, ToCommitter};
 use storage::segment::OpenFiles;
 use storage::{PartitionKey, Position};
 
@@ -59,6 +59,8 @@ pub(super) enum Meaning {
     },
     Create,
     Delete,
+    /// A copy goes of what is in another directory.
+    Forget,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +140,12 @@ impl Directory {
         self.submitted.push_back(Submitted { seq, key, meaning, position: Position::default() });
         let awaited = !matches!(meaning, Meaning::Append { .. } | Meaning::Again { .. });
         (self.parts.committer)(ToCommitter::Submit(Submit { shard: self.shard, seq, entry, awaited }));
+    }
+
+    /// Takes a partition out of the journal that is in another directory.
+    pub(super) fn forget(&mut self, key: PartitionKey) {
+        self.submit(Entry { key, body: Body::Delete }, Meaning::Forget);
+        self.removed.push(key);
     }
 
     /// The next entry up to number `up_to_seq` that is now written, at `position`.

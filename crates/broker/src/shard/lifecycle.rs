@@ -44,8 +44,7 @@ impl Shard {
             self.adopt(dir, recovered, spec.config.clone());
             return Ok(());
         }
-        self.check_is_new(spec)?;
-        let dir = self.choose_directory()?;
+        let dir = self.directory_for(spec)?;
         let Some(directory) = self.directories.get_mut(dir) else { return Err(super::stopped()) };
         let now_ms = self.host.clock.wall_ms();
         let path = directory.parts.path.clone();
@@ -65,16 +64,34 @@ impl Shard {
         Ok(())
     }
 
-    /// A partition of before this start that was not found is not empty: its records are on a directory that is
-    /// offline, and come back with it.
-    fn check_is_new(&mut self, spec: &PartitionSpec) -> Result<(), Refusal> {
-        let Some(lost) = &self.common.lost else { return Ok(()) };
-        if self.common.settled.load(Ordering::Relaxed) {
-            return Ok(());
+    /// Where a partition is made that was not found. One that the metadata has in another directory than those here, or
+    /// that is of before this start while a directory is missing, is not empty: its records are there, and come back with it.
+    fn directory_for(&mut self, spec: &PartitionSpec) -> Result<usize, Refusal> {
+        let assigned = self.common.ids.iter().position(|id| *id == spec.directory);
+        if let Some(dir) = assigned {
+            let failed = self.directories.get(dir).and_then(|directory| directory.failed.as_ref());
+            return match failed {
+                Some(error) => Err(storage_error(error)),
+                None => Ok(self.count_partition(dir)),
+            };
         }
-        let why = format!("it is not on a log directory that works; {lost} was offline at the start");
+        let lost = self.common.lost.get();
+        let why = match lost.filter(|_| !self.common.settled.load(Ordering::Relaxed)) {
+            _ if !spec.directory.is_zero() => {
+                format!("it is on log directory {}, which is missing", spec.directory)
+            }
+            Some(lost) => format!("it is not on a log directory that works; {lost}"),
+            None => return self.choose_directory(),
+        };
         self.lost.insert(spec.key, why.clone());
         Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why) })
+    }
+
+    fn count_partition(&self, dir: usize) -> usize {
+        if let Some(count) = self.common.partitions.get(dir) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        dir
     }
 
     /// Among the directories that work, cordoned ones last, the one that [`place`] picks.
@@ -95,10 +112,7 @@ impl Shard {
         let Some(index) = place(&open).or_else(|| place(&cordoned)) else {
             return Err(storage_error("no log directory is left"));
         };
-        if let Some(count) = self.common.partitions.get(index) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(index)
+        Ok(self.count_partition(index))
     }
 
     /// Makes a log of what was found on disk.
@@ -238,7 +252,7 @@ impl Shard {
         let name = if partition.stray { stray_dir } else { deleted_dir };
         let to = name(&directory.parts.path, &topic, &key);
         let completion = self.completion(move |result| Done::PartitionDeleted { key, delay_ms, result });
-        directory.call(Lane::Writes, rename_away(from, to), completion);
+        directory.call(Lane::Writes, rename_away(key, from, to), completion);
     }
 
     pub(super) fn partition_deleted(
@@ -266,7 +280,7 @@ impl Shard {
             }
             // It is not part of the log any more; the next start finds it and tries again.
             Err(error) => {
-                tracing::warn!(%key, "could not rename the directory of a deleted partition: {error}")
+                tracing::error!(%key, "could not rename the directory of a deleted partition: {error}")
             }
         }
         for reply in partition.deleting.take().into_iter().flatten() {
@@ -302,12 +316,25 @@ fn config_of_stray() -> Arc<LogConfig> {
     Arc::new(LogConfig { retention_ms: None, retention_bytes: None, ..LogConfig::default() })
 }
 
-/// Renames a partition's directory, if it is there, and answers its new name.
+/// Renames a partition's directory, if it is there, and answers its new name. One that says to be of another topic is left
+/// alone: somebody else's records are in it.
 pub(super) fn rename_away(
+    key: PartitionKey,
     from: PathBuf,
     to: PathBuf,
 ) -> impl FnOnce(&dyn host::Files, &storage::segment::OpenFiles) -> io::Result<PathBuf> + Send + 'static {
     move |files, open| {
+        let metadata = from.join(METADATA_FILE);
+        let own = partition_metadata(key.topic_id);
+        match files.read(&metadata, 4096) {
+            Ok(found) if found != own.as_bytes() => {
+                let found = String::from_utf8_lossy(&found).replace('\n', "; ");
+                let why = format!("{} is not of topic {}, but: {found}", metadata.display(), key.topic_id);
+                return Err(io::Error::other(why));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         open.forget_dir(&from);
         match files.rename(&from, &to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -364,5 +391,31 @@ mod tests {
         ] {
             assert_eq!(chosen(candidates), index, "{candidates:?}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_belongs_to_another_topic_is_not_renamed() {
+        use protocol::{TopicId, Uuid};
+        let sim = host::sim::Sim::new(1);
+        let files = sim.node("one", host::sim::NodeOptions::default()).disk.files();
+        let open = storage::segment::OpenFiles::new(8);
+        let key = |byte| PartitionKey { topic_id: TopicId(Uuid::from_bytes([byte; 16])), partition: 0 };
+        let from = PathBuf::from("/data/t-0");
+        let rename = |byte| {
+            let to = stray_dir(Path::new("/data"), "t", &key(byte));
+            rename_away(key(byte), from.clone(), to.clone())(&*files, &open)
+                .map(|renamed| assert_eq!(renamed, to))
+        };
+        // Nothing was written yet, or it is gone.
+        rename(1).unwrap();
+        files.create_dir_all(&from).unwrap();
+        files.replace(&from.join(METADATA_FILE), partition_metadata(key(1).topic_id).as_bytes()).unwrap();
+        let why = rename(2).unwrap_err().to_string();
+        for id in [key(1).topic_id, key(2).topic_id] {
+            assert!(why.contains(&id.to_string()), "{why}");
+        }
+        assert!(files.exists(&from.join(METADATA_FILE)).unwrap());
+        rename(1).unwrap();
+        assert!(!files.exists(&from).unwrap());
     }
 }

@@ -134,6 +134,12 @@ impl Shards {
         self.common.settled.store(true, Ordering::Relaxed);
     }
 
+    /// Log directories with replicas on them are not here: what is not found may be there, until [`Self::settle`].
+    pub fn miss(&self, directories: &str) {
+        // What was offline at the start says so already.
+        let _ = self.common.lost.set(format!("{directories} is missing"));
+    }
+
     /// From here on new partitions go to other log directories than these.
     pub fn set_cordoned(&self, directories: &[PathBuf]) {
         for (path, cordoned) in self.common.paths.iter().zip(&self.common.cordoned) {

@@ -98,7 +98,7 @@ impl Shard {
                     let _ = reply.send(Ok(()));
                 }
             }
-            Meaning::Create => {}
+            Meaning::Create | Meaning::Forget => {}
             Meaning::Delete => {
                 partition.deleted = true;
                 self.rename_deleted(key);

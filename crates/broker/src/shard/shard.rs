@@ -9,13 +9,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use host::{Host, Instant, LaneRef, Sleep};
-use protocol::ErrorCode;
+use protocol::{ErrorCode, Uuid};
 use storage::PartitionKey;
 use storage::log::Recovered;
 use storage::segment::OpenFiles;
@@ -44,6 +44,8 @@ pub(super) struct Common {
     pub(super) budget: Budget,
     /// The log directories.
     pub(super) paths: Vec<PathBuf>,
+    /// Their ids.
+    pub(super) ids: Vec<Uuid>,
     /// Partitions in each directory.
     pub(super) partitions: Vec<AtomicUsize>,
     /// Which of them get no new partitions.
@@ -53,8 +55,8 @@ pub(super) struct Common {
     pub(super) producer_id_expiration_ms: AtomicU64,
     pub(super) retention_check_interval: Duration,
     pub(super) disk_reserve_bytes: u64,
-    /// The log directories that were offline at the start, if any.
-    pub(super) lost: Option<String>,
+    /// Which log directories are missing or were offline at the start, if any.
+    pub(super) lost: OnceLock<String>,
     /// Everything that metadata knew before this start has been asked for.
     pub(super) settled: AtomicBool,
     pub(super) scrub: ScrubOptions,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use host::{Host, Place, Task};
 use protocol::Uuid;
+use protocol::ids::Offset;
 use storage::PartitionKey;
 use storage::log::Recovered;
 use storage::segment::OpenFiles;
@@ -100,7 +101,7 @@ pub(super) fn launch(
     for (dir, directory) in directories.into_iter().enumerate() {
         for (key, recovered) in directory.found {
             if let Some(owned) = owned.get_mut(shard_of(&key, senders.len())) {
-                owned.add(dir, key, recovered);
+                owned.add(&common.paths, dir, key, recovered);
             }
         }
         for path in directory.deleted {
@@ -111,9 +112,15 @@ pub(super) fn launch(
         committers.extend(directory.task);
         parts.push(parts_of(host, directory.path, directory.committer, &open));
     }
-    for (index, (mailbox, Owned { found, broken, removals })) in receivers.into_iter().zip(owned).enumerate()
-    {
-        let directories = parts.iter().map(|parts| Directory::new(parts.clone(), index)).collect();
+    for (index, (mailbox, owned)) in receivers.into_iter().zip(owned).enumerate() {
+        let Owned { found, broken, removals, empty_copies } = owned;
+        let mut directories: Vec<Directory> =
+            parts.iter().map(|parts| Directory::new(parts.clone(), index)).collect();
+        for (dir, key) in empty_copies {
+            if let Some(directory) = directories.get_mut(dir) {
+                directory.forget(key);
+            }
+        }
         let shard = Shard {
             common: common.clone(),
             mailbox,
@@ -162,19 +169,25 @@ fn parts_of(host: &Host, path: PathBuf, committer: SendToCommitter, open: &Arc<O
 }
 
 fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &RecoveryReport) -> Common {
-    let lost: Vec<String> = recovery.offline.iter().map(|(path, _)| path.display().to_string()).collect();
+    let offline: Vec<String> = recovery.offline.iter().map(|(path, _)| path.display().to_string()).collect();
+    let lost = if offline.is_empty() {
+        OnceLock::new()
+    } else {
+        OnceLock::from(format!("{} was offline at the start", offline.join(", ")))
+    };
     let cordoned = |dir: &StartDirectory| AtomicBool::new(options.cordoned.contains(&dir.path));
     let count = |dir: &StartDirectory| AtomicUsize::new(dir.found.len());
     Common {
         budget: Budget::new(options.memory_bytes_max),
         paths: directories.iter().map(|directory| directory.path.clone()).collect(),
+        ids: recovery.directory_ids.clone(),
         partitions: directories.iter().map(count).collect(),
         cordoned: directories.iter().map(cordoned).collect(),
         offline: watch::Sender::new(vec![None; directories.len()]),
         producer_id_expiration_ms: AtomicU64::new(options.producer_id_expiration_ms),
         retention_check_interval: options.retention_check_interval,
         disk_reserve_bytes: options.disk_reserve_bytes,
-        lost: (!lost.is_empty()).then(|| lost.join(", ")),
+        lost,
         settled: AtomicBool::new(false),
         scrub: options.scrub,
     }
@@ -186,13 +199,47 @@ struct Owned {
     found: BTreeMap<PartitionKey, (usize, Recovered)>,
     broken: BTreeMap<PartitionKey, (usize, Broken)>,
     removals: Removals,
+    /// What another directory has with records in it.
+    empty_copies: Vec<(usize, PartitionKey)>,
 }
 
 impl Owned {
-    fn add(&mut self, dir: usize, key: PartitionKey, recovered: Result<Recovered, Broken>) {
+    fn add(
+        &mut self,
+        paths: &[PathBuf],
+        dir: usize,
+        key: PartitionKey,
+        recovered: Result<Recovered, Broken>,
+    ) {
         match recovered {
-            Ok(recovered) => drop(self.found.insert(key, (dir, recovered))),
+            Ok(recovered) => {
+                let found = match self.found.remove(&key) {
+                    Some(other) => self.choose(paths, key, other, (dir, recovered)),
+                    None => (dir, recovered),
+                };
+                self.found.insert(key, found);
+            }
             Err(broken) => drop(self.broken.insert(key, (dir, broken))),
         }
+    }
+
+    /// Of two copies the one with more records; the other one is not touched, and forgotten if it has none. (Starts without one
+    /// of the directories have made such copies once.)
+    fn choose(
+        &mut self,
+        paths: &[PathBuf],
+        key: PartitionKey,
+        one: (usize, Recovered),
+        other: (usize, Recovered),
+    ) -> (usize, Recovered) {
+        let (kept, left) = if one.1.log_end() < other.1.log_end() { (other, one) } else { (one, other) };
+        let path = |dir: usize| paths.get(dir).map(|path| path.display().to_string()).unwrap_or_default();
+        let (topic, ends) = (&kept.1.state().topic, [kept.1.log_end().0, left.1.log_end().0]);
+        let (served, ignored) = (path(kept.0), path(left.0));
+        tracing::error!(%topic, partition = key.partition, ?ends, served, ignored, "the partition is in two log directories");
+        if left.1.log_end() == Offset(0) {
+            self.empty_copies.push((left.0, key));
+        }
+        kept
     }
 }

@@ -95,6 +95,7 @@
 //! | limits by number, rate and address | `connections::the_listeners_of_a_broker_share_max_connections`, `connections::connections_above_the_creation_rate_wait`, `connections::an_address_may_have_a_limit_of_its_own`, `connections::a_listener_may_have_limits_of_its_own` |
 //! | what clients can make a broker hold | `memory::readers_that_never_read_hold_no_more_than_there_is_for_replies`, `memory::half_a_large_request_and_then_silence_holds_what_has_come_and_goes_when_others_want_it` |
 //! | disks that are full or broken | `disks::with_a_full_disk_writes_are_refused_and_everything_else_goes_on`, `disks::a_directory_that_is_bad_at_the_start_is_left_out_and_comes_back_with_its_records` |
+//! | nothing is made anew for what a missing directory has (KIP-858) | `missing_disks::what_is_on_a_directory_that_was_left_out_is_not_made_anew` |
 //!
 //! Not to be seen with one broker: forwarding, NOT_ENOUGH_REPLICAS_AFTER_APPEND, the leader's name in answers to Produce
 //! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: transactions, quotas.
@@ -119,6 +120,7 @@ mod listeners;
 mod log_dirs;
 mod memory;
 mod metadata;
+mod missing_disks;
 mod offsets;
 mod ownership;
 mod produce;
@@ -157,6 +159,7 @@ fn the_table_above_names_tests_that_exist() {
         ("log_dirs", include_str!("log_dirs.rs")),
         ("memory", include_str!("memory.rs")),
         ("metadata", include_str!("metadata.rs")),
+        ("missing_disks", include_str!("missing_disks.rs")),
         ("offsets", include_str!("offsets.rs")),
         ("produce", include_str!("produce.rs")),
         ("producers", include_str!("producers.rs")),

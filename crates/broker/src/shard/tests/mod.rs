@@ -136,7 +136,8 @@ fn key(partition: i32) -> PartitionKey {
 
 fn spec(partition: i32, config: LogConfig) -> PartitionSpec {
     let config = Arc::new(config);
-    PartitionSpec { key: key(partition), topic: Arc::from("flights"), leader_epoch: LeaderEpoch(0), config }
+    let (topic, leader_epoch) = (Arc::from("flights"), LeaderEpoch(0));
+    PartitionSpec { key: key(partition), topic, leader_epoch, config, directory: Uuid::ZERO }
 }
 
 fn batch_of(options: BatchOptions, records: usize, value: &[u8]) -> ValidBatch {

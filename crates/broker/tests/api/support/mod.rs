@@ -79,6 +79,11 @@ impl World {
         self.try_start().await
     }
 
+    /// From the next start on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.statics.set(name, value);
+    }
+
     /// The server's clock.
     pub(crate) fn wall_ms(&self) -> i64 {
         self.host.clock.wall_ms()

@@ -105,6 +105,7 @@ fn what_is_left_of_a_deleted_topic_stays_away_from_a_new_one_of_its_name() {
         topic: Arc::from("flights"),
         leader_epoch: LeaderEpoch(leader_epoch),
         config: Arc::new(LogConfig::default()),
+        directory: Uuid::ZERO,
     };
     sim.block_on_node(NODE, async {
         let shards = Shards::start(&host, options()).await.unwrap();
@@ -210,5 +211,39 @@ fn a_damaged_entry_is_kept_and_takes_a_full_journal_offline() {
             refused += usize::from(append.await == Err(ErrorCode::KafkaStorageError));
         }
         assert!(refused > 0 && shards.failed().await.contains("may not drop the records of topic flights"));
+    });
+}
+
+/// A start without one of two directories made empty copies of what was in it. That with records is served, the other goes.
+#[test]
+fn of_a_partition_in_two_directories_the_one_with_records_is_served() {
+    let sim = Sim::new(1);
+    let host = sim.node(NODE, NodeOptions::default());
+    let in_dirs = |dirs: &[&str]| ShardsOptions {
+        log_dirs: dirs.iter().map(|dir| (*dir).into()).collect(),
+        ..options()
+    };
+    sim.block_on_node(NODE, async {
+        for (life, (dirs, partitions, records)) in [
+            (&["/full"][..], 0, 0),
+            (&["/empty"], 0, 0),
+            (&["/full", "/empty"], 2, 1),
+            (&["/empty", "/full"], 1, 1),
+            (&["/empty"], 0, 0),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let shards = Shards::start(&host, in_dirs(dirs)).await.unwrap();
+            assert_eq!(shards.recovery().partitions, partitions, "life {life}");
+            if life < 4 {
+                shards.open(spec(0, i32::try_from(life).unwrap())).await.unwrap();
+                assert_eq!(read_all(&shards, 0).await.len(), records, "life {life}");
+            }
+            if life == 0 {
+                append(&shards, Acks::All, 0, b"kept").await.unwrap();
+            }
+            shards.stop().await;
+        }
     });
 }

@@ -47,7 +47,8 @@ async fn open(shards: Shards, leader_epoch: i32) -> Shards {
 
 fn spec(partition: i32, leader_epoch: i32) -> PartitionSpec {
     let (topic, config) = (Arc::from("flights"), Arc::new(LogConfig::default()));
-    PartitionSpec { key: key(partition), topic, leader_epoch: LeaderEpoch(leader_epoch), config }
+    let leader_epoch = LeaderEpoch(leader_epoch);
+    PartitionSpec { key: key(partition), topic, leader_epoch, config, directory: Uuid::ZERO }
 }
 
 async fn append(shards: &Shards, acks: Acks, partition: i32, value: &[u8]) -> Result<i64, ErrorCode> {
