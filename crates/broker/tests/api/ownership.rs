@@ -81,3 +81,35 @@ fn a_log_directory_of_nobody_is_claimed() {
         assert_eq!(meta(world, "/b"), own);
     });
 }
+
+#[test]
+fn log_directories_in_another_order_are_told_where_the_metadata_is() {
+    run(&[("log.dirs", "/a,/b")], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        client.fill(&topic, &["a"]).await;
+        world.stop().await;
+        world.set("log.dirs", "/b,/a");
+        let why = world.start_again().await.unwrap_err();
+        for expected in ["/b/metadata is new", "/a/metadata is there", "metadata.log.dir=/a"] {
+            assert!(why.contains(expected), "{why:?} should say {expected:?}");
+        }
+        world.set("metadata.log.dir", "/a");
+        world.start_again().await.unwrap();
+        assert_eq!(values(&world.connect().await.read(&topic, 0).await), ["a"]);
+    });
+}
+
+#[test]
+fn a_log_directory_in_another_one_is_refused() {
+    run(&[("log.dirs", "/a")], async |world| {
+        for dirs in ["/a,/a/b", "/a/b,/a", "/a,/c,/a/"] {
+            world.stop().await;
+            world.set("log.dirs", dirs);
+            let why = world.start_again().await.unwrap_err();
+            assert!(why.starts_with("log.dirs has /a"), "{why}");
+            world.set("log.dirs", "/a");
+            world.start_again().await.unwrap();
+        }
+    });
+}
