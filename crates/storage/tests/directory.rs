@@ -332,3 +332,16 @@ fn a_failure_at_any_step_names_a_file_and_costs_nothing() {
         assert!(failures > 5, "{failures}");
     }
 }
+
+/// Every start writes a section: with the block that the last one was in used up, it needed one of a full disk.
+#[test]
+fn a_directory_on_a_disk_that_is_full_is_opened_all_the_same() {
+    let disk = filled(7);
+    disk.faults(|faults| faults.quota_bytes = Some(1 << 30));
+    drop(open(&disk).unwrap());
+    let space = disk.files().space(Path::new(DIRECTORY)).unwrap();
+    disk.faults(|faults| faults.quota_bytes = Some(space.total_bytes - space.available_bytes));
+    for _ in 0..20 {
+        assert_eq!(found(&open(&disk).unwrap()), [(9, false), (9, false)]);
+    }
+}

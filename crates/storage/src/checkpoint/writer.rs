@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use host::{Files, OpenMode};
+use host::{File, Files, OpenMode};
 use protocol::Uuid;
 
 use super::format::encode;
@@ -13,6 +13,9 @@ use crate::Error;
 
 /// Sections of changes may take this much before they are compared with the full one.
 const CHANGES_BYTES_MIN: u64 = 1 << 20;
+/// Set aside behind the last section. A start has to write one, without partitions, before anything else, also on a disk that
+/// is full: this is enough for some.
+const RESERVE_BYTES: u64 = 16 << 10;
 
 /// Knows where the next section goes. Its operations block: they run in a lane, one at a time.
 #[derive(Clone, Debug)]
@@ -54,7 +57,11 @@ impl Writer {
     pub fn write(&self, files: &dyn Files, section: Section) -> io::Result<Written> {
         let changes = self.at.file_bytes - self.at.full_bytes;
         if changes > self.at.full_bytes.max(CHANGES_BYTES_MIN) {
-            return self.rewrite(files, section);
+            match self.rewrite(files, section.clone()) {
+                // There may be room for what is new.
+                Err(error) if is_full(&error) => {}
+                written => return written,
+            }
         }
         let sequence = self.at.sequence + 1;
         let bytes = encode(self.id, sequence, &section);
@@ -68,7 +75,9 @@ impl Writer {
         }
         file.write_at(&[bytes], self.at.file_bytes)?;
         file.sync()?;
-        Ok(Written { sequence, file_bytes: self.at.file_bytes + len, ..self.at })
+        let file_bytes = self.at.file_bytes + len;
+        reserve(&*file, file_bytes);
+        Ok(Written { sequence, file_bytes, ..self.at })
     }
 
     fn rewrite(&self, files: &dyn Files, section: Section) -> io::Result<Written> {
@@ -79,6 +88,9 @@ impl Writer {
         let bytes = encode(self.id, sequence, &contents.into_section());
         files.replace(&self.path, &bytes)?;
         let len = bytes.len() as u64;
+        if let Ok(file) = files.open(&self.path, OpenMode::WRITE) {
+            reserve(&*file, len);
+        }
         Ok(Written { sequence, full_bytes: len, file_bytes: len })
     }
 
@@ -86,4 +98,15 @@ impl Writer {
         self.at = written;
         self.unproven = None;
     }
+}
+
+/// Best effort: some file systems cannot, and a disk may be full by now.
+fn reserve(file: &dyn File, end: u64) {
+    if let Err(error) = file.allocate(end, RESERVE_BYTES) {
+        tracing::debug!("nothing is set aside for the next start: {error}");
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
