@@ -70,7 +70,12 @@ pub(crate) fn bytes(count: u64) -> String {
 
 /// `3 records`, `1 record`
 pub(crate) fn counted(count: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+    let number = grouped(count);
+    match what.strip_suffix('y') {
+        _ if count == 1 => format!("{number} {what}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {what}s"),
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +86,7 @@ mod tests {
     fn numbers() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!((counted(1, "record"), counted(0, "record")), ("1 record".into(), "0 records".into()));
+        assert_eq!([1, 3].map(|count| counted(count, "directory")), ["1 directory", "3 directories"]);
     }
 
     #[test]

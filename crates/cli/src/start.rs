@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::task::Poll;
 
 use anyhow::{Context, bail};
 use broker::{Loggers, Node};
@@ -59,7 +60,14 @@ async fn serve(
     let mut signals = real::signals().context("cannot catch SIGTERM")?;
     let directories = config.directories.log.join(",");
     let clock = host.clock.clone();
-    let node = Node::start_with(host, statics, config, loggers).await?;
+    let node = {
+        let started = std::pin::pin!(Node::start_with(host, statics, config, loggers));
+        match first(signals.next(), started).await {
+            // As after a crash, the next start recovers what is on disk.
+            Ok(signal) => bail!("{} before the broker was ready", name_of(signal)),
+            Err(started) => started?,
+        }
+    };
     let endpoints: Vec<String> = node.endpoints().iter().map(ToString::to_string).collect();
     let ready_ms = clock.now().0 / 1_000_000;
     // Scripts wait for this line; whoever closed our output does not stop the broker.
@@ -68,18 +76,9 @@ async fn serve(
         "bourn ready in {ready_ms} ms: {} data={directories}",
         endpoints.join(",")
     );
-    let reason = {
-        let (mut signal, mut failed) = (std::pin::pin!(signals.next()), std::pin::pin!(node.failed()));
-        std::future::poll_fn(|cx| match signal.as_mut().poll(cx) {
-            std::task::Poll::Ready(signal) => std::task::Poll::Ready(Ok(signal)),
-            std::task::Poll::Pending => failed.as_mut().poll(cx).map(Err),
-        })
-        .await
-    };
-    match reason {
+    match first(signals.next(), node.failed()).await {
         Ok(signal) => {
-            let name = if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" };
-            tracing::info!("{name}: stopping");
+            tracing::info!("{}: stopping", name_of(signal));
             node.stop().await;
             tracing::info!("stopped");
             Ok(())
@@ -87,6 +86,20 @@ async fn serve(
         // What is on disk is as good as it gets; recovery sorts it out at the next start.
         Err(reason) => bail!("the node cannot go on: {reason}"),
     }
+}
+
+fn name_of(signal: Signal) -> &'static str {
+    if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" }
+}
+
+/// Whichever comes first.
+async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> Result<A, B> {
+    let (mut one, mut other) = (std::pin::pin!(one), std::pin::pin!(other));
+    std::future::poll_fn(|cx| match one.as_mut().poll(cx) {
+        Poll::Ready(one) => Poll::Ready(Ok(one)),
+        Poll::Pending => other.as_mut().poll(cx).map(Err),
+    })
+    .await
 }
 
 fn log_note(note: &Note) {
