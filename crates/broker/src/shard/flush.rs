@@ -94,12 +94,7 @@ impl Shard {
         }
         // What is in memory and in the journal is safe; the next tick looks whether there is space again.
         self.queue_write(key);
-        let waiting =
-            self.partitions.get_mut(&key).map(|partition| std::mem::take(&mut partition.setting_aside));
-        for reply in waiting.into_iter().flatten() {
-            // The asker may be gone.
-            let _ = reply.send(Err(super::append::disk_full()));
-        }
+        self.refuse_setting_aside(dir);
         if let Some(directory) = self.directories.get_mut(dir)
             && !std::mem::replace(&mut directory.full, true)
         {

@@ -162,6 +162,8 @@ impl Shard {
         directory.full = full;
         let path = directory.parts.path.display();
         if full {
+            let path = path.to_string();
+            self.refuse_setting_aside(dir);
             tracing::error!(dir = %path, "{available} bytes are free and {floor} are to stay free (bourn.disk.reserve.bytes): appends are refused");
         } else {
             tracing::info!(dir = %path, "{available} bytes are free: appends are taken again");

@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use protocol::ErrorCode;
 use protocol::ids::LeaderEpoch;
 use storage::log::Recovered;
-use storage::segment::names::{METADATA_FILE, deleted_dir, partition_metadata, stray_dir};
+use storage::segment::names::{METADATA_FILE, deleted_dir, partition_dir, partition_metadata, stray_dir};
 use storage::{Log, LogConfig, PartitionKey};
+use tokio::sync::oneshot;
 
 use super::api::{PartitionSpec, Refusal};
+use super::append::disk_full;
 use super::directory::{Lane, Meaning};
 use super::housekeeping::Removal;
 use super::message::{Done, Reply};
@@ -72,6 +74,7 @@ impl Shard {
             let failed = self.directories.get(dir).and_then(|directory| directory.failed.as_ref());
             return match failed {
                 Some(error) => Err(storage_error(error)),
+                None if self.is_taken(dir, spec) => Err(taken()),
                 None => Ok(self.count_partition(dir)),
             };
         }
@@ -81,10 +84,17 @@ impl Shard {
                 format!("it is on log directory {}, which is missing", spec.directory)
             }
             Some(lost) => format!("it is not on a log directory that works; {lost}"),
-            None => return self.choose_directory(),
+            None => return self.choose_directory(spec),
         };
         self.lost.insert(spec.key, why.clone());
         Err(Refusal { code: ErrorCode::KafkaStorageError, message: Some(why) })
+    }
+
+    /// Whether what is left of a deleted topic of this name is still written out there.
+    fn is_taken(&self, dir: usize, spec: &PartitionSpec) -> bool {
+        let strays = self.common.strays.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = |root| partition_dir(root, &spec.topic, spec.key.partition);
+        !strays.is_empty() && self.common.paths.get(dir).is_some_and(|root| strays.contains(&path(root)))
     }
 
     fn count_partition(&self, dir: usize) -> usize {
@@ -95,14 +105,18 @@ impl Shard {
     }
 
     /// Among the directories that work, cordoned ones last, the one that [`place`] picks.
-    fn choose_directory(&self) -> Result<usize, Refusal> {
+    fn choose_directory(&self, spec: &PartitionSpec) -> Result<usize, Refusal> {
         let working = self.directories.iter().enumerate().filter(|(_, dir)| dir.failed.is_none());
         let candidates = working.map(|(index, dir)| Candidate {
             index,
             partitions: self.common.partitions.get(index).map_or(0, |count| count.load(Ordering::Relaxed)),
             available_bytes: dir.available_bytes,
         });
-        let candidates: Vec<Candidate> = candidates.collect();
+        let (taken_there, candidates): (Vec<_>, Vec<_>) =
+            candidates.partition(|candidate| self.is_taken(candidate.index, spec));
+        if candidates.is_empty() && !taken_there.is_empty() {
+            return Err(taken());
+        }
         let is_cordoned = |dir: usize| {
             self.common.cordoned.get(dir).is_some_and(|cordoned| cordoned.load(Ordering::Relaxed))
         };
@@ -151,8 +165,13 @@ impl Shard {
             Some(partition) => {
                 partition.stray = true;
                 partition.setting_aside.push(reply);
+                let (dir, path) = (partition.dir, partition.log.dir().to_path_buf());
+                self.common.strays.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
                 self.write_and_sync(key);
                 self.go_on_setting_aside(key);
+                if self.directories.get(dir).is_some_and(|directory| directory.full) {
+                    self.refuse_setting_aside(dir);
+                }
             }
             None if self.broken.contains_key(&key) => drop(reply.send(Ok(()))),
             None => self.delete(key, reply),
@@ -162,11 +181,26 @@ impl Shard {
     /// Deletes a stray in the journal once its files hold everything.
     pub(super) fn go_on_setting_aside(&mut self, key: PartitionKey) {
         let Some(partition) = self.partitions.get_mut(&key) else { return };
-        if partition.setting_aside.is_empty() || !partition.is_written_out() {
+        if !partition.stray || partition.deleting.is_some() || !partition.is_written_out() {
             return;
         }
-        for reply in std::mem::take(&mut partition.setting_aside) {
+        let mut replies = std::mem::take(&mut partition.setting_aside);
+        if replies.is_empty() {
+            // Who asked was refused when the disk was full.
+            replies.push(oneshot::channel().0);
+        }
+        for reply in replies {
             self.delete(key, reply);
+        }
+    }
+
+    /// The disk is full: nobody waits for what happens once there is room.
+    pub(super) fn refuse_setting_aside(&mut self, dir: usize) {
+        for partition in self.partitions.values_mut().filter(|partition| partition.dir == dir) {
+            for reply in partition.setting_aside.drain(..) {
+                // The asker may be gone.
+                let _ = reply.send(Err(disk_full()));
+            }
         }
     }
 
@@ -263,6 +297,10 @@ impl Shard {
     ) {
         let Some(mut partition) = self.partitions.remove(&key) else { return };
         self.common.budget.change(partition.counted, 0);
+        if partition.stray {
+            let mut strays = self.common.strays.lock().unwrap_or_else(PoisonError::into_inner);
+            strays.remove(partition.log.dir());
+        }
         if let Some(count) = self.common.partitions.get(partition.dir) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -287,6 +325,12 @@ impl Shard {
             drop(reply.send(Ok(())));
         }
     }
+}
+
+fn taken() -> Refusal {
+    let why = "what is left of a deleted topic of this name could not be set aside yet, for the disk is full: free space, and \
+               start again";
+    Refusal { code: ErrorCode::KafkaStorageError, message: Some(why.to_owned()) }
 }
 
 /// A directory that a new partition could go to.

@@ -6,11 +6,11 @@
 //! * Appends to a partition are carried out in the order in which they came, also while they wait for memory.
 //! * A reply to an append is sent when its acks are true, or a refusal when they will never be.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ pub(super) struct Common {
     /// Everything that metadata knew before this start has been asked for.
     pub(super) settled: AtomicBool,
     pub(super) scrub: ScrubOptions,
+    /// Directories of strays that are still written to. No new partition may have them.
+    pub(super) strays: Mutex<BTreeSet<PathBuf>>,
 }
 
 pub(super) struct Shard {

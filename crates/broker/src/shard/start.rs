@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use host::{Host, Place, Task};
@@ -190,6 +190,7 @@ fn common(options: &ShardsOptions, directories: &[StartDirectory], recovery: &Re
         lost,
         settled: AtomicBool::new(false),
         scrub: options.scrub,
+        strays: Mutex::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use protocol::ErrorCode;
 
 use crate::support::requests::{FETCH, PRODUCE, only_produced};
 use crate::support::requests::{METADATA, Topic, batch, fetch, from_offset, only, produce, values};
-use crate::support::{Client, World, ms, run};
+use crate::support::{Client, SERVER, World, ms, run};
 
 const PARTITIONS: i32 = 6;
 
@@ -110,5 +110,44 @@ fn a_topic_is_deleted_while_a_directory_is_away() {
             assert_eq!(read(&mut client, &topic).await, vec![vec!["new"]; PARTITIONS as usize]);
             world.restart().await;
         }
+    });
+}
+
+/// A start waited for it to be written out, and for ever on a full disk.
+#[test]
+fn what_is_left_of_a_deleted_topic_on_a_full_disk_holds_no_start_up() {
+    run(&[("log.dirs", "/a,/b")], async |world| {
+        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(1 << 30));
+        let mut client = world.connect().await;
+        let topic = client.create("t", 40, &[]).await;
+        let kept = client.create("kept", 2, &[]).await;
+        client.fill(&kept, &["kept"]).await;
+        for partition in 0..40 {
+            let request = produce(PRODUCE, -1, &topic, &[(partition, batch(&["old"]))]);
+            let answer = client.call(PRODUCE, &request).await;
+            assert_eq!(only_produced(&answer).error_code, 0);
+        }
+        world.kill();
+        world.break_directory("/b");
+        world.start_again().await.unwrap();
+        world.connect().await.delete("t").await;
+        world.stop().await;
+        world.sim.disk(SERVER).faults(|faults| {
+            (faults.read_error_ppm, faults.write_error_ppm) = (0, 0);
+        });
+        let space = world.files().space(Path::new("/b")).unwrap();
+        let used = space.total_bytes - space.available_bytes;
+        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(used));
+        world.start_again().await.unwrap();
+        let mut client = world.connect().await;
+        assert_eq!(values(&client.read(&kept, 0).await), ["kept"]);
+        // With room it goes on by itself.
+        world.sim.disk(SERVER).faults(|faults| faults.quota_bytes = Some(1 << 30));
+        world.sim.sleep(ms(5_000)).await;
+        let names = world.files().read_dir(Path::new("/b")).unwrap();
+        let left: Vec<_> = names.iter().filter(|entry| entry.name.starts_with("t-")).collect();
+        assert!(left.len() >= 19 && left.iter().all(|entry| entry.name.ends_with("-stray")), "{left:?}");
+        let topic = client.create("t", 40, &[]).await;
+        client.fill(&topic, &["new"]).await;
     });
 }

@@ -132,6 +132,12 @@ impl World {
         self.start_again().await.unwrap();
     }
 
+    /// Ends the broker as `kill -9` does, and leaves it down.
+    pub(crate) fn kill(&mut self) {
+        self.node = None;
+        self.sim.kill(SERVER);
+    }
+
     /// Power loss, then a start on what the disk has kept.
     pub(crate) async fn crash(&mut self) {
         self.sim.crash(SERVER);
