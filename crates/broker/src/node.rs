@@ -117,10 +117,8 @@ impl Node {
         log_recovery(&shards);
         check_metadata_directory(&config, &shards)?;
         let (applier, outlets) = Applier::new();
-        let quorum_options =
-            quorum::Options { node_id: config.node_id.map(|id| id.0), ..quorum::Options::default() };
         check_metadata_log(&host, &directory, &shards).await?;
-        let log = MetadataLog::open(&host, &directory, quorum_options, applier).await?;
+        let log = MetadataLog::open(&host, &directory, quorum_options(&config), applier).await?;
         let node_id = NodeId(log.identity().node_id);
         ownership::claim(&*files, log.identity(), usable(&log_dirs, &shards));
 
@@ -143,10 +141,13 @@ impl Node {
         host.spawn(Place::Control, "publisher", publisher.run());
         let (controller, controller_task) = Controller::new(outlets.image, log.clone(), view.clone());
         host.spawn(Place::Control, "controller", controller_task.run());
-        let log_directories = shards.recovery().directory_ids.clone();
-        let rack = config.rack.clone();
-        let registration =
-            Registration { node_id, rack, endpoints: &endpoints, log_directories, incarnation };
+        let registration = Registration {
+            node_id,
+            rack: config.rack.clone(),
+            endpoints: &endpoints,
+            log_directories: shards.recovery().directory_ids.clone(),
+            incarnation,
+        };
         let registered = registration.carry_out(&host, &log, &controller);
         let broker_epoch = until(registered, async { Err(log.without_room().await.into()) }).await?;
         shards.remove_strays(Arc::new(partitions_of(&view.view().image, node_id))).await;
@@ -259,6 +260,10 @@ fn coordinate(broker: &Arc<Broker>, deleted: mpsc::UnboundedReceiver<Vec<Str>>) 
         stopping: broker.stopping.subscribe(),
     };
     broker.host.spawn(Place::Control, "group coordinators", supervisor.run());
+}
+
+fn quorum_options(config: &BrokerConfig) -> quorum::Options {
+    quorum::Options { node_id: config.node_id.map(|id| id.0), ..quorum::Options::default() }
 }
 
 fn metadata_directory(config: &BrokerConfig) -> PathBuf {

@@ -114,13 +114,7 @@ pub(super) fn launch(
     }
     for (index, (mailbox, owned)) in receivers.into_iter().zip(owned).enumerate() {
         let Owned { found, broken, removals, empty_copies } = owned;
-        let mut directories: Vec<Directory> =
-            parts.iter().map(|parts| Directory::new(parts.clone(), index)).collect();
-        for (dir, key) in empty_copies {
-            if let Some(directory) = directories.get_mut(dir) {
-                directory.forget(key);
-            }
-        }
+        let directories = directories_of(&parts, index, empty_copies);
         let shard = Shard {
             common: common.clone(),
             mailbox,
@@ -155,6 +149,22 @@ pub(super) fn launch(
     let cleaners = Cleaners::start(host, &senders, &open, options.cleaner, options.disk_reserve_bytes);
     let (committers, recovery) = (committers.into(), Arc::new(recovery));
     Shards { mailboxes: senders, common, recovery, committers, cleaners }
+}
+
+/// The log directories as shard `index` sees them, without what is empty there and has records elsewhere.
+fn directories_of(
+    parts: &[DirectoryParts],
+    index: usize,
+    empty_copies: Vec<(usize, PartitionKey)>,
+) -> Vec<Directory> {
+    let mut directories: Vec<Directory> =
+        parts.iter().map(|parts| Directory::new(parts.clone(), index)).collect();
+    for (dir, key) in empty_copies {
+        if let Some(directory) = directories.get_mut(dir) {
+            directory.forget(key);
+        }
+    }
+    directories
 }
 
 fn parts_of(host: &Host, path: PathBuf, committer: SendToCommitter, open: &Arc<OpenFiles>) -> DirectoryParts {

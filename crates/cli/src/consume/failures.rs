@@ -4,10 +4,11 @@
 //! end gets an error here soon, whoever follows gets warnings.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::bail;
 use client::{Consumer, TopicPartition};
+use host::Instant;
 use protocol::ErrorCode;
 
 /// Elections and restarts are over by then.
@@ -25,20 +26,20 @@ pub(super) struct Failures {
 
 impl Failures {
     /// Warns of partitions that have failed for a while; an error when one cannot be read and nobody wants to wait.
-    pub(super) fn look(&mut self, consumer: &Consumer, follow: bool) -> anyhow::Result<()> {
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+    pub(super) fn look(&mut self, now: Instant, consumer: &Consumer, follow: bool) -> anyhow::Result<()> {
+        if self.looked.is_some_and(|looked| now.since(looked) < LOOK_EVERY) {
             return Ok(());
         }
-        self.looked = Some(Instant::now());
+        self.looked = Some(now);
         let is_storage = |error: &client::Error| error.code() == Some(ErrorCode::KafkaStorageError);
         let mut given_up = consumer.failing(STORAGE_PATIENCE).filter(|(_, _, error)| is_storage(error));
         if let Some((_, offset, error)) = given_up.next().filter(|_| !follow) {
             bail!("at offset {offset}: {error}; {STORAGE_ADVICE}");
         }
         for (partition, offset, error) in consumer.failing(WARN_AFTER) {
-            let recent = |warned: &Instant| warned.elapsed() < WARN_AGAIN_AFTER;
+            let recent = |warned: &Instant| now.since(*warned) < WARN_AGAIN_AFTER;
             if !self.warned.get(partition).is_some_and(recent) {
-                self.warned.insert(partition.clone(), Instant::now());
+                self.warned.insert(partition.clone(), now);
                 let advice = if is_storage(error) { format!("; {STORAGE_ADVICE}") } else { String::new() };
                 eprintln!("bourn: at offset {offset}: {error}; trying again{advice}");
             }

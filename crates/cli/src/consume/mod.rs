@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use client::{Chunk, Cluster, Consumer, ConsumerOptions, Isolation, OutOfRange, Start, TopicPartition};
+use host::Host;
 use protocol::{ErrorCode, Str};
 
 use self::failures::Failures;
@@ -47,10 +48,10 @@ impl Consume {
         if self.count == Some(0) {
             return Ok(());
         }
-        globals.with_cluster(async |_, cluster| self.read(&cluster, &format).await)
+        globals.with_cluster(async |host, cluster| self.read(&host, &cluster, &format).await)
     }
 
-    async fn read(&self, cluster: &Cluster, format: &Template) -> anyhow::Result<()> {
+    async fn read(&self, host: &Host, cluster: &Cluster, format: &Template) -> anyhow::Result<()> {
         let topic = Str::from(&self.topic);
         let count = cluster.topic(&topic, false).await.map_err(explain)?.partitions.len();
         let known = 0..i32::try_from(count).unwrap_or(i32::MAX);
@@ -74,10 +75,10 @@ impl Consume {
         let starts = keys.iter().map(|key| (key.clone(), start));
         consumer.assign(starts.collect()).await.map_err(explain)?;
         check_start(&consumer, &keys, start)?;
-        self.copy(&mut consumer, format).await
+        self.copy(host, &mut consumer, format).await
     }
 
-    async fn copy(&self, consumer: &mut Consumer, format: &Template) -> anyhow::Result<()> {
+    async fn copy(&self, host: &Host, consumer: &mut Consumer, format: &Template) -> anyhow::Result<()> {
         let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
         let mut left = self.count.unwrap_or(u64::MAX);
         let mut failures = Failures::default();
@@ -88,7 +89,7 @@ impl Consume {
                 Ok(None) if !self.follow && consumer.is_at_end() => break,
                 Ok(None) => {
                     output::written(out.flush())?;
-                    failures.look(consumer, self.follow)?;
+                    failures.look(host.now(), consumer, self.follow)?;
                     continue;
                 }
                 Err(error) => {
@@ -96,7 +97,7 @@ impl Consume {
                     return Err(fetch_error(error));
                 }
             };
-            failures.look(consumer, self.follow)?;
+            failures.look(host.now(), consumer, self.follow)?;
             let Chunk { partition, records, .. } = chunk;
             for record in records.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
                 output::written(format.write(&mut out, &partition, record))?;
