@@ -26,7 +26,7 @@ use storage::PartitionKey;
 use tokio::sync::{mpsc, watch};
 
 use crate::api::FetchSessions;
-use crate::applier::Applier;
+use crate::applier::{Applier, Outlets};
 use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
 use crate::coordinators::{GroupCoordinators, Supervisor};
@@ -108,20 +108,8 @@ impl Node {
     ) -> Result<Self, StartError> {
         let bound = bind(&host, &config).await?;
         let endpoints: Vec<Endpoint> = bound.iter().map(|bound| bound.advertised.clone()).collect();
-        let files = host.disk.files();
-        let directory = metadata_directory(&config);
-        let options = shards_options(&config, host.disk.open_files_max());
-        let log_dirs = options.log_dirs.clone();
-        ownership::check(&*files, &directory, &log_dirs)?;
-        let shards = Shards::start(&host, options).await?;
-        log_recovery(&shards);
-        check_metadata_directory(&config, &shards)?;
-        let (applier, outlets) = Applier::new();
-        check_metadata_log(&host, &directory, &shards).await?;
-        let log = MetadataLog::open(&host, &directory, quorum_options(&config), applier).await?;
+        let (shards, log, outlets) = open_disks(&host, &config).await?;
         let node_id = NodeId(log.identity().node_id);
-        ownership::claim(&*files, log.identity(), usable(&log_dirs, &shards));
-
         let view = Arc::new(MetadataView::new(config.clone()));
         let limits = Arc::new(ConnectionLimits::new(&config.sockets));
         let settings = SettingsSource::new(Arc::new(statics), node_id);
@@ -262,8 +250,25 @@ fn coordinate(broker: &Arc<Broker>, deleted: mpsc::UnboundedReceiver<Vec<Str>>) 
     broker.host.spawn(Place::Control, "group coordinators", supervisor.run());
 }
 
-fn quorum_options(config: &BrokerConfig) -> quorum::Options {
-    quorum::Options { node_id: config.node_id.map(|id| id.0), ..quorum::Options::default() }
+/// Opens what is on disk: the log directories, and the metadata log, which says whose they are.
+async fn open_disks(
+    host: &Host,
+    config: &BrokerConfig,
+) -> Result<(Shards, MetadataLog, Outlets), StartError> {
+    let files = host.disk.files();
+    let directory = metadata_directory(config);
+    let options = shards_options(config, host.disk.open_files_max());
+    let log_dirs = options.log_dirs.clone();
+    ownership::check(&*files, &directory, &log_dirs)?;
+    let shards = Shards::start(host, options).await?;
+    log_recovery(&shards);
+    check_metadata_directory(config, &shards)?;
+    check_metadata_log(host, &directory, &shards).await?;
+    let (applier, outlets) = Applier::new();
+    let options = quorum::Options { node_id: config.node_id.map(|id| id.0), ..quorum::Options::default() };
+    let log = MetadataLog::open(host, &directory, options, applier).await?;
+    ownership::claim(&*files, log.identity(), usable(&log_dirs, &shards));
+    Ok((shards, log, outlets))
 }
 
 fn metadata_directory(config: &BrokerConfig) -> PathBuf {
