@@ -4,19 +4,9 @@ use rdkafka::admin::{ConfigSource, NewPartitions, NewTopic, ResourceSpecifier, T
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use super::{admin, consumer, create_topic, create_topic_with, options, wait};
+use super::{admin, consumer, create_topic, create_topic_with, options, topics, wait};
 use crate::PATIENCE;
 use crate::node::Node;
-
-/// Name and number of partitions of every topic but that of groups: a consumer looks for its coordinator, which makes it.
-fn topics(node: &Node) -> Vec<(String, usize)> {
-    let metadata = consumer(node, &[]).fetch_metadata(None, PATIENCE).unwrap();
-    let topics = metadata.topics().iter().filter(|topic| topic.name() != "__consumer_offsets");
-    let mut topics: Vec<(String, usize)> =
-        topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect();
-    topics.sort();
-    topics
-}
 
 #[test]
 fn topics_are_created_and_deleted() {

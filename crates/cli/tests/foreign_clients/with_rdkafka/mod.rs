@@ -130,6 +130,16 @@ fn consumer(node: &Node, settings: Settings<'_>) -> BaseConsumer {
     BaseConsumer::from_config(&config).unwrap()
 }
 
+/// Name and number of partitions of every topic but that of groups: a consumer looks for its coordinator, which makes it.
+fn topics(node: &Node) -> Vec<(String, usize)> {
+    let metadata = consumer(node, &[]).fetch_metadata(None, PATIENCE).unwrap();
+    let topics = metadata.topics().iter().filter(|topic| topic.name() != "__consumer_offsets");
+    let mut topics: Vec<(String, usize)> =
+        topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect();
+    topics.sort();
+    topics
+}
+
 /// Reads a partition from an offset to its end.
 fn consume(node: &Node, topic: &str, partition: i32, from: Offset) -> Vec<(i64, Sample)> {
     let consumer = consumer(node, &[]);
