@@ -29,7 +29,7 @@ use crate::api::FetchSessions;
 use crate::applier::{Applier, Outlets};
 use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
-use crate::coordinators::{GroupCoordinators, Supervisor};
+use crate::coordinators::{GroupCoordinators, Groups, Supervisor};
 use crate::directories::Directories;
 use crate::listening::bind;
 use crate::loggers::Loggers;
@@ -239,6 +239,7 @@ fn settle(broker: &Arc<Broker>, broker_epoch: i64, topics_deleted: mpsc::Unbound
 /// Begins to serve groups.
 fn coordinate(broker: &Arc<Broker>, deleted: mpsc::UnboundedReceiver<Vec<Str>>) {
     let supervisor = Supervisor {
+        kind: Groups,
         host: broker.host.clone(),
         node_id: broker.node_id,
         shards: broker.shards.clone(),

@@ -13,6 +13,7 @@
 //! Does not know: where the log is, who appends to it, sockets, and which topics there are.
 
 mod classic;
+mod coordinator;
 mod env;
 mod few;
 mod groups;
@@ -22,9 +23,10 @@ mod record;
 mod request;
 mod timers;
 
+pub use coordinator::Coordinator;
 pub use groups::Groups;
 pub use options::Options;
-pub use outcome::{Outcome, Ticket};
+pub use outcome::{Outcome, Producer, Ticket};
 pub use record::{Error, Record};
 pub use request::{Caller, Reply, Request};
 

@@ -1,16 +1,37 @@
 //! [`Outcome`]: what a decision asks of its driver.
 
+use std::convert::Infallible;
+
+use protocol::ids::{ProducerEpoch, ProducerId};
+
 use crate::{Record, Reply};
 
 /// Names a request until it is answered; the driver's own choice, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// Records that were applied and are to be appended in this order, and the replies that wait for them. A reply may be for a
+/// Whose transaction records belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Producer {
+    pub id: ProducerId,
+    pub epoch: ProducerEpoch,
+}
+
+/// Records that were applied and are to be appended in this order, and what waits for them. A reply may be for a
 /// request of long ago (a join waits for the other members); a request without a reply yet is parked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[must_use]
-pub struct Outcome {
+pub struct Outcome<R = Reply, E = Infallible> {
     pub records: Vec<Record>,
-    pub replies: Vec<(Ticket, Reply)>,
+    /// All the records are part of this producer's transaction.
+    pub producer: Option<Producer>,
+    pub replies: Vec<(Ticket, R)>,
+    /// What is to happen when the records are committed.
+    pub effects: Vec<E>,
+}
+
+impl<R, E> Default for Outcome<R, E> {
+    fn default() -> Self {
+        Self { records: Vec::new(), producer: None, replies: Vec::new(), effects: Vec::new() }
+    }
 }

@@ -10,7 +10,7 @@ use protocol::messages::find_coordinator_response::{Coordinator, FindCoordinator
 use protocol::{ErrorCode, Str};
 
 use super::{Call, Handler, Protest};
-use crate::coordinators::{self, OFFSETS_TOPIC};
+use crate::coordinators::{self, Groups, Kind};
 
 /// Keys come in a batch from this version on (KIP-699).
 const BATCHED: i16 = 4;
@@ -32,7 +32,9 @@ impl Handler for FindCoordinator {
         request: FindCoordinatorRequest,
     ) -> Result<Option<FindCoordinatorResponse>, Protest> {
         let ready = match request.key_type {
-            GROUP => coordinators::ensure(&call.broker).await.map_err(|_| ErrorCode::CoordinatorNotAvailable),
+            GROUP => coordinators::ensure::<Groups>(&call.broker)
+                .await
+                .map_err(|_| ErrorCode::CoordinatorNotAvailable),
             // Whoever wants a transaction can do nothing without it: what Kafka answers to what is switched off.
             TRANSACTION => Err(ErrorCode::UnsupportedVersion),
             _ => Err(ErrorCode::InvalidRequest),
@@ -68,8 +70,8 @@ fn found_message(code: ErrorCode) -> Option<Str> {
 fn locate(call: &Call, group_id: &str) -> Result<(i32, Str, i32), ErrorCode> {
     let view = call.broker.metadata.view();
     let nowhere = ErrorCode::CoordinatorNotAvailable;
-    let partition = coordinators::partition_of(&view, group_id).ok_or(nowhere)?;
-    let topic = view.image.topic(OFFSETS_TOPIC).ok_or(nowhere)?;
+    let partition = coordinators::partition_of(&view, Groups::TOPIC, group_id).ok_or(nowhere)?;
+    let topic = view.image.topic(Groups::TOPIC).ok_or(nowhere)?;
     let leader = topic.partition(partition).ok_or(nowhere)?.leader;
     let mut endpoints = view.endpoints(&call.client.listener);
     let (node_id, host, port, _) = endpoints.find(|(id, ..)| *id == leader.0).ok_or(nowhere)?;

@@ -1,9 +1,9 @@
-//! Reads a partition of `__consumer_offsets` back into the state that its records add up to.
+//! Reads a partition of a coordinator's topic back into the state that its records add up to.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use coordinator::{Groups, Record};
+use coordinator::{Coordinator, Producer, Record};
 use host::{FileRef, LaneRef, Op};
 use protocol::ids::Offset;
 use protocol::records::{Limits, Scratch, ValidBatch};
@@ -21,12 +21,12 @@ pub(super) struct Loaded {
 }
 
 /// Replays the whole log, up to its end as it is when the last record has been read.
-pub(super) async fn load(
+pub(super) async fn load<C: Coordinator>(
     shards: &Shards,
     lane: &LaneRef,
     key: PartitionKey,
     bytes_max: usize,
-    groups: &mut Groups,
+    coordinator: &mut C,
 ) -> Result<Loaded, Refusal> {
     let mut loaded = Loaded::default();
     let mut scratch = Scratch::new();
@@ -46,8 +46,8 @@ pub(super) async fn load(
             continue;
         }
         loaded.bytes += bytes.len() as u64;
-        next = replay(bytes, next, &mut scratch, groups, &mut loaded.records).map_err(|error| {
-            tracing::error!(%key, offset = next.0, "could not read a batch of group records: {error}");
+        next = replay(bytes, next, &mut scratch, coordinator, &mut loaded.records).map_err(|error| {
+            tracing::error!(%key, offset = next.0, "could not read a batch of a coordinator: {error}");
             Refusal::from(ErrorCode::KafkaStorageError)
         })?;
     }
@@ -103,11 +103,11 @@ async fn in_memory(lane: &LaneRef, records: &RecordSet) -> Result<Bytes, Refusal
     Ok(all.freeze())
 }
 
-fn replay(
+fn replay<C: Coordinator>(
     mut bytes: Bytes,
     from: Offset,
     scratch: &mut Scratch,
-    groups: &mut Groups,
+    coordinator: &mut C,
     count: &mut u64,
 ) -> Result<Offset, protocol::records::Error> {
     let mut next = from;
@@ -118,15 +118,19 @@ fn replay(
         if header.attributes.is_control() {
             continue;
         }
+        let producer = header
+            .attributes
+            .is_transactional()
+            .then_some(Producer { id: header.producer_id, epoch: header.producer_epoch });
         for record in batch.records(scratch, &Limits::default())? {
             let record = record?;
             let Some(key) = record.key else { continue };
             let record =
                 Record { key: Bytes::copy_from_slice(key), value: record.value.map(Bytes::copy_from_slice) };
             *count += 1;
-            if let Err(error) = groups.replay(&record) {
+            if let Err(error) = coordinator.replay(&record, producer) {
                 // Nothing that a coordinator has written: what one record says is lost, and no more.
-                tracing::error!(offset = next.0, "passed over a record of a group: {error}");
+                tracing::error!(offset = next.0, "passed over a record of a coordinator: {error}");
             }
         }
     }

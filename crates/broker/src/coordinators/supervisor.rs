@@ -3,27 +3,29 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use coordinator::{Caller, Options, Request};
+use coordinator::Caller;
 use host::{Host, Place};
-use metadata::config::GroupsConfig;
 use protocol::ids::LeaderEpoch;
 use protocol::{NodeId, Str};
 use storage::PartitionKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::Coordinators;
+use super::handle::Mailboxes;
+use super::kind::Kind;
 use super::partition::{Message, PartitionTask};
-use super::{GroupCoordinators, Mailboxes, OFFSETS_TOPIC};
 use crate::metadata_view::MetadataView;
 use crate::shard::Shards;
 use crate::wait::until;
 
 /// The task.
-pub(crate) struct Supervisor {
+pub(crate) struct Supervisor<K: Kind> {
+    pub(crate) kind: K,
     pub(crate) host: Host,
     pub(crate) node_id: NodeId,
     pub(crate) shards: Shards,
     pub(crate) view: Arc<MetadataView>,
-    pub(crate) coordinators: GroupCoordinators,
+    pub(crate) coordinators: Coordinators<K>,
     /// Names of topics as they are deleted.
     pub(crate) deleted: mpsc::UnboundedReceiver<Vec<Str>>,
     pub(crate) stopping: watch::Receiver<bool>,
@@ -38,17 +40,17 @@ enum Event {
     Stop,
 }
 
-impl Supervisor {
+impl<K: Kind> Supervisor<K> {
     pub(crate) async fn run(mut self) {
         let mut changes = self.view.changes();
-        let lane = self.host.disk.lane("group coordinators");
+        let lane = self.host.disk.lane(K::TASK);
         let mut led: BTreeMap<i32, Leadership> = BTreeMap::new();
         loop {
             changes.mark_unchanged();
             self.follow(&mut led, &lane);
             match self.next(&mut changes).await {
                 Event::Changed => {}
-                Event::Deleted(topics) => self.forget(topics),
+                Event::Deleted(topics) => self.forget(&topics),
                 Event::Stop => break,
             }
         }
@@ -78,7 +80,7 @@ impl Supervisor {
         let view = self.view.view();
         let followed = &self.coordinators.followed;
         let mut now: BTreeMap<i32, Leadership> = BTreeMap::new();
-        if let Some(topic) = view.image.topic(OFFSETS_TOPIC) {
+        if let Some(topic) = view.image.topic(K::TOPIC) {
             let here = topic.partitions().filter(|(_, state)| state.leader == self.node_id);
             now.extend(here.map(|(partition, state)| {
                 (partition, (PartitionKey { topic_id: topic.id(), partition }, state.leader_epoch))
@@ -88,7 +90,7 @@ impl Supervisor {
             followed.send_replace(view.index);
             return;
         }
-        let mut mailboxes = Mailboxes::clone(&self.coordinators.mailboxes.load());
+        let mut mailboxes = Mailboxes::<K>::clone(&self.coordinators.mailboxes.load());
         mailboxes.retain(|partition, _| led.get(partition) == now.get(partition));
         for (partition, (key, _)) in &now {
             if mailboxes.contains_key(partition) {
@@ -101,11 +103,11 @@ impl Supervisor {
                 view: self.view.clone(),
                 lane: lane.clone(),
                 key: *key,
-                config: view.config.groups.clone(),
+                kind: self.kind.clone(),
                 inbox,
             };
             let place = Place::Shard(usize::try_from(*partition).unwrap_or(0));
-            self.host.spawn(place, "group coordinator", task.run());
+            self.host.spawn(place, K::TASK, task.run());
             mailboxes.insert(*partition, send);
         }
         *led = now;
@@ -113,27 +115,13 @@ impl Supervisor {
         followed.send_replace(view.index);
     }
 
-    /// What was committed for topics that are gone means nothing for topics of the same name.
-    fn forget(&self, topics: Vec<Str>) {
+    fn forget(&self, topics: &[Str]) {
         let caller = Caller { version: 0, client_id: Str::EMPTY, client_host: Str::EMPTY };
         for mailbox in self.coordinators.mailboxes.load().values() {
+            let Some(request) = K::topics_deleted(topics.to_vec()) else { return };
             // Nobody waits for the answer.
             let (reply, _) = oneshot::channel();
-            let request = Request::ForgetTopics { topics: topics.clone() };
             let _ = mailbox.send(Message { caller: caller.clone(), request, reply });
         }
-    }
-}
-
-pub(super) fn options(config: &GroupsConfig) -> Options {
-    let ms = |ms: i64| u64::try_from(ms).unwrap_or(0);
-    Options {
-        group_min_session_timeout_ms: config.session_timeout_min_ms,
-        group_max_session_timeout_ms: config.session_timeout_max_ms,
-        group_initial_rebalance_delay_ms: config.initial_rebalance_delay_ms,
-        group_max_size: config.size_max,
-        offset_metadata_max_bytes: config.offset_metadata_bytes_max,
-        offsets_retention_ms: config.offsets_retention_ms,
-        offsets_retention_check_interval_ms: ms(config.offsets_retention_check_interval_ms),
     }
 }

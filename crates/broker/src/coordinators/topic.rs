@@ -1,39 +1,34 @@
-//! `__consumer_offsets`, made when the first client looks for a coordinator.
+//! The topics of coordinators, made when the first client looks for one.
 
 use std::sync::Arc;
 
 use metadata::controller::{self, NewTopic};
-use protocol::records::Codec;
 use protocol::{ErrorCode, Str, TopicId};
 
-use super::OFFSETS_TOPIC;
+use super::kind::{Kind, TopicPlan};
 use crate::Broker;
 use crate::random;
 
 /// Longer than a healthy disk takes for fifty partitions.
 const PATIENCE_MS: i32 = 5_000;
 
-/// Makes sure that the topic is there; an error says that it is not yet.
-pub(crate) async fn ensure(broker: &Arc<Broker>) -> Result<(), ErrorCode> {
+/// Makes sure that the topic of a kind is there; an error says that it is not yet.
+pub(crate) async fn ensure<K: Kind>(broker: &Arc<Broker>) -> Result<(), ErrorCode> {
     let view = broker.metadata.view();
-    if view.image.topic(OFFSETS_TOPIC).is_some() {
+    if view.image.topic(K::TOPIC).is_some() {
         return Ok(());
     }
-    let config = &view.config.groups;
-    // A small cluster keeps as many replicas as it can; Kafka would not serve groups at all.
+    let TopicPlan { partitions, replication_factor, configs } = K::topic(&view);
+    // A small cluster keeps as many replicas as it can; Kafka would not serve groups and transactions at all.
     let brokers = i16::try_from(view.live_brokers().count()).unwrap_or(i16::MAX).max(1);
+    let config_of = |(name, value): (&'static str, String)| (Str::from_static(name), Some(Str::from(value)));
     let topic = NewTopic {
-        name: Str::from_static(OFFSETS_TOPIC),
+        name: Str::from_static(K::TOPIC),
         topic_id: TopicId(random::uuid(&broker.host)),
-        num_partitions: config.topic_partitions,
-        replication_factor: config.topic_replication_factor.min(brokers),
+        num_partitions: partitions,
+        replication_factor: replication_factor.min(brokers),
         assignments: Vec::new(),
-        configs: vec![
-            config_of("cleanup.policy", "compact"),
-            // Compressed by its writers if at all: see `offsets.topic.compression.codec`.
-            config_of("compression.type", "producer"),
-            config_of("segment.bytes", &config.topic_segment_bytes.to_string()),
-        ],
+        configs: configs.into_iter().map(config_of).collect(),
     };
     let start = random::start(&broker.host);
     let decide =
@@ -43,22 +38,9 @@ pub(crate) async fn ensure(broker: &Arc<Broker>) -> Result<(), ErrorCode> {
         Some(Ok(_)) => Ok(()),
         Some(Err(refusal)) if refusal.code == ErrorCode::TopicAlreadyExists => Ok(()),
         Some(Err(refusal)) => {
-            tracing::error!(
-                code = refusal.code.name(),
-                "could not create {OFFSETS_TOPIC}: {}",
-                refusal.message
-            );
+            tracing::error!(code = refusal.code.name(), "could not create {}: {}", K::TOPIC, refusal.message);
             Err(refusal.code)
         }
         None => Err(ErrorCode::UnknownServerError),
     }
-}
-
-fn config_of(name: &'static str, value: &str) -> (Str, Option<Str>) {
-    (Str::from_static(name), Some(Str::from(value.to_owned())))
-}
-
-/// `offsets.topic.compression.codec`, which names codecs by number.
-pub(super) fn codec(id: u8) -> Codec {
-    Codec::from_id(id).unwrap_or(Codec::None)
 }

@@ -9,6 +9,7 @@
 mod commit;
 mod delete;
 mod describe;
+mod driven;
 mod expire;
 mod fetch;
 mod forget;
