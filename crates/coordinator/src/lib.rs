@@ -1,7 +1,8 @@
-//! Event-sourced coordinators: what consumer groups are and have committed.
+//! Event-sourced coordinators: what consumer groups are and have committed, and whose transactions run and how they end.
 //!
-//! Owns: the state of one partition of `__consumer_offsets` ([`Groups`]), the records it is kept in ([`Record`], in Kafka's
-//! formats), and every decision about joins, generations, assignments, sessions and committed offsets.
+//! Owns: the state of one partition of `__consumer_offsets` ([`Groups`]) and of `__transaction_state`
+//! ([`transactions::Transactions`]), the records they are kept in ([`Record`], in Kafka's formats), and every decision about
+//! joins, generations, assignments, sessions, committed offsets, producers' epochs and transactions.
 //!
 //! Invariants:
 //! * `Logged::apply` is the only writer of durable state, live and when a partition is loaded.
@@ -22,6 +23,7 @@ mod outcome;
 mod record;
 mod request;
 mod timers;
+pub mod transactions;
 
 pub use coordinator::Coordinator;
 pub use groups::Groups;

@@ -114,7 +114,7 @@ fn encoded(w: &mut Writer, write: impl FnOnce(&mut Writer)) -> Bytes {
 }
 
 /// Strings come out of decoded requests, which hold none that is too long for a record.
-fn written(w: &mut Writer) -> Bytes {
+pub(crate) fn written(w: &mut Writer) -> Bytes {
     w.finish().and_then(wire::Frame::into_bytes).expect("what a request can hold fits into a record")
 }
 
@@ -123,7 +123,7 @@ fn malformed(what: &'static str, why: &impl ToString) -> Error {
 }
 
 /// The version in front of a value, when it is one of those that we know.
-fn version(r: &mut Reader<'_>, message: &'static str, newest: i16) -> Result<i16, wire::Error> {
+pub(crate) fn version(r: &mut Reader<'_>, message: &'static str, newest: i16) -> Result<i16, wire::Error> {
     let version = r.i16()?;
     let versions = VersionRange::new(0, newest);
     if versions.contains(version) {
@@ -132,7 +132,7 @@ fn version(r: &mut Reader<'_>, message: &'static str, newest: i16) -> Result<i16
     Err(wire::Error::UnsupportedVersion { message, version, versions })
 }
 
-fn string(r: &mut Reader<'_>, flexible: bool, what: &'static str) -> Result<Str, wire::Error> {
+pub(crate) fn string(r: &mut Reader<'_>, flexible: bool, what: &'static str) -> Result<Str, wire::Error> {
     let mut text = Str::EMPTY;
     r.string(flexible, what, &mut text)?;
     Ok(text)
