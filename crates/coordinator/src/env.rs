@@ -9,7 +9,7 @@ use protocol::{Str, Uuid};
 use crate::groups::Logged;
 use crate::record::Change;
 use crate::timers::{Timer, Timers};
-use crate::{Now, Options, Outcome, Reply, Ticket};
+use crate::{Now, Options, Outcome, Producer, Reply, Ticket};
 
 #[derive(Debug)]
 pub(crate) struct Env<'a> {
@@ -35,6 +35,13 @@ impl<'a> Env<'a> {
     pub(crate) fn emit(&mut self, change: Change) {
         self.outcome.records.push(change.encode(&mut self.writer));
         self.logged.apply(change);
+    }
+
+    /// As [`Self::emit`], in the transaction of a producer, of which all records of the outcome are then.
+    pub(crate) fn emit_pending(&mut self, producer: Producer, change: Change) {
+        self.outcome.records.push(change.encode(&mut self.writer));
+        self.outcome.producer = Some(producer);
+        self.logged.apply_pending(producer.id, change);
     }
 
     pub(crate) fn reply(&mut self, ticket: Ticket, reply: Reply) {

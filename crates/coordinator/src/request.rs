@@ -19,6 +19,8 @@ use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use protocol::messages::sync_group_request::SyncGroupRequest;
 use protocol::messages::sync_group_response::SyncGroupResponse;
+use protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequest;
+use protocol::messages::txn_offset_commit_response::TxnOffsetCommitResponse;
 
 /// Who asks, and in which version of the API.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub enum Request {
     LeaveGroup(LeaveGroupRequest),
     /// Topics by name and with their ids, as far as they exist; those that do not were refused before.
     OffsetCommit(OffsetCommitRequest),
+    /// Topics as in `OffsetCommit`. What is committed counts when the transaction does.
+    TxnOffsetCommit(TxnOffsetCommitRequest),
     /// One group of the request; `topics: None` is all of them. Topics by name.
     OffsetFetch {
         group: OffsetFetchRequestGroup,
@@ -68,6 +72,7 @@ pub enum Reply {
     Heartbeat(HeartbeatResponse),
     LeaveGroup(LeaveGroupResponse),
     OffsetCommit(OffsetCommitResponse),
+    TxnOffsetCommit(TxnOffsetCommitResponse),
     OffsetFetch(OffsetFetchResponseGroup),
     OffsetDelete(OffsetDeleteResponse),
     DescribeGroup(DescribedGroup),

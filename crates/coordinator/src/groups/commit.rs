@@ -33,7 +33,8 @@ impl Turn<'_> {
         };
         for topic in request.topics {
             let partitions = topic.partitions.iter().map(|partition| {
-                let result = checked.and_then(|()| self.check_metadata(partition));
+                let result =
+                    checked.and_then(|()| self.check_metadata(partition.committed_metadata.as_ref()));
                 if result.is_ok() {
                     self.commit_one(&group, &topic, partition, expire_timestamp);
                 }
@@ -74,9 +75,9 @@ impl Turn<'_> {
     }
 
     /// The limit counts as Java does: UTF-16 code units, of which there are never more than bytes.
-    fn check_metadata(&self, partition: &OffsetCommitRequestPartition) -> Result<(), ErrorCode> {
+    pub(super) fn check_metadata(&self, metadata: Option<&Str>) -> Result<(), ErrorCode> {
         let limit = self.env.options.offset_metadata_max_bytes;
-        match &partition.committed_metadata {
+        match metadata {
             Some(metadata) if metadata.len() > limit && metadata.encode_utf16().count() > limit => {
                 Err(ErrorCode::OffsetMetadataTooLarge)
             }

@@ -1,5 +1,7 @@
 //! DeleteGroups and OffsetDelete.
 
+use std::collections::BTreeSet;
+
 use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::messages::offset_delete_request::OffsetDeleteRequest;
 use protocol::messages::offset_delete_response::{
@@ -35,9 +37,10 @@ impl Turn<'_> {
     pub(super) fn bury(&mut self, group_id: &Str) {
         let Some(group) = self.env.logged.group(group_id) else { return };
         let has_metadata = group.metadata.is_some();
-        let offsets: Vec<(Str, i32)> = (group.offsets.iter())
-            .flat_map(|(topic, offsets)| offsets.iter().map(|(&partition, _)| (topic.clone(), partition)))
-            .collect();
+        let committed = (group.offsets.iter())
+            .flat_map(|(topic, offsets)| offsets.iter().map(|(&partition, _)| (topic.clone(), partition)));
+        let pending = group.pending.iter().flat_map(|pending| pending.iter().map(|(place, _)| place.clone()));
+        let offsets: BTreeSet<(Str, i32)> = committed.chain(pending).collect();
         for (topic, partition) in offsets {
             self.forget_offset(group_id, topic, partition);
         }
@@ -82,7 +85,10 @@ impl Turn<'_> {
             let partitions = topic.partitions.iter().map(|partition| partition.partition_index);
             for partition in partitions.clone().filter(|_| !is_read) {
                 let group = self.env.logged.group(group_id);
-                if group.is_some_and(|group| group.offset(&topic.name, partition).is_some()) {
+                let is_there = group.is_some_and(|group| {
+                    group.offset(&topic.name, partition).is_some() || group.is_pending(&topic.name, partition)
+                });
+                if is_there {
                     self.forget_offset(group_id, topic.name.clone(), partition);
                 }
             }

@@ -47,7 +47,7 @@ impl Turn<'_> {
         let live = self.live.get(id);
         let expired = expired_offsets(&self.env, group, live.filter(|live| live.has_members()));
         let total = group.offsets_len();
-        if total == expired.len() && live.is_none() {
+        if total == expired.len() && live.is_none() && group.pending.is_none() {
             self.bury(id);
             return;
         }
@@ -79,7 +79,7 @@ fn expired_offsets(env: &Env<'_>, group: &LoggedGroup, live: Option<&Classic>) -
         .flat_map(|(topic, offsets)| {
             offsets.iter().map(move |(&partition, commit)| (topic, partition, commit))
         })
-        .filter(|(_, _, commit)| is_expired(commit))
+        .filter(|(topic, partition, commit)| is_expired(commit) && !group.is_pending(topic, *partition))
         .map(|(topic, partition, _)| (topic.clone(), partition))
         .collect()
 }

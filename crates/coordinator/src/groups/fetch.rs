@@ -7,18 +7,22 @@ use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFe
 use protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
-use protocol::{Str, Uuid};
+use protocol::{ErrorCode, Str, Uuid};
 
 use super::{LoggedGroup, Turn};
 use crate::record::OffsetCommit;
 use crate::{Reply, Ticket};
 
 impl Turn<'_> {
-    pub(super) fn fetch(&mut self, ticket: Ticket, request: OffsetFetchRequestGroup) {
+    pub(super) fn fetch(&mut self, ticket: Ticket, request: OffsetFetchRequestGroup, require_stable: bool) {
         let group = self.env.logged.group(&request.group_id);
         let topics = match request.topics {
             Some(topics) => topics.into_iter().map(|topic| fetch_topic(group, topic)).collect(),
             None => group.map(fetch_all).unwrap_or_default(),
+        };
+        let topics = match group.filter(|group| require_stable && group.pending.is_some()) {
+            Some(group) => stable(group, topics),
+            None => topics,
         };
         let response = OffsetFetchResponseGroup { group_id: request.group_id, topics, error_code: 0 };
         self.reply(ticket, Reply::OffsetFetch(response));
@@ -34,6 +38,18 @@ fn fetch_topic(group: Option<&LoggedGroup>, topic: OffsetFetchRequestTopics) -> 
     });
     let partitions = partitions.collect();
     OffsetFetchResponseTopics { name: topic.name, topic_id: topic.topic_id, partitions }
+}
+
+/// Who reads where a transaction may still commit would read records of it again: it has to ask again (KIP-447).
+fn stable(group: &LoggedGroup, mut topics: Vec<OffsetFetchResponseTopics>) -> Vec<OffsetFetchResponseTopics> {
+    for topic in &mut topics {
+        let name = &topic.name;
+        for part in topic.partitions.iter_mut().filter(|part| group.is_pending(name, part.partition_index)) {
+            let error_code = ErrorCode::UnstableOffsetCommit.code();
+            *part = OffsetFetchResponsePartitions { error_code, ..fetched(part.partition_index, None) };
+        }
+    }
+    topics
 }
 
 fn is_of(commit: &OffsetCommit, topic_id: &Uuid) -> bool {

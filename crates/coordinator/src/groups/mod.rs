@@ -15,8 +15,12 @@ mod fetch;
 mod forget;
 mod logged;
 mod membership;
+mod pending;
+#[cfg(test)]
+mod pending_tests;
 #[cfg(test)]
 mod tests;
+mod txn_commit;
 
 use std::collections::BTreeMap;
 
@@ -107,7 +111,8 @@ impl Groups {
             Request::Heartbeat(request) => turn.heartbeat(ticket, &request),
             Request::LeaveGroup(request) => turn.leave(ticket, caller, request),
             Request::OffsetCommit(request) => turn.commit(ticket, caller, request),
-            Request::OffsetFetch { group, require_stable: _ } => turn.fetch(ticket, group),
+            Request::TxnOffsetCommit(request) => turn.commit_in_transaction(ticket, caller, request),
+            Request::OffsetFetch { group, require_stable } => turn.fetch(ticket, group, require_stable),
             Request::OffsetDelete(request) => turn.delete_offsets(ticket, &request),
             Request::DescribeGroup { group_id } => turn.describe(ticket, caller, group_id),
             Request::DeleteGroup { group_id } => turn.delete_group(ticket, group_id),

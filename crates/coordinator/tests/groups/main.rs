@@ -6,5 +6,6 @@ mod fixed;
 mod joins;
 mod offsets;
 mod path;
+mod pending;
 mod syncs;
 mod talk;
