@@ -31,6 +31,7 @@ mod serving;
 pub mod shard;
 mod telemetry;
 mod topic_settings;
+mod transactions;
 mod wait;
 mod workers;
 

@@ -44,6 +44,7 @@ use crate::serving::{Serving, Usage, serve, shares};
 use crate::shard::{CleanerOptions, ScrubOptions, Shards, ShardsOptions};
 use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
+use crate::transactions::Transactions;
 use crate::wait::{until, within};
 use crate::workers::Workers;
 
@@ -157,6 +158,7 @@ impl Node {
             shards,
             producer_ids,
             groups: GroupCoordinators::default(),
+            transactions: Transactions::default(),
             loggers,
             stopping: watch::Sender::new(false),
         });

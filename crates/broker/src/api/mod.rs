@@ -45,6 +45,7 @@ mod route;
 mod sasl;
 mod sync_group;
 mod update_features;
+mod write_txn_markers;
 
 pub(crate) use fetch::FetchSessions;
 pub(crate) use handler::{Answer, Call, Client, Handler, Protest};

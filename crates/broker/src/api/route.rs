@@ -12,7 +12,7 @@ use super::{
     describe_producers, describe_topic_partitions, fetch, find_coordinator, get_telemetry_subscriptions,
     heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
     list_groups, list_offsets, metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch,
-    produce, push_telemetry, sasl, sync_group, update_features,
+    produce, push_telemetry, sasl, sync_group, update_features, write_txn_markers,
 };
 use crate::Broker;
 
@@ -54,6 +54,7 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         describe_groups::DescribeGroups::api(),
         list_groups::ListGroups::api(),
         delete_groups::DeleteGroups::api(),
+        write_txn_markers::WriteTxnMarkers::api(),
     ];
     routes.sort_by_key(|api| api.key.code());
     routes

@@ -195,7 +195,7 @@ impl<'a, K: Kind> Serving<'a, K> {
         let mut then = Some(then);
         let last = batches.len().saturating_sub(1);
         for (place, batch) in batches.into_iter().enumerate() {
-            let append = Append { key: self.task.key, batch };
+            let append = Append::trusted(self.task.key, batch);
             let appending = Box::pin(self.task.shards.append(Acks::All, vec![append]));
             let then = if place == last { then.take() } else { None };
             self.in_flight.push_back(InFlight { appending, then: then.unwrap_or_default() });

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use protocol::{NodeId, Str};
 
-use super::coordination::GroupsConfig;
+use super::coordination::{GroupsConfig, TransactionsConfig};
 use super::directories::{LogDirectories, cordoned};
 use super::listeners::{ListenerError, check_ports, protocol_map};
 use super::names::listener_limit;
@@ -43,6 +43,7 @@ pub struct BrokerConfig {
     pub topic_defaults: TopicConfig,
     pub cleaner: CleanerConfig,
     pub groups: GroupsConfig,
+    pub transactions: TransactionsConfig,
     pub retention_check_interval_ms: i64,
     pub producer_id_expiration_ms: i64,
     pub broker_heartbeat_interval_ms: i64,
@@ -207,6 +208,14 @@ impl Reader<'_> {
         }
     }
 
+    fn transactions(&self) -> TransactionsConfig {
+        TransactionsConfig {
+            partition_verification: self.flag("transaction.partition.verification.enable"),
+            add_retry_backoff_ms: self.number("add.partitions.to.txn.retry.backoff.ms"),
+            add_retry_backoff_max_ms: self.number("add.partitions.to.txn.retry.backoff.max.ms"),
+        }
+    }
+
     fn text(&self, name: &str) -> Option<String> {
         match self.layers.of(name) {
             Some(Value::Text(text)) if !text.is_empty() => Some(text),
@@ -294,6 +303,7 @@ impl Reader<'_> {
             topic_defaults: TopicConfig::defaults(&self.layers),
             cleaner: self.cleaner(),
             groups: self.groups(),
+            transactions: self.transactions(),
             retention_check_interval_ms: self.number("log.retention.check.interval.ms"),
             producer_id_expiration_ms: self.number("producer.id.expiration.ms"),
             broker_heartbeat_interval_ms: self.number("broker.heartbeat.interval.ms"),

@@ -1,4 +1,4 @@
-//! [`GroupsConfig`]: what the coordinators of groups go by.
+//! [`GroupsConfig`], [`TransactionsConfig`]: what coordinators go by.
 
 /// `group.*`, `offsets.*`: consumer groups, their offsets and the topic that keeps both.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,4 +18,14 @@ pub struct GroupsConfig {
     pub topic_segment_bytes: i64,
     /// Kafka's number of a codec.
     pub topic_codec: u8,
+}
+
+/// `transaction.*`: transactions, and what partitions have to do with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionsConfig {
+    /// Whether the coordinator is asked before the first batch of a transaction is appended.
+    pub partition_verification: bool,
+    /// Between two questions, while it is still ending the transaction before, and for how long it is asked.
+    pub add_retry_backoff_ms: i64,
+    pub add_retry_backoff_max_ms: i64,
 }

@@ -36,7 +36,7 @@ mod tests;
 
 pub use broker::{BrokerConfig, CleanerConfig, Limits, ListenerLimits, Sockets};
 pub use client_metrics::{ClientFacts, ClientPattern, Subscription};
-pub use coordination::GroupsConfig;
+pub use coordination::{GroupsConfig, TransactionsConfig};
 pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
 pub use describe::{
     Described, Synonym, describe_all, describe_broker, describe_broker_defaults, describe_topic,
