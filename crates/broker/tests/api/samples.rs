@@ -39,6 +39,9 @@ use protocol::messages::sasl_authenticate_request::SaslAuthenticateRequest;
 use protocol::messages::sasl_handshake_request::SaslHandshakeRequest;
 use protocol::messages::sync_group_request::SyncGroupRequest;
 use protocol::messages::update_features_request::{FeatureUpdateKey, UpdateFeaturesRequest};
+use protocol::messages::write_txn_markers_request::{
+    WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
+};
 use protocol::wire::Request;
 use protocol::{Str, Uuid, Writer, rpc};
 
@@ -63,7 +66,17 @@ pub(crate) fn samples(topic: &Topic) -> Vec<Bytes> {
     configs(&mut all, topic);
     connections(&mut all);
     groups(&mut all, topic);
+    transactions(&mut all, topic);
     all
+}
+
+fn transactions(all: &mut Vec<Bytes>, topic: &Topic) {
+    encode(all, 1..=2, |_| {
+        let topics =
+            vec![WritableTxnMarkerTopic { name: topic.name.clone(), partition_indexes: vec![0, 1, 9] }];
+        let marker = WritableTxnMarker { producer_id: 3, topics, ..Default::default() };
+        WriteTxnMarkersRequest { markers: vec![marker] }
+    });
 }
 
 fn records(all: &mut Vec<Bytes>, topic: &Topic) {

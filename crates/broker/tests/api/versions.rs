@@ -26,7 +26,7 @@ use protocol::{ApiKey, ErrorCode, Str};
 use crate::support::{Client, run};
 
 /// What Kafka 4.4 advertises of the keys that are served here.
-const VERSIONS: [(i16, i16, i16); 33] = [
+const VERSIONS: [(i16, i16, i16); 34] = [
     (0, 0, 13),
     (1, 4, 18),
     (2, 1, 11),
@@ -47,6 +47,7 @@ const VERSIONS: [(i16, i16, i16); 33] = [
     (21, 0, 2),
     (22, 0, 5),
     (23, 2, 4),
+    (27, 1, 2),
     (32, 1, 4),
     (33, 0, 2),
     (35, 1, 5),
