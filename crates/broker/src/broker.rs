@@ -21,7 +21,6 @@ use crate::server::ReplyMemory;
 use crate::shard::Shards;
 use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
-use crate::transactions::Transactions;
 use crate::wait::within;
 use crate::workers::Workers;
 
@@ -71,7 +70,6 @@ pub(crate) struct Broker {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) groups: GroupCoordinators,
-    pub(crate) transactions: Transactions,
     pub(crate) reply_memory: ReplyMemory,
     pub(crate) loggers: Loggers,
     pub(crate) telemetry: Telemetry,

@@ -17,6 +17,7 @@ mod broker;
 mod controller;
 mod coordinators;
 mod directories;
+mod features;
 mod listening;
 mod loggers;
 mod metadata_view;
@@ -31,7 +32,6 @@ mod serving;
 pub mod shard;
 mod telemetry;
 mod topic_settings;
-mod transactions;
 mod wait;
 mod workers;
 

@@ -92,13 +92,11 @@ fn query(version: i16, timestamp: i64, committed_only: bool) -> Result<Option<Of
     match timestamp {
         LATEST => Ok(Some(OffsetQuery::Latest { committed_only })),
         EARLIEST => Ok(Some(OffsetQuery::Earliest)),
-        MAX_TIMESTAMP => since(7, Some(OffsetQuery::MaxTimestamp { committed_only })),
+        MAX_TIMESTAMP => since(7, Some(OffsetQuery::MaxTimestamp)),
         EARLIEST_LOCAL => since(8, Some(OffsetQuery::Earliest)),
         LATEST_TIERED => since(9, None),
         EARLIEST_PENDING_UPLOAD => since(11, None),
-        timestamp_ms if timestamp_ms >= 0 => {
-            Ok(Some(OffsetQuery::AtTimestamp { timestamp_ms, committed_only }))
-        }
+        timestamp_ms if timestamp_ms >= 0 => Ok(Some(OffsetQuery::AtTimestamp { timestamp_ms })),
         _ => Err(ErrorCode::UnsupportedVersion),
     }
 }
@@ -141,9 +139,6 @@ mod tests {
         }
         assert_eq!(query(1, -2, false), Ok(Some(OffsetQuery::Earliest)));
         assert_eq!(query(11, -7, false), Err(ErrorCode::UnsupportedVersion));
-        assert_eq!(
-            query(1, 0, false),
-            Ok(Some(OffsetQuery::AtTimestamp { timestamp_ms: 0, committed_only: false }))
-        );
+        assert_eq!(query(1, 0, false), Ok(Some(OffsetQuery::AtTimestamp { timestamp_ms: 0 })));
     }
 }

@@ -35,7 +35,6 @@ mod shard;
 mod start;
 #[cfg(test)]
 mod tests;
-mod transactions;
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -57,9 +56,6 @@ pub use api::{
 pub use cleaner::CleanerOptions;
 pub use scrub::ScrubOptions;
 pub use start::{RecoveryReport, StartError};
-pub use storage::log::{Origin, Verified};
-pub use storage::producers::{Guard, Question};
-pub use transactions::Asked;
 
 use cleaner::Cleaners;
 use message::{AppendRequest, Message};

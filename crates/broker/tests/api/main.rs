@@ -135,7 +135,6 @@ mod support;
 mod telemetry;
 mod topic_configs;
 mod topics;
-mod transactions;
 mod versions;
 mod waiting;
 

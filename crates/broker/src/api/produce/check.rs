@@ -102,7 +102,11 @@ fn limits_here(records: &[u8], rules: &Rules) -> Option<Limits> {
 }
 
 fn append(key: PartitionKey, valid: Validated) -> Result<Append, Fault> {
-    Ok(Append::trusted(key, valid.batch))
+    if valid.batch.header().attributes.is_transactional() {
+        // No transaction can be under way, since nobody coordinates any here.
+        return Err(ErrorCode::InvalidTxnState.into());
+    }
+    Ok(Append { key, batch: valid.batch })
 }
 
 impl Large {

@@ -1,4 +1,0 @@
-//! What holds whatever comes, and bytes.
-
-mod model;
-mod records;
