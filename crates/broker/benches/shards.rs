@@ -94,7 +94,7 @@ async fn fill(host: &Host, dir: &Path, partitions: usize, mib: usize) {
             }
         }
         // As from a socket: every batch in memory of its own.
-        let append = Append { key: key(n % partitions), batch: batch.copied_out() };
+        let append = Append::trusted(key(n % partitions), batch.copied_out());
         under_way.push_back(Box::pin(shards.append(Acks::All, vec![append])));
     }
     for append in under_way {
@@ -151,7 +151,7 @@ async fn latency(host: &Host, dir: &Path, clients: usize, length: Duration) {
             let mut times = Vec::new();
             while host.now() < end {
                 let began = host.now();
-                let append = Append { key: key(client % 16), batch: batch.clone() };
+                let append = Append::trusted(key(client % 16), batch.clone());
                 shards.append(Acks::All, vec![append]).await.remove(0).1.unwrap();
                 times.push(host.now().since(began));
                 count.fetch_add(1, Ordering::Relaxed);

@@ -104,8 +104,7 @@ async fn fill(host: Host, options: ShardsOptions, megabytes: usize, partitions: 
     let mut under_way = VecDeque::new();
     let (mut written, mut next, mut said) = (0, 0, false);
     loop {
-        let appends =
-            (0..AT_ONCE).map(|n| Append { key: key((next + n) % partitions), batch: batch.clone() });
+        let appends = (0..AT_ONCE).map(|n| Append::trusted(key((next + n) % partitions), batch.clone()));
         under_way.push_back(shards.append(Acks::All, appends.collect()));
         next = (next + AT_ONCE) % partitions;
         if under_way.len() < REQUESTS {

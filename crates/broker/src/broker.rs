@@ -21,6 +21,7 @@ use crate::server::ReplyMemory;
 use crate::shard::Shards;
 use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
+use crate::transactions::Transactions;
 use crate::wait::within;
 use crate::workers::Workers;
 
@@ -70,6 +71,7 @@ pub(crate) struct Broker {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) groups: GroupCoordinators,
+    pub(crate) transactions: Transactions,
     pub(crate) reply_memory: ReplyMemory,
     pub(crate) loggers: Loggers,
     pub(crate) telemetry: Telemetry,

@@ -17,7 +17,6 @@ mod broker;
 mod controller;
 mod coordinators;
 mod directories;
-mod features;
 mod listening;
 mod loggers;
 mod metadata_view;
@@ -32,6 +31,7 @@ mod serving;
 pub mod shard;
 mod telemetry;
 mod topic_settings;
+mod transactions;
 mod wait;
 mod workers;
 

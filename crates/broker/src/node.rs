@@ -20,7 +20,7 @@ use host::{Files, Host, Op, Place};
 use metadata::Image;
 use metadata::config::{BrokerConfig, Endpoint, StaticConfig};
 use metadata::record::SecurityProtocol;
-use protocol::{ErrorCode, NodeId};
+use protocol::{ErrorCode, NodeId, Str};
 use quorum::MetadataLog;
 use storage::PartitionKey;
 use tokio::sync::{mpsc, watch};
@@ -29,7 +29,7 @@ use crate::api::FetchSessions;
 use crate::applier::{Applier, Outlets};
 use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
-use crate::coordinators::{GroupCoordinators, Groups, Searches, Supervisor, TopicsChanged};
+use crate::coordinators::{GroupCoordinators, Groups, Supervisor};
 use crate::directories::Directories;
 use crate::listening::bind;
 use crate::loggers::Loggers;
@@ -44,6 +44,7 @@ use crate::serving::{Serving, Usage, serve, shares};
 use crate::shard::{CleanerOptions, ScrubOptions, Shards, ShardsOptions};
 use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
+use crate::transactions::Transactions;
 use crate::wait::{until, within};
 use crate::workers::Workers;
 
@@ -113,7 +114,7 @@ impl Node {
         let view = Arc::new(MetadataView::new(config.clone()));
         let limits = Arc::new(ConnectionLimits::new(&config.sockets));
         let settings = SettingsSource::new(Arc::new(statics), node_id);
-        let (topics, topics_changed) = mpsc::unbounded_channel();
+        let (deleted, topics_deleted) = mpsc::unbounded_channel();
         let incarnation = random::uuid(&host);
         let publisher = Publisher {
             node_id,
@@ -124,7 +125,7 @@ impl Node {
             started: config.clone(),
             limits: limits.clone(),
             changes: outlets.changes,
-            topics,
+            deleted,
         };
         host.spawn(Place::Control, "publisher", publisher.run());
         let (controller, controller_task) = Controller::new(outlets.image, log.clone(), view.clone());
@@ -157,10 +158,11 @@ impl Node {
             shards,
             producer_ids,
             groups: GroupCoordinators::default(),
+            transactions: Transactions::default(),
             loggers,
             stopping: watch::Sender::new(false),
         });
-        settle(&broker, broker_epoch, topics_changed);
+        settle(&broker, broker_epoch, topics_deleted);
         let serving = serve(&broker, bound, limits);
         Ok(Self { broker, log, endpoints, serving, broken: outlets.broken })
     }
@@ -218,8 +220,8 @@ impl Node {
 
 /// Everything of before this start is open: groups are served, and the cluster is told of the log directories from here on,
 /// if there is more to tell than at the start.
-fn settle(broker: &Arc<Broker>, broker_epoch: i64, topics: mpsc::UnboundedReceiver<TopicsChanged>) {
-    coordinate(broker, topics);
+fn settle(broker: &Arc<Broker>, broker_epoch: i64, topics_deleted: mpsc::UnboundedReceiver<Vec<Str>>) {
+    coordinate(broker, topics_deleted);
     broker.shards.settle();
     // The only one is known at the start, and without it the process ends.
     if broker.config.directories.log.len() < 2 {
@@ -237,23 +239,15 @@ fn settle(broker: &Arc<Broker>, broker_epoch: i64, topics: mpsc::UnboundedReceiv
 }
 
 /// Begins to serve groups.
-fn coordinate(broker: &Arc<Broker>, topics: mpsc::UnboundedReceiver<TopicsChanged>) {
-    let (searches, wanted) = mpsc::unbounded_channel();
-    let searching = Searches {
-        wanted,
-        workers: Workers::new(&broker.host, "topic patterns", 1),
-        view: broker.metadata.clone(),
-        coordinators: broker.groups.clone(),
-    };
-    broker.host.spawn(Place::Control, "topic patterns", searching.run());
+fn coordinate(broker: &Arc<Broker>, deleted: mpsc::UnboundedReceiver<Vec<Str>>) {
     let supervisor = Supervisor {
-        kind: Groups { searches },
+        kind: Groups,
         host: broker.host.clone(),
         node_id: broker.node_id,
         shards: broker.shards.clone(),
         view: broker.metadata.clone(),
         coordinators: broker.groups.clone(),
-        topics,
+        deleted,
         stopping: broker.stopping.subscribe(),
     };
     broker.host.spawn(Place::Control, "group coordinators", supervisor.run());

@@ -18,12 +18,11 @@ use metadata::config::BrokerConfig;
 use metadata::image::Topic;
 use metadata::record::{ConfigResource, ResourceKind};
 use metadata::{Delta, Image};
-use protocol::{ErrorCode, NodeId, TopicId, Uuid};
+use protocol::{ErrorCode, NodeId, Str, TopicId, Uuid};
 use storage::PartitionKey;
 use tokio::sync::mpsc;
 
 use crate::applier::Applied;
-use crate::coordinators::TopicsChanged;
 use crate::metadata_view::{MetadataView, TopicSettings, View};
 use crate::server::ConnectionLimits;
 use crate::shard::{PartitionSpec, Refusal, Shards};
@@ -42,8 +41,8 @@ pub(crate) struct Publisher {
     pub(crate) started: BrokerConfig,
     pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) changes: mpsc::UnboundedReceiver<Applied>,
-    /// Hears what becomes of topics, once it has.
-    pub(crate) topics: mpsc::UnboundedSender<TopicsChanged>,
+    /// Hears the names of topics that are deleted, once they are.
+    pub(crate) deleted: mpsc::UnboundedSender<Vec<Str>>,
 }
 
 impl Publisher {
@@ -135,10 +134,10 @@ impl Publisher {
             self.reconfigure(topic_id, &settings, &view).await;
         }
         self.view.publish(view);
-        let changed = TopicsChanged::of(delta);
-        if !changed.is_empty() {
+        let deleted: Vec<Str> = delta.topics_deleted().map(|topic| topic.name().clone()).collect();
+        if !deleted.is_empty() {
             // The listener is gone only when the broker stops.
-            let _ = self.topics.send(changed);
+            let _ = self.deleted.send(deleted);
         }
     }
 

@@ -6,16 +6,14 @@ use protocol::messages::sync_group_response::SyncGroupResponse;
 use protocol::wire::Writer;
 use protocol::{Str, Uuid};
 
-use crate::cluster::Cluster;
 use crate::groups::Logged;
 use crate::record::Change;
 use crate::timers::{Timer, Timers};
-use crate::{Now, Options, Outcome, Reply, Ticket};
+use crate::{Now, Options, Outcome, Producer, Reply, Ticket};
 
 #[derive(Debug)]
 pub(crate) struct Env<'a> {
     pub options: &'a Options,
-    pub cluster: &'a Cluster,
     pub now: Now,
     pub logged: &'a mut Logged,
     pub timers: &'a mut Timers,
@@ -26,19 +24,24 @@ pub(crate) struct Env<'a> {
 impl<'a> Env<'a> {
     pub(crate) fn new(
         options: &'a Options,
-        cluster: &'a Cluster,
         logged: &'a mut Logged,
         timers: &'a mut Timers,
         now: Now,
     ) -> Self {
-        let (outcome, writer) = (Outcome::default(), Writer::new());
-        Self { options, cluster, now, logged, timers, outcome, writer }
+        Self { options, now, logged, timers, outcome: Outcome::default(), writer: Writer::new() }
     }
 
     /// Records are applied when they are made, so that the next decision sees them.
     pub(crate) fn emit(&mut self, change: Change) {
         self.outcome.records.push(change.encode(&mut self.writer));
         self.logged.apply(change);
+    }
+
+    /// As [`Self::emit`], in the transaction of a producer, of which all records of the outcome are then.
+    pub(crate) fn emit_pending(&mut self, producer: Producer, change: Change) {
+        self.outcome.records.push(change.encode(&mut self.writer));
+        self.outcome.producer = Some(producer);
+        self.logged.apply_pending(producer.id, change);
     }
 
     pub(crate) fn reply(&mut self, ticket: Ticket, reply: Reply) {
@@ -68,21 +71,6 @@ impl<'a> Env<'a> {
 
     pub(crate) fn cancel(&mut self, at_ms: u64, timer: Timer) {
         self.timers.cancel(at_ms, timer);
-    }
-
-    pub(crate) fn consumer_session_timeout_ms(&self, group: &str) -> i32 {
-        let own = self.cluster.config_of_group(group).consumer_session_timeout_ms;
-        self.options.consumer_session_timeout_ms.of(own)
-    }
-
-    pub(crate) fn consumer_heartbeat_interval_ms(&self, group: &str) -> i32 {
-        let own = self.cluster.config_of_group(group).consumer_heartbeat_interval_ms;
-        self.options.consumer_heartbeat_interval_ms.of(own)
-    }
-
-    pub(crate) fn consumer_assignment_interval_ms(&self, group: &str) -> i32 {
-        let own = self.cluster.config_of_group(group).consumer_assignment_interval_ms;
-        self.options.consumer_assignment_interval_ms.of(own)
     }
 
     /// A member id as Kafka makes it: what the client calls itself, and a uuid in the form of RFC 9562.

@@ -7,7 +7,6 @@
 //!
 //! Does not know: checksums and framing (the checkpoint's), the journal.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
@@ -16,15 +15,15 @@ use protocol::ids::{LeaderEpoch, Offset, ProducerId, TopicId};
 
 use crate::PartitionKey;
 use crate::epochs::EpochEntry;
-use crate::producers::{BATCHES_MAX, BatchMark, ProducerState};
+use crate::producers::{self, AbortedTransaction, Producers};
 use crate::segment::{SealedSegment, SegmentState};
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Bytes of one encoded item of each list: a bound for its length.
-const SEALED_BYTES: usize = 56;
+const SEALED_BYTES: usize = 64;
 const EPOCH_BYTES: usize = 12;
-const PRODUCER_BYTES: usize = 19;
+const ABORTED_BYTES: usize = 32;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionState {
@@ -46,7 +45,9 @@ pub struct PartitionState {
     /// What takes the place of the segments from its base to its end, if that may not have happened to all of the files yet.
     pub replacing: Option<SealedSegment>,
     pub epochs: Vec<EpochEntry>,
-    pub producers: Vec<(ProducerId, ProducerState)>,
+    pub producers: Producers,
+    /// Of the index of aborted transactions, what belongs behind `synced`.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// The bytes are not a partition's state.
@@ -72,7 +73,8 @@ impl PartitionState {
             replacements: 0,
             replacing: None,
             epochs: Vec::new(),
-            producers: Vec::new(),
+            producers: Producers::default(),
+            aborted: Vec::new(),
         }
     }
 
@@ -86,15 +88,16 @@ impl PartitionState {
         to.put_i64(self.high_watermark.0);
         to.put_i64(self.cleaned.0);
         to.put_u64(self.replacements);
-        put_list(to, self.replacing.as_slice(), put_sealed);
+        put_list(to, self.replacing.iter(), put_sealed);
         put_segment(to, &self.synced);
         to.put_i64(self.cut.unwrap_or(Offset::NONE).0);
-        put_list(to, &self.sealed, put_sealed);
-        put_list(to, &self.epochs, |to, entry| {
+        put_list(to, self.sealed.iter(), put_sealed);
+        put_list(to, self.epochs.iter(), |to, entry| {
             to.put_i32(entry.epoch.0);
             to.put_i64(entry.start.0);
         });
-        put_list(to, &self.producers, |to, (id, state)| put_producer(to, *id, state));
+        producers::encoding::put(to, &self.producers);
+        put_list(to, self.aborted.iter(), put_aborted);
     }
 
     /// Reads one state and leaves `from` behind it.
@@ -120,7 +123,8 @@ impl PartitionState {
             let epoch = LeaderEpoch(from.try_get_i32()?);
             Ok(EpochEntry { epoch, start: Offset(from.try_get_i64()?) })
         })?;
-        let producers = get_list(from, PRODUCER_BYTES, get_producer)?;
+        let producers = producers::encoding::get(from)?;
+        let aborted = get_list(from, ABORTED_BYTES, get_aborted)?;
         let topic = Arc::from(topic);
         Ok(Self {
             key,
@@ -135,6 +139,7 @@ impl PartitionState {
             replacing,
             epochs,
             producers,
+            aborted,
         })
     }
 }
@@ -151,7 +156,11 @@ fn put_len(to: &mut Vec<u8>, len: usize) {
     to.put_u32(u32::try_from(len).expect("a list in a checkpoint has fewer than 2^32 items"));
 }
 
-fn put_list<T>(to: &mut Vec<u8>, items: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
+pub(crate) fn put_list<T>(
+    to: &mut Vec<u8>,
+    items: impl ExactSizeIterator<Item = T>,
+    put: impl Fn(&mut Vec<u8>, T),
+) {
     put_len(to, items.len());
     for item in items {
         put(to, item);
@@ -164,7 +173,7 @@ fn get_len(from: &mut &[u8], item_bytes: usize) -> Result<usize, DecodeError> {
     if len > from.remaining() / item_bytes { Err(CUT_OFF) } else { Ok(len) }
 }
 
-fn get_list<T>(
+pub(crate) fn get_list<T>(
     from: &mut &[u8],
     item_bytes: usize,
     mut get: impl FnMut(&mut &[u8]) -> Result<T, DecodeError>,
@@ -184,6 +193,8 @@ fn put_segment(to: &mut Vec<u8>, state: &SegmentState) {
     to.put_u32(state.bytes_since_index);
     to.put_u32(state.offset_entries);
     to.put_u32(state.time_entries);
+    to.put_u32(state.aborted_entries);
+    to.put_u32(state.aborted_crc);
     to.put_i64(state.last_time_entry_ms);
 }
 
@@ -200,6 +211,8 @@ fn get_segment(from: &mut &[u8]) -> Result<SegmentState, DecodeError> {
         bytes_since_index: from.try_get_u32()?,
         offset_entries: from.try_get_u32()?,
         time_entries: from.try_get_u32()?,
+        aborted_entries: from.try_get_u32()?,
+        aborted_crc: from.try_get_u32()?,
         last_time_entry_ms: from.try_get_i64()?,
         ..SegmentState::new(Offset::ZERO, 0)
     };
@@ -218,6 +231,8 @@ fn put_sealed(to: &mut Vec<u8>, sealed: &SealedSegment) {
     to.put_i64(sealed.max_timestamp_ms);
     to.put_i64(sealed.max_timestamp_offset.0);
     to.put_i64(sealed.created_ms);
+    to.put_u32(sealed.aborted_entries);
+    to.put_u32(sealed.aborted_crc);
 }
 
 fn get_sealed(from: &mut &[u8]) -> Result<SealedSegment, DecodeError> {
@@ -230,6 +245,8 @@ fn get_sealed(from: &mut &[u8]) -> Result<SealedSegment, DecodeError> {
         max_timestamp_ms: from.try_get_i64()?,
         max_timestamp_offset: Offset(from.try_get_i64()?),
         created_ms: from.try_get_i64()?,
+        aborted_entries: from.try_get_u32()?,
+        aborted_crc: from.try_get_u32()?,
     };
     if sealed.base.is_none() || sealed.end < sealed.base {
         return Err(DecodeError { what: "offsets of a segment" });
@@ -237,44 +254,26 @@ fn get_sealed(from: &mut &[u8]) -> Result<SealedSegment, DecodeError> {
     Ok(sealed)
 }
 
-fn put_producer(to: &mut Vec<u8>, id: ProducerId, state: &ProducerState) {
-    to.put_i64(id.0);
-    to.put_i16(state.epoch);
-    to.put_i64(state.last_seen_ms);
-    to.put_u8(u8::try_from(state.batches.len()).expect("a producer has few batches"));
-    for mark in &state.batches {
-        to.put_i32(mark.first_sequence);
-        to.put_i32(mark.last_sequence);
-        to.put_i64(mark.base_offset.0);
-        to.put_i64(mark.last_offset.0);
-        to.put_i64(mark.timestamp_ms);
-    }
+fn put_aborted(to: &mut Vec<u8>, aborted: &AbortedTransaction) {
+    to.put_i64(aborted.producer_id.0);
+    to.put_i64(aborted.first_offset.0);
+    to.put_i64(aborted.last_offset.0);
+    to.put_i64(aborted.last_stable_offset.0);
 }
 
-fn get_producer(from: &mut &[u8]) -> Result<(ProducerId, ProducerState), DecodeError> {
-    let id = ProducerId(from.try_get_i64()?);
-    let epoch = from.try_get_i16()?;
-    let last_seen_ms = from.try_get_i64()?;
-    let count = usize::from(from.try_get_u8()?);
-    if count > BATCHES_MAX {
-        return Err(DecodeError { what: "more batches of a producer than are kept" });
-    }
-    let mut batches = VecDeque::with_capacity(count);
-    for _ in 0..count {
-        batches.push_back(BatchMark {
-            first_sequence: from.try_get_i32()?,
-            last_sequence: from.try_get_i32()?,
-            base_offset: Offset(from.try_get_i64()?),
-            last_offset: Offset(from.try_get_i64()?),
-            timestamp_ms: from.try_get_i64()?,
-        });
-    }
-    Ok((id, ProducerState { epoch, batches, last_seen_ms }))
+fn get_aborted(from: &mut &[u8]) -> Result<AbortedTransaction, DecodeError> {
+    Ok(AbortedTransaction {
+        producer_id: ProducerId(from.try_get_i64()?),
+        first_offset: Offset(from.try_get_i64()?),
+        last_offset: Offset(from.try_get_i64()?),
+        last_stable_offset: Offset(from.try_get_i64()?),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::producers::{BatchMark, ProducerState, Replaced};
 
     fn example() -> PartitionState {
         let key = PartitionKey { topic_id: TopicId(Uuid::from_bytes([7; 16])), partition: 3 };
@@ -285,7 +284,25 @@ mod tests {
             last_offset: Offset(at + 1),
             timestamp_ms: 1_700_000_000_000,
         };
-        let state = ProducerState { epoch: 4, batches: [mark(10), mark(12)].into(), last_seen_ms: 55 };
+        let batches = [mark(10), mark(12)].into();
+        let state = ProducerState {
+            coordinator_epoch: 3,
+            transaction: Some(Offset(10)),
+            batches,
+            last_timestamp_ms: 1_700_000_000_000,
+            ..ProducerState::new(4, 55)
+        };
+        let replaced = [
+            Replaced { offset: Offset(11), producer_id: ProducerId(77), before: None },
+            Replaced { offset: Offset(12), producer_id: ProducerId(77), before: Some(state.clone()) },
+        ];
+        let producers = Producers::new([(ProducerId(77), state)], replaced, Offset(150), Offset(9));
+        let aborted = AbortedTransaction {
+            producer_id: ProducerId(78),
+            first_offset: Offset(130),
+            last_offset: Offset(141),
+            last_stable_offset: Offset(10),
+        };
         let synced = SegmentState { end: Offset(140), bytes: 4_000, ..SegmentState::new(Offset(100), 9) };
         PartitionState {
             sealed: vec![SealedSegment::from(&SegmentState::new(Offset(0), 1))],
@@ -297,7 +314,8 @@ mod tests {
             replacements: 6,
             replacing: Some(SealedSegment::from(&SegmentState::new(Offset(0), 3))),
             epochs: vec![EpochEntry { epoch: LeaderEpoch(2), start: Offset(0) }],
-            producers: vec![(ProducerId(77), state)],
+            producers,
+            aborted: vec![aborted],
             ..PartitionState::empty(key, Arc::from("flights"))
         }
     }

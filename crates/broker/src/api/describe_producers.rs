@@ -1,4 +1,4 @@
-//! DescribeProducers (61): the idempotent producers that partitions remember (KIP-664).
+//! DescribeProducers (61): the producers that partitions remember, and their open transactions (KIP-664).
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -13,9 +13,6 @@ use protocol::{ErrorCode, Str};
 use super::{Call, Handler, Protest};
 use crate::metadata_view::View;
 use crate::shard::{ProducerReport, Refusal};
-
-/// No transaction, hence no coordinator of one.
-const NONE: i32 = -1;
 
 pub(crate) struct DescribeProducers;
 
@@ -67,8 +64,8 @@ fn show(partition_index: i32, described: Result<Vec<ProducerReport>, Refusal>) -
         producer_epoch: i32::from(producer.epoch),
         last_sequence: producer.last_sequence,
         last_timestamp: producer.last_timestamp_ms,
-        coordinator_epoch: NONE,
-        current_txn_start_offset: i64::from(NONE),
+        coordinator_epoch: producer.coordinator_epoch,
+        current_txn_start_offset: producer.transaction_start.0,
     };
     match described {
         Ok(producers) => PartitionResponse {

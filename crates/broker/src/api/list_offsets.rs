@@ -92,11 +92,13 @@ fn query(version: i16, timestamp: i64, committed_only: bool) -> Result<Option<Of
     match timestamp {
         LATEST => Ok(Some(OffsetQuery::Latest { committed_only })),
         EARLIEST => Ok(Some(OffsetQuery::Earliest)),
-        MAX_TIMESTAMP => since(7, Some(OffsetQuery::MaxTimestamp)),
+        MAX_TIMESTAMP => since(7, Some(OffsetQuery::MaxTimestamp { committed_only })),
         EARLIEST_LOCAL => since(8, Some(OffsetQuery::Earliest)),
         LATEST_TIERED => since(9, None),
         EARLIEST_PENDING_UPLOAD => since(11, None),
-        timestamp_ms if timestamp_ms >= 0 => Ok(Some(OffsetQuery::AtTimestamp { timestamp_ms })),
+        timestamp_ms if timestamp_ms >= 0 => {
+            Ok(Some(OffsetQuery::AtTimestamp { timestamp_ms, committed_only }))
+        }
         _ => Err(ErrorCode::UnsupportedVersion),
     }
 }
@@ -139,6 +141,9 @@ mod tests {
         }
         assert_eq!(query(1, -2, false), Ok(Some(OffsetQuery::Earliest)));
         assert_eq!(query(11, -7, false), Err(ErrorCode::UnsupportedVersion));
-        assert_eq!(query(1, 0, false), Ok(Some(OffsetQuery::AtTimestamp { timestamp_ms: 0 })));
+        assert_eq!(
+            query(1, 0, false),
+            Ok(Some(OffsetQuery::AtTimestamp { timestamp_ms: 0, committed_only: false }))
+        );
     }
 }

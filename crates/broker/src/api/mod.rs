@@ -9,8 +9,6 @@
 mod alter_configs;
 mod api_versions;
 mod config_changes;
-mod consumer_group_describe;
-mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -47,6 +45,7 @@ mod route;
 mod sasl;
 mod sync_group;
 mod update_features;
+mod write_txn_markers;
 
 pub(crate) use fetch::FetchSessions;
 pub(crate) use handler::{Answer, Call, Client, Handler, Protest};

@@ -79,8 +79,6 @@ impl<K: Kind> Decided<K> {
 pub(super) struct Serving<'a, K: Kind> {
     task: &'a mut PartitionTask<K>,
     coordinator: K::Coordinator,
-    /// The view of the metadata that the coordinator goes by.
-    told: u64,
     next_ticket: u64,
     waiting: HashMap<Ticket, oneshot::Sender<Result<Reply<K>, ErrorCode>>>,
     in_flight: VecDeque<InFlight<K>>,
@@ -95,12 +93,10 @@ enum Event<K: Kind> {
 
 impl<'a, K: Kind> Serving<'a, K> {
     pub(super) fn new(task: &'a mut PartitionTask<K>, coordinator: K::Coordinator) -> Self {
-        let (waiting, in_flight) = (HashMap::new(), VecDeque::new());
-        Self { task, coordinator, told: 0, next_ticket: 0, waiting, in_flight }
+        Self { task, coordinator, next_ticket: 0, waiting: HashMap::new(), in_flight: VecDeque::new() }
     }
 
     pub(super) async fn run(&mut self) -> End {
-        self.tell();
         let mut decided = Decided::default();
         let now = self.now(Uuid::ZERO);
         decided.add(self.coordinator.loaded(now));
@@ -161,18 +157,8 @@ impl<'a, K: Kind> Serving<'a, K> {
         Now { monotonic_ms: host.now().0 / 1_000_000, wall_ms: host.clock.wall_ms(), fresh_id }
     }
 
-    /// Whoever has seen a change of the metadata asks a coordinator that has seen it, too.
-    fn tell(&mut self) {
-        let view = self.task.view.view();
-        if self.told != view.index {
-            K::tell(&mut self.coordinator, &view);
-            self.told = view.index;
-        }
-    }
-
     /// Decides a request and those that have come meanwhile.
     fn decide(&mut self, first: Message<K>) -> Decided<K> {
-        self.tell();
         let mut all = Decided::default();
         let mut next = Some(first);
         let mut decided = 0;
@@ -209,7 +195,7 @@ impl<'a, K: Kind> Serving<'a, K> {
         let mut then = Some(then);
         let last = batches.len().saturating_sub(1);
         for (place, batch) in batches.into_iter().enumerate() {
-            let append = Append { key: self.task.key, batch };
+            let append = Append::trusted(self.task.key, batch);
             let appending = Box::pin(self.task.shards.append(Acks::All, vec![append]));
             let then = if place == last { then.take() } else { None };
             self.in_flight.push_back(InFlight { appending, then: then.unwrap_or_default() });

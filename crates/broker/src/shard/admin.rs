@@ -35,7 +35,7 @@ impl Shards {
         self.ask(key, move |reply| Message::DeleteRecords { key, offset, reply })
     }
 
-    /// The idempotent producers that a partition remembers.
+    /// The producers that a partition remembers.
     pub fn producers(
         &self,
         key: PartitionKey,
@@ -173,7 +173,9 @@ impl Shard {
                     producer_id,
                     epoch: state.epoch,
                     last_sequence: last.map_or(-1, |mark| mark.last_sequence),
-                    last_timestamp_ms: last.map_or(-1, |mark| mark.timestamp_ms),
+                    last_timestamp_ms: state.last_timestamp_ms,
+                    coordinator_epoch: state.coordinator_epoch,
+                    transaction_start: state.transaction.unwrap_or(Offset::NONE),
                 }
             };
         Ok(producers.iter().map(report).collect())

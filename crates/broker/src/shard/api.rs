@@ -12,6 +12,8 @@ use host::{Instant, Space};
 use protocol::ids::{LeaderEpoch, Offset, ProducerId};
 use protocol::records::ValidBatch;
 use protocol::{ErrorCode, RecordSet, Uuid};
+use storage::log::{Origin, Verified};
+use storage::producers::AbortedTransaction;
 use storage::{LogConfig, PartitionKey};
 use tokio::sync::Notify;
 
@@ -56,6 +58,15 @@ pub struct PartitionSpec {
 pub struct Append {
     pub key: PartitionKey,
     pub batch: ValidBatch,
+    pub origin: Origin,
+}
+
+impl Append {
+    /// What nobody has to be asked about.
+    #[must_use]
+    pub fn trusted(key: PartitionKey, batch: ValidBatch) -> Self {
+        Self { key, batch, origin: Origin::Producer { verified: Verified::Trusted } }
+    }
 }
 
 /// Where a batch went. For a duplicate of an idempotent producer: where the original is.
@@ -95,6 +106,8 @@ pub struct ReadReply {
     pub diverging: Option<EpochEnd>,
     /// Whole batches from the one that holds the offset on.
     pub records: RecordSet,
+    /// What of that was aborted, for readers of committed records.
+    pub aborted: Vec<AbortedTransaction>,
     /// What it takes of the limits: all that it had if the next batch did not fit. Kafka sends a part of that batch then,
     /// and leaves to the partitions behind as little.
     pub taken_bytes: usize,
@@ -111,6 +124,7 @@ impl ReadReply {
             log_start_offset: Offset::NONE,
             diverging: None,
             records: RecordSet::new(),
+            aborted: Vec::new(),
             taken_bytes: 0,
         }
     }
@@ -190,9 +204,9 @@ pub enum OffsetQuery {
     /// -1: the high watermark, or the last stable offset for committed readers.
     Latest { committed_only: bool },
     /// -3.
-    MaxTimestamp,
+    MaxTimestamp { committed_only: bool },
     /// The first record at or after this time.
-    AtTimestamp { timestamp_ms: i64 },
+    AtTimestamp { timestamp_ms: i64, committed_only: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,6 +225,7 @@ pub struct PartitionStatus {
     /// Synced end on disk.
     pub synced_end: Offset,
     pub high_watermark: Offset,
+    pub last_stable_offset: Offset,
     pub log_end_offset: Offset,
     pub size_bytes: u64,
     /// Segments that the background check, a read or a search by time has found damaged.
@@ -219,13 +234,17 @@ pub struct PartitionStatus {
     pub is_uncleanable: bool,
 }
 
-/// What a partition remembers of an idempotent producer; -1 for what it does not know.
+/// What a partition remembers of a producer; -1 for what it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerReport {
     pub producer_id: ProducerId,
     pub epoch: i16,
     pub last_sequence: i32,
     pub last_timestamp_ms: i64,
+    /// Of the newest marker.
+    pub coordinator_epoch: i32,
+    /// Where its open transaction began.
+    pub transaction_start: Offset,
 }
 
 /// A partition in a log directory.

@@ -42,7 +42,7 @@ impl Shard {
         now_ms: i64,
         place: Place,
     ) -> Result<(), Refusal> {
-        let Append { key, batch } = append;
+        let Append { key, batch, origin } = append;
         if self.stopping.is_some() {
             return Err(super::stopped());
         }
@@ -61,7 +61,7 @@ impl Shard {
             return Err(disk_full());
         }
         let Some(partition) = self.partitions.get_mut(&key) else { return Err(super::stopped()) };
-        let outcome = partition.log.append(batch, frame_bytes, now_ms).map_err(refusal)?;
+        let outcome = partition.log.append_from(origin, batch, frame_bytes, now_ms).map_err(refusal)?;
         let log_start_offset = partition.log.log_start();
         let (base_offset, end, log_append_time_ms, entry) = match outcome {
             Outcome::Appended { base_offset, end, log_append_time_ms, entry } => {
@@ -103,6 +103,10 @@ fn refusal(refusal: AppendRefusal) -> Refusal {
     let code = match refusal {
         AppendRefusal::OldProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
         AppendRefusal::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        AppendRefusal::NotTransactional { .. } | AppendRefusal::NotVerified { .. } => {
+            ErrorCode::InvalidTxnState
+        }
+        AppendRefusal::OldCoordinatorEpoch { .. } => ErrorCode::TransactionCoordinatorFenced,
         AppendRefusal::LargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
         AppendRefusal::OffsetsExhausted => ErrorCode::UnknownServerError,
     };

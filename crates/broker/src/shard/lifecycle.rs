@@ -235,9 +235,9 @@ impl Shard {
     pub(super) fn configure(&mut self, key: PartitionKey, config: Arc<LogConfig>, reply: Reply<()>) {
         let random = self.host.rng.next_u64();
         let result = self.partition(&key).map(|partition| {
-            let before = partition.log.high_watermark();
+            let before = partition.log.readable_ends();
             partition.log.configure(config, random);
-            let gained = partition.log.bytes_between(before, partition.log.high_watermark());
+            let gained = partition.log.gained_since(before);
             partition.gained(gained);
         });
         if let Some(partition) = self.partitions.get_mut(&key) {

@@ -10,6 +10,7 @@ use protocol::ids::{LeaderEpoch, Offset};
 use storage::clean;
 use storage::journal::Report;
 use storage::log::{ColdRegion, DeletedFiles, Found, Scrubbed, SegmentSync, SegmentWrite};
+use storage::producers::{AbortedTransaction, Guard, Question};
 use storage::{LogConfig, PartitionKey};
 use tokio::sync::oneshot;
 
@@ -19,6 +20,7 @@ use super::api::{
     ReadBatch, ReadReply, Refusal, ReplicaReport,
 };
 use super::compaction::{Begun, Candidate, CleaningEnd};
+use super::queries::TimeQuery;
 use super::scrub::ScrubbedSegment;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -53,6 +55,11 @@ pub(super) enum Message {
         reply: Reply<()>,
     },
     Append(AppendRequest),
+    /// Before coordinators are asked about transactions: which of these batches need that?
+    Ask {
+        questions: Vec<(PartitionKey, Question)>,
+        reply: oneshot::Sender<Vec<Result<Option<Guard>, Refusal>>>,
+    },
     Read {
         batch: ReadBatch,
         reply: oneshot::Sender<ReadDone>,
@@ -183,9 +190,13 @@ pub(super) enum Done {
         read: u64,
         result: io::Result<ColdRegion>,
     },
+    Aborted {
+        read: u64,
+        result: io::Result<Vec<AbortedTransaction>>,
+    },
     Found {
         key: PartitionKey,
-        timestamp_ms: i64,
+        query: TimeQuery,
         /// How often segments had been replaced when the search was planned.
         swaps: u64,
         reply: Reply<OffsetFound>,

@@ -35,6 +35,7 @@ mod shard;
 mod start;
 #[cfg(test)]
 mod tests;
+mod transactions;
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -56,6 +57,9 @@ pub use api::{
 pub use cleaner::CleanerOptions;
 pub use scrub::ScrubOptions;
 pub use start::{RecoveryReport, StartError};
+pub use storage::log::{Origin, Verified};
+pub use storage::producers::{Guard, Question};
+pub use transactions::Asked;
 
 use cleaner::Cleaners;
 use message::{AppendRequest, Message};

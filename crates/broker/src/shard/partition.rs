@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use protocol::ErrorCode;
 use protocol::ids::{LeaderEpoch, Offset};
+use storage::log::Gained;
 use storage::{Log, Position};
 
 use super::api::{Appended, ReadWaiter, Refusal};
@@ -24,6 +25,37 @@ pub(super) struct Waiting {
     pub(super) appended: Appended,
 }
 
+/// Who waits for more to read.
+#[derive(Debug, Default)]
+struct Readers {
+    waiting: Vec<Arc<ReadWaiter>>,
+    /// The length at which those are looked for that have gone away.
+    tidy: usize,
+}
+
+impl Readers {
+    fn register(&mut self, waiter: &Arc<ReadWaiter>) {
+        if self.waiting.len() >= self.tidy.max(READERS_TIDY) {
+            // Nobody else holds the ones whose request has been answered.
+            self.waiting.retain(|reader| Arc::strong_count(reader) > 1);
+            self.tidy = self.waiting.len() * 2;
+        }
+        self.waiting.push(waiter.clone());
+    }
+
+    fn gained(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.waiting.retain(|reader| !reader.gained(bytes));
+        }
+    }
+
+    fn wake(&mut self) {
+        for reader in self.waiting.drain(..) {
+            reader.wake();
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) log: Log,
@@ -33,8 +65,9 @@ pub(super) struct Partition {
     pub(super) written: VecDeque<Waiting>,
     /// Answered when the high watermark has passed them, by growing `end`.
     pub(super) committed: VecDeque<Waiting>,
-    readers: Vec<Arc<ReadWaiter>>,
-    readers_tidy: usize,
+    readers: Readers,
+    /// Those of committed records.
+    committed_readers: Readers,
     /// Asked for until its epoch is synced.
     pub(super) opening: Vec<(LeaderEpoch, Reply<()>)>,
     /// Deletions of records, asked for until the new start is synced.
@@ -73,8 +106,8 @@ impl Partition {
             dir,
             written: VecDeque::new(),
             committed: VecDeque::new(),
-            readers: Vec::new(),
-            readers_tidy: READERS_TIDY,
+            readers: Readers::default(),
+            committed_readers: Readers::default(),
             opening: Vec::new(),
             starting: Vec::new(),
             deleting: None,
@@ -129,20 +162,16 @@ impl Partition {
         self.wake();
     }
 
-    pub(super) fn register(&mut self, waiter: &Arc<ReadWaiter>) {
-        if self.readers.len() >= self.readers_tidy {
-            // Nobody else holds the ones whose request has been answered.
-            self.readers.retain(|reader| Arc::strong_count(reader) > 1);
-            self.readers_tidy = (self.readers.len() * 2).max(READERS_TIDY);
-        }
-        self.readers.push(waiter.clone());
+    /// Whoever waits for more, of committed records only or of all.
+    pub(super) fn register(&mut self, waiter: &Arc<ReadWaiter>, committed_only: bool) {
+        let readers = if committed_only { &mut self.committed_readers } else { &mut self.readers };
+        readers.register(waiter);
     }
 
-    /// Readers have `bytes` more.
-    pub(super) fn gained(&mut self, bytes: usize) {
-        if bytes > 0 {
-            self.readers.retain(|reader| !reader.gained(bytes));
-        }
+    /// Readers have so much more.
+    pub(super) fn gained(&mut self, gained: Gained) {
+        self.readers.gained(gained.bytes);
+        self.committed_readers.gained(gained.committed_bytes);
     }
 
     /// Whether nothing is in memory only, unsynced or under way.
@@ -152,9 +181,8 @@ impl Partition {
 
     /// Readers must look again.
     pub(super) fn wake(&mut self) {
-        for reader in self.readers.drain(..) {
-            reader.wake();
-        }
+        self.readers.wake();
+        self.committed_readers.wake();
     }
 
     /// Compares what a client believes of the leadership with what is so.

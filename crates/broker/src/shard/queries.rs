@@ -4,8 +4,8 @@ use std::io;
 
 use protocol::ErrorCode;
 use protocol::ids::{LeaderEpoch, Offset};
-use storage::PartitionKey;
 use storage::log::{Found, Search};
+use storage::{Log, PartitionKey};
 
 use super::api::{EpochEnd, OffsetFound, OffsetQuery, PartitionStatus, Refusal};
 use super::directory::call;
@@ -24,22 +24,21 @@ impl Shard {
         current_leader_epoch: Option<LeaderEpoch>,
         reply: Reply<OffsetFound>,
     ) {
-        let timestamp_ms = match self.known_offset(&key, query, current_leader_epoch) {
-            Ok(Answer::Offset(found)) => return drop(reply.send(Ok(found))),
-            Err(refusal) => return drop(reply.send(Err(refusal))),
-            Ok(Answer::FirstAt { timestamp_ms }) => timestamp_ms,
-        };
-        self.find(key, timestamp_ms, reply);
+        match self.known_offset(&key, query, current_leader_epoch) {
+            Ok(Answer::Offset(found)) => drop(reply.send(Ok(found))),
+            Err(refusal) => drop(reply.send(Err(refusal))),
+            Ok(Answer::FirstAt(query)) => self.find(key, query, reply),
+        }
     }
 
-    pub(super) fn find(&mut self, key: PartitionKey, timestamp_ms: i64, reply: Reply<OffsetFound>) {
+    pub(super) fn find(&mut self, key: PartitionKey, query: TimeQuery, reply: Reply<OffsetFound>) {
         let Some(partition) = self.partitions.get(&key) else { return };
-        match partition.log.find(timestamp_ms) {
-            Search::InMemory => self.found(key, timestamp_ms, reply, Ok(None)),
+        match partition.log.find(query.timestamp_ms) {
+            Search::InMemory => self.found(key, query, reply, Ok(None)),
             Search::Cold(search) => {
                 let swaps = partition.log.swaps();
                 let completion =
-                    self.completion(move |result| Done::Found { key, timestamp_ms, swaps, reply, result });
+                    self.completion(move |result| Done::Found { key, query, swaps, reply, result });
                 let work = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
                     search.run(files, open)
                 };
@@ -63,12 +62,16 @@ impl Shard {
             OffsetQuery::Earliest => {
                 at(log.log_start(), log.epochs().at(log.log_start()).unwrap_or(LeaderEpoch::NONE))
             }
-            OffsetQuery::Latest { .. } => at(log.high_watermark(), log.leader_epoch()),
-            OffsetQuery::MaxTimestamp => match log.max_timestamp_ms() {
+            OffsetQuery::Latest { committed_only } => {
+                at(readable_end(log, committed_only), log.leader_epoch())
+            }
+            OffsetQuery::MaxTimestamp { committed_only } => match log.max_timestamp_ms() {
                 timestamp_ms if timestamp_ms < 0 => Answer::Offset(NOTHING),
-                timestamp_ms => Answer::FirstAt { timestamp_ms },
+                timestamp_ms => Answer::FirstAt(TimeQuery { timestamp_ms, committed_only }),
             },
-            OffsetQuery::AtTimestamp { timestamp_ms } => Answer::FirstAt { timestamp_ms },
+            OffsetQuery::AtTimestamp { timestamp_ms, committed_only } => {
+                Answer::FirstAt(TimeQuery { timestamp_ms, committed_only })
+            }
         })
     }
 
@@ -76,17 +79,17 @@ impl Shard {
     pub(super) fn search_done(
         &mut self,
         key: PartitionKey,
-        timestamp_ms: i64,
+        query: TimeQuery,
         swaps: u64,
         reply: Reply<OffsetFound>,
         result: io::Result<Option<Found>>,
     ) {
         match self.partitions.get_mut(&key) {
             Some(partition) if partition.log.is_swapping() => {
-                partition.compaction.late.push(Late::Search { timestamp_ms, reply });
+                partition.compaction.late.push(Late::Search { query, reply });
             }
-            Some(partition) if partition.log.swaps() != swaps => self.find(key, timestamp_ms, reply),
-            _ => self.found(key, timestamp_ms, reply, result),
+            Some(partition) if partition.log.swaps() != swaps => self.find(key, query, reply),
+            _ => self.found(key, query, reply, result),
         }
     }
 
@@ -94,7 +97,7 @@ impl Shard {
     fn found(
         &mut self,
         key: PartitionKey,
-        timestamp_ms: i64,
+        TimeQuery { timestamp_ms, committed_only }: TimeQuery,
         reply: Reply<OffsetFound>,
         result: io::Result<Option<Found>>,
     ) {
@@ -110,7 +113,8 @@ impl Shard {
             (Err(refusal), _) => Err(refusal),
             (Ok(partition), Ok(found)) => {
                 let log = &partition.log;
-                let visible = found.filter(|found| found.offset < log.high_watermark());
+                let end = readable_end(log, committed_only);
+                let visible = found.filter(|found| found.offset < end);
                 Ok(visible.map_or(NOTHING, |found| OffsetFound {
                     offset: found.offset,
                     timestamp_ms: found.timestamp_ms,
@@ -150,6 +154,7 @@ impl Shard {
             log_start_offset: log.log_start(),
             synced_end: log.synced_end(),
             high_watermark: log.high_watermark(),
+            last_stable_offset: log.last_stable_offset(),
             log_end_offset: log.log_end(),
             size_bytes: log.size_bytes(),
             damaged_segments: log.suspects(),
@@ -162,7 +167,17 @@ impl Shard {
 enum Answer {
     Offset(OffsetFound),
     /// The first record at or after this time is what was asked for.
-    FirstAt {
-        timestamp_ms: i64,
-    },
+    FirstAt(TimeQuery),
+}
+
+/// A search for the first record at or after a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimeQuery {
+    timestamp_ms: i64,
+    /// It is found only if it is decided.
+    committed_only: bool,
+}
+
+fn readable_end(log: &Log, committed_only: bool) -> Offset {
+    if committed_only { log.last_stable_offset() } else { log.high_watermark() }
 }

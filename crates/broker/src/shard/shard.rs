@@ -147,6 +147,10 @@ impl Shard {
     fn handle(&mut self, message: Message) {
         match message {
             Message::Append(request) => self.append(request),
+            Message::Ask { questions, reply } => {
+                // The asker may be gone.
+                let _ = reply.send(self.ask(questions));
+            }
             Message::Report(report) => self.report(report),
             Message::Read { batch, reply } => self.read(batch, reply),
             Message::Done(done) => self.done(done),
@@ -204,8 +208,9 @@ impl Shard {
             Done::Space { dir, result } => self.space(dir, result),
             Done::Scrubbed { segment, result } => self.scrubbed(segment, result),
             Done::Read { read, result } => self.read_done(read, result),
-            Done::Found { key, timestamp_ms, swaps, reply, result } => {
-                self.search_done(key, timestamp_ms, swaps, reply, result);
+            Done::Aborted { read, result } => self.aborted_done(read, result),
+            Done::Found { key, query, swaps, reply, result } => {
+                self.search_done(key, query, swaps, reply, result);
             }
             Done::Swapped { key, result } => self.swapped(key, result),
         }

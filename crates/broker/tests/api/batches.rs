@@ -102,11 +102,14 @@ fn batches_that_contradict_themselves_are_refused() {
         let topic = client.create("t", 1, &[]).await;
         // A producer id asks for a sequence.
         assert_eq!(client.append_code(&topic, sequenced(7, 0, -1, &["x"])).await, ErrorCode::InvalidRecord);
-        // Nobody coordinates transactions here, so none can be under way.
+        // A transaction has an id.
         let transactional = edited(&sequenced(7, 0, 0, &["x"]), |header| {
             header.attributes = Attributes(0).with_transactional(true);
         });
-        assert_eq!(client.append_code(&topic, transactional).await, ErrorCode::InvalidTxnState);
+        assert_eq!(
+            client.append_code(&topic, transactional).await,
+            ErrorCode::TransactionalIdAuthorizationFailed
+        );
         assert_eq!(client.read(&topic, 0).await.high_watermark, 0);
     });
 }

@@ -135,6 +135,7 @@ mod support;
 mod telemetry;
 mod topic_configs;
 mod topics;
+mod transactions;
 mod versions;
 mod waiting;
 

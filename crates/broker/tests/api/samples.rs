@@ -3,8 +3,6 @@
 use bytes::Bytes;
 use protocol::messages::alter_configs_request::{self, AlterConfigsRequest};
 use protocol::messages::api_versions_request::ApiVersionsRequest;
-use protocol::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
-use protocol::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
 use protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use protocol::messages::create_topics_request::CreateTopicsRequest;
 use protocol::messages::delete_groups_request::DeleteGroupsRequest;
@@ -41,6 +39,9 @@ use protocol::messages::sasl_authenticate_request::SaslAuthenticateRequest;
 use protocol::messages::sasl_handshake_request::SaslHandshakeRequest;
 use protocol::messages::sync_group_request::SyncGroupRequest;
 use protocol::messages::update_features_request::{FeatureUpdateKey, UpdateFeaturesRequest};
+use protocol::messages::write_txn_markers_request::{
+    WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
+};
 use protocol::wire::Request;
 use protocol::{Str, Uuid, Writer, rpc};
 
@@ -65,7 +66,17 @@ pub(crate) fn samples(topic: &Topic) -> Vec<Bytes> {
     configs(&mut all, topic);
     connections(&mut all);
     groups(&mut all, topic);
+    transactions(&mut all, topic);
     all
+}
+
+fn transactions(all: &mut Vec<Bytes>, topic: &Topic) {
+    encode(all, 1..=2, |_| {
+        let topics =
+            vec![WritableTxnMarkerTopic { name: topic.name.clone(), partition_indexes: vec![0, 1, 9] }];
+        let marker = WritableTxnMarker { producer_id: 3, topics, ..Default::default() };
+        WriteTxnMarkersRequest { markers: vec![marker] }
+    });
 }
 
 fn records(all: &mut Vec<Bytes>, topic: &Topic) {
@@ -232,17 +243,5 @@ fn groups(all: &mut Vec<Bytes>, topic: &Topic) {
         types_filter: if version < 5 { Vec::new() } else { vec![Str::from("classic")] },
     });
     encode(all, 0..=3, |_| DeleteGroupsRequest { groups_names: vec![group_id()] });
-    encode(all, 0..=1, |_| ConsumerGroupHeartbeatRequest {
-        group_id: group_id(),
-        member_id: Str::from("m"),
-        rebalance_timeout_ms: 1000,
-        subscribed_topic_names: Some(vec![topic.name.clone()]),
-        topic_partitions: Some(Vec::new()),
-        ..Default::default()
-    });
-    encode(all, 0..=1, |_| ConsumerGroupDescribeRequest {
-        group_ids: vec![group_id()],
-        include_authorized_operations: true,
-    });
     encode(all, 0..=0, |_| OffsetDeleteRequest { group_id: group_id(), ..Default::default() });
 }

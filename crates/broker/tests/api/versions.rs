@@ -26,7 +26,7 @@ use protocol::{ApiKey, ErrorCode, Str};
 use crate::support::{Client, run};
 
 /// What Kafka 4.4 advertises of the keys that are served here.
-const VERSIONS: [(i16, i16, i16); 35] = [
+const VERSIONS: [(i16, i16, i16); 34] = [
     (0, 0, 13),
     (1, 4, 18),
     (2, 1, 11),
@@ -47,6 +47,7 @@ const VERSIONS: [(i16, i16, i16); 35] = [
     (21, 0, 2),
     (22, 0, 5),
     (23, 2, 4),
+    (27, 1, 2),
     (32, 1, 4),
     (33, 0, 2),
     (35, 1, 5),
@@ -58,8 +59,6 @@ const VERSIONS: [(i16, i16, i16); 35] = [
     (57, 0, 2),
     (60, 0, 2),
     (61, 0, 0),
-    (68, 0, 1),
-    (69, 0, 1),
     (74, 0, 1),
     (75, 0, 0),
 ];

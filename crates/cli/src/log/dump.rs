@@ -4,11 +4,13 @@ use std::io::{self, Write};
 
 use anyhow::{Context, bail};
 use host::{Files, OpenMode};
-use protocol::records::{BatchHeader, Limits, Records, Scratch, TimestampType, ValidBatch};
+use protocol::ProducerId;
+use protocol::records::{BatchHeader, Limits, Records, Scratch, TimestampType, TxnMarker, ValidBatch};
 use serde::Serialize;
 use serde_json::{Value, json};
+use storage::producers::{AbortedTransaction, ProducerState};
 use storage::segment::names::FileKind;
-use storage::segment::{epoch_file, producer_snapshot};
+use storage::segment::{epoch_file, producer_snapshot, txn_index};
 
 use super::Paths;
 use super::files::{Found, Kind, find};
@@ -79,21 +81,17 @@ impl Dump {
                 }
                 Ok(())
             }
-            Kind::Segment(_, FileKind::Snapshot) => {
-                let producers = producer_snapshot::decode(&small()?).context("the snapshot is damaged")?;
+            Kind::Segment(_, FileKind::TxnIndex) => {
+                for aborted in txn_index::decode(&small()?).map_err(anyhow::Error::msg)? {
+                    out.aborted(&file, &aborted)?;
+                }
+                Ok(())
+            }
+            Kind::Segment(base, FileKind::Snapshot) => {
+                let producers =
+                    producer_snapshot::decode(&small()?, base).context("the snapshot is damaged")?;
                 for (id, state) in producers.iter() {
-                    let last = state.batches.back();
-                    let (sequence, offset) =
-                        last.map_or((-1, -1), |mark| (mark.last_sequence, mark.last_offset.get()));
-                    let line = format!(
-                        "producer {id} epoch {} last sequence {sequence} last offset {offset}",
-                        state.epoch
-                    );
-                    let json = json!({
-                        "file": file, "producer_id": id.get(), "producer_epoch": state.epoch,
-                        "last_sequence": sequence, "last_offset": offset,
-                    });
-                    out.line(&line, &json)?;
+                    out.producer(&file, id, state)?;
                 }
                 Ok(())
             }
@@ -128,7 +126,7 @@ impl Dump {
         let (mut scratch, mut damaged) = (Scratch::default(), 0);
         while let Some(next) = walk.next()? {
             let at = next.with_context(|| format!("at byte {}", walk.position))?;
-            let batch = Batch::new(&name, at.position, &at.header, at.checked.is_ok());
+            let batch = Batch::new(&name, at.position, &at.header, at.checked.as_ref().ok());
             out.line(&batch.line(), &batch)?;
             match at.checked {
                 Ok(batch) if self.records => records(&name, &batch, &mut scratch, out)
@@ -153,6 +151,41 @@ struct Out<W> {
 }
 
 impl<W: Write> Out<W> {
+    fn aborted(&mut self, file: &str, aborted: &AbortedTransaction) -> anyhow::Result<()> {
+        let AbortedTransaction { producer_id, first_offset, last_offset, last_stable_offset } = *aborted;
+        let line = format!(
+            "producer {producer_id} aborted offsets {first_offset}-{last_offset} last stable offset {last_stable_offset}"
+        );
+        let json = json!({
+            "file": file, "producer_id": producer_id.get(), "first_offset": first_offset.get(),
+            "last_offset": last_offset.get(), "last_stable_offset": last_stable_offset.get(),
+        });
+        self.line(&line, &json)
+    }
+
+    fn producer(&mut self, file: &str, id: ProducerId, state: &ProducerState) -> anyhow::Result<()> {
+        let last = state.batches.back();
+        let (sequence, offset) = last.map_or((-1, -1), |mark| (mark.last_sequence, mark.last_offset.get()));
+        let transaction = state.transaction.map(protocol::Offset::get);
+        let (epoch, coordinator_epoch) = (state.epoch, state.coordinator_epoch);
+        let coordinator = if coordinator_epoch < 0 {
+            String::new()
+        } else {
+            format!(" coordinator epoch {coordinator_epoch}")
+        };
+        let open =
+            transaction.map_or(String::new(), |first| format!(" transaction open from offset {first}"));
+        let line = format!(
+            "producer {id} epoch {epoch} last sequence {sequence} last offset {offset}{coordinator}{open}"
+        );
+        let json = json!({
+            "file": file, "producer_id": id.get(), "producer_epoch": epoch, "last_sequence": sequence,
+            "last_offset": offset, "coordinator_epoch": coordinator_epoch,
+            "transaction_first_offset": transaction.unwrap_or(-1),
+        });
+        self.line(&line, &json)
+    }
+
     fn line(&mut self, text: &str, json: &impl Serialize) -> anyhow::Result<()> {
         output::written(match self.json {
             true => serde_json::to_string(json)
@@ -181,13 +214,20 @@ struct Batch<'a> {
     base_sequence: i32,
     transactional: bool,
     control: bool,
+    /// How a transaction ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marker: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coordinator_epoch: Option<i32>,
     crc: u32,
     crc_valid: bool,
 }
 
 impl<'a> Batch<'a> {
-    fn new(file: &'a str, position: u64, header: &BatchHeader, crc_valid: bool) -> Self {
+    fn new(file: &'a str, position: u64, header: &BatchHeader, checked: Option<&ValidBatch>) -> Self {
         let attributes = header.attributes;
+        let marker = checked.filter(|_| attributes.is_control());
+        let marker = marker.and_then(|batch| TxnMarker::of(batch).ok().flatten());
         let codec = attributes.codec().map(|codec| codec.name().to_owned());
         Self {
             file,
@@ -208,8 +248,10 @@ impl<'a> Batch<'a> {
             base_sequence: header.base_sequence,
             transactional: attributes.is_transactional(),
             control: attributes.is_control(),
+            marker: marker.map(|marker| if marker.commit { "COMMIT" } else { "ABORT" }),
+            coordinator_epoch: marker.map(|marker| marker.coordinator_epoch),
             crc: header.crc,
-            crc_valid,
+            crc_valid: checked.is_some(),
         }
     }
 
@@ -225,8 +267,11 @@ impl<'a> Batch<'a> {
             (!self.crc_valid, " DAMAGED"),
         ];
         let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+        let marker = self.marker.zip(self.coordinator_epoch);
+        let marker =
+            marker.map_or(String::new(), |(kind, epoch)| format!(" {kind} coordinator epoch {epoch}"));
         format!(
-            "position {} size {} offsets {}-{} records {} epoch {} timestamp {} {} {}{producer}{flags}",
+            "position {} size {} offsets {}-{} records {} epoch {} timestamp {} {} {}{producer}{flags}{marker}",
             self.position,
             self.size,
             self.base_offset,

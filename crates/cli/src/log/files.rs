@@ -41,7 +41,8 @@ impl Kind {
             Self::Segment(base, FileKind::Log) => (base.get(), 0),
             Self::Segment(base, FileKind::Index) => (base.get(), 1),
             Self::Segment(base, FileKind::TimeIndex) => (base.get(), 2),
-            Self::Segment(base, FileKind::Snapshot) => (base.get(), 3),
+            Self::Segment(base, FileKind::TxnIndex) => (base.get(), 3),
+            Self::Segment(base, FileKind::Snapshot) => (base.get(), 4),
         }
     }
 }
@@ -84,7 +85,7 @@ pub(super) fn find(files: &dyn Files, paths: &[PathBuf]) -> anyhow::Result<Vec<F
             files.open(path, OpenMode::READ).with_context(|| format!("cannot read {}", path.display()))?;
             bail!(
                 "{}: no file of a partition; their names are like 00000000000000000000.log, .index, .timeindex, \
-                 .snapshot, {EPOCHS_FILE}, {METADATA_FILE}",
+                 .txnindex, .snapshot, {EPOCHS_FILE}, {METADATA_FILE}",
                 path.display()
             );
         };

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use host::{Files, OpenMode};
+use host::{File, Files, OpenMode};
 use protocol::LeaderEpoch;
 use protocol::Offset;
-use protocol::records::{Limits, NO_TIMESTAMP, Scratch};
+use protocol::records::{Limits, NO_TIMESTAMP, Scratch, TxnMarker};
 use serde::Serialize;
+use storage::producers::AbortedTransaction;
 use storage::segment::names::{FileKind, segment_file};
+use storage::segment::replay::replay;
 use storage::segment::scan::facts;
-use storage::segment::{epoch_file, producer_snapshot};
+use storage::segment::{epoch_file, producer_snapshot, txn_index};
 
 use super::files::{Found, Kind, find};
 use super::segment::{At, Walk};
@@ -106,8 +108,9 @@ pub(super) fn verify(files: &dyn Files, found: &[Found]) -> anyhow::Result<Findi
             }
             Kind::Segment(base, FileKind::Index) => check.index(base),
             Kind::Segment(base, FileKind::TimeIndex) => check.time_index(base),
-            Kind::Segment(_, FileKind::Snapshot) => {
-                check.small("producer snapshot", |bytes| producer_snapshot::decode(bytes).is_some())
+            Kind::Segment(base, FileKind::TxnIndex) => check.txn_index(base),
+            Kind::Segment(base, FileKind::Snapshot) => {
+                check.small("producer snapshot", |bytes| producer_snapshot::decode(bytes, base).is_some())
             }
             Kind::Epochs => check.small("leader epoch file", |bytes| {
                 std::str::from_utf8(bytes).ok().and_then(epoch_file::decode).is_some()
@@ -140,7 +143,7 @@ impl Check<'_> {
     fn problem(&mut self, position: Option<u64>, problem: impl ToString) {
         let advice = match self.found.kind {
             Kind::Segment(_, FileKind::Log) => ADVICE_LOG,
-            Kind::Segment(_, FileKind::Index | FileKind::TimeIndex) => ADVICE_INDEX,
+            Kind::Segment(_, FileKind::Index | FileKind::TimeIndex | FileKind::TxnIndex) => ADVICE_INDEX,
             Kind::Segment(_, FileKind::Snapshot) | Kind::Epochs | Kind::Metadata => ADVICE_OTHER,
         };
         self.note(position, problem, advice);
@@ -167,6 +170,7 @@ impl Check<'_> {
         }
         let (mut walk, mut scratch) = (Walk::new(&*file)?, Scratch::default());
         let (mut end, mut epoch) = (base, before.map_or(LeaderEpoch::NONE, |before| before.epoch));
+        let mut has_markers = false;
         while let Some(next) = walk.next()? {
             let at = match next {
                 Ok(at) => at,
@@ -186,11 +190,52 @@ impl Check<'_> {
                 self.problem(Some(at.position), format!("leader epoch {now} behind epoch {epoch}"));
             }
             epoch = epoch.max(now);
+            has_markers |= at.header.attributes.is_control();
             if let Err(error) = self.records(&at, &mut scratch) {
                 self.problem(Some(at.position), error);
             }
         }
+        if has_markers {
+            self.has_aborted(base, (&*file, walk.position), end)?;
+        }
         Ok(Reached { end, epoch })
+    }
+
+    /// Whether what the batches of a segment abort is in its index. Where nobody knows what was before it, nobody can tell.
+    fn has_aborted(
+        &mut self,
+        base: Offset,
+        (file, bytes): (&dyn File, u64),
+        end: Offset,
+    ) -> anyhow::Result<()> {
+        // Damage has been found before.
+        let Ok(Some(replayed)) = replay(self.files, &self.found.dir, base, (file, bytes), end) else {
+            return Ok(());
+        };
+        let path = segment_file(&self.found.dir, base, FileKind::TxnIndex);
+        let is_there = self.files.exists(&path)?;
+        if !self.found.listed && !is_there {
+            return Ok(());
+        }
+        let bytes = if is_there { self.files.read(&path, SMALL_BYTES_MAX)? } else { Vec::new() };
+        let indexed = txn_index::decode(&bytes).unwrap_or_default();
+        for aborted in replayed.aborted {
+            let (producer_id, last) = (aborted.producer_id, aborted.last_offset);
+            // Compaction takes the first batches of a transaction, but leaves the index what it says.
+            let is_it = |entry: &AbortedTransaction| {
+                (entry.producer_id, entry.last_offset) == (producer_id, last)
+                    && entry.first_offset <= aborted.first_offset
+            };
+            if !indexed.iter().any(is_it) {
+                let text = format!(
+                    "{} does not say that producer {producer_id} aborted offsets {} to {last}",
+                    path.display(),
+                    aborted.first_offset
+                );
+                self.note(None, text, ADVICE_INDEX);
+            }
+        }
+        Ok(())
     }
 
     fn has_indexes(&mut self, base: Offset) -> anyhow::Result<()> {
@@ -281,6 +326,40 @@ impl Check<'_> {
                 self.problem(None, format!("{text}: a record up to there has timestamp {latest}"));
             }
             last = Some(now);
+        }
+        Ok(())
+    }
+
+    fn txn_index(&mut self, base: Offset) -> anyhow::Result<()> {
+        let bytes = self.files.read(&self.found.path(), SMALL_BYTES_MAX)?;
+        let entries = match txn_index::decode(&bytes) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.problem(None, error);
+                return Ok(());
+            }
+        };
+        let path = segment_file(&self.found.dir, base, FileKind::Log);
+        let Ok(file) = self.files.open(&path, OpenMode::READ) else {
+            self.problem(None, "there is no segment that it belongs to");
+            return Ok(());
+        };
+        let (mut walk, mut markers) = (Walk::new(&*file)?, BTreeMap::new());
+        while let Some(Ok(at)) = walk.next()? {
+            if let Ok(batch) = at.checked
+                && at.header.attributes.is_control()
+            {
+                let marker = TxnMarker::of(&batch).ok().flatten();
+                markers.insert(at.header.base_offset, (at.header.producer_id, marker));
+            }
+        }
+        for AbortedTransaction { producer_id, first_offset, last_offset, .. } in entries {
+            let text = format!("producer {producer_id} aborted offsets {first_offset} to {last_offset}");
+            match markers.get(&last_offset) {
+                Some((id, Some(marker))) if *id == producer_id && !marker.commit => {}
+                Some(_) => self.problem(None, format!("{text}: the marker there says something else")),
+                None => self.problem(None, format!("{text}: there is no marker")),
+            }
         }
         Ok(())
     }

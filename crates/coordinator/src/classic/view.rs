@@ -47,6 +47,22 @@ impl Classic {
         Ok(())
     }
 
+    /// As [`Self::check_commit`], in a transaction: who has been assigned its partitions before may commit while the group
+    /// rebalances, and old clients do not say who they are.
+    pub(crate) fn check_commit_in_transaction(
+        &self,
+        member_id: &str,
+        instance_id: Option<&Str>,
+        generation: i32,
+    ) -> Result<(), ErrorCode> {
+        let claims_membership = generation >= 0 || !member_id.is_empty() || instance_id.is_some();
+        if !claims_membership || (self.state == State::Empty && generation < 0) {
+            return Ok(());
+        }
+        self.check_member(member_id, instance_id)?;
+        if generation != self.generation { Err(ErrorCode::IllegalGeneration) } else { Ok(()) }
+    }
+
     pub(crate) fn describe(&self) -> DescribedGroup {
         let protocol = self.protocol.as_ref().filter(|_| self.state == State::Stable);
         let members = self.members.values().map(|member| DescribedGroupMember {

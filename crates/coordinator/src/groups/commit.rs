@@ -10,7 +10,6 @@ use protocol::{ErrorCode, Str, Uuid};
 
 use super::Turn;
 use crate::classic::State;
-use crate::consumer::Committer;
 use crate::record::{Change, OffsetCommit};
 use crate::{Caller, Reply, Ticket};
 
@@ -19,7 +18,7 @@ const GROUP_NOT_FOUND: i16 = 9;
 
 impl Turn<'_> {
     pub(super) fn commit(&mut self, ticket: Ticket, caller: &Caller, request: OffsetCommitRequest) {
-        let checked = self.check_commit(caller, &request).and_then(|()| self.check_epochs(caller, &request));
+        let checked = self.check_commit(caller, &request);
         if checked.is_ok() {
             self.keep_alive_by_commit(&request);
         }
@@ -34,7 +33,8 @@ impl Turn<'_> {
         };
         for topic in request.topics {
             let partitions = topic.partitions.iter().map(|partition| {
-                let result = checked.and_then(|()| self.check_metadata(partition));
+                let result =
+                    checked.and_then(|()| self.check_metadata(partition.committed_metadata.as_ref()));
                 if result.is_ok() {
                     self.commit_one(&group, &topic, partition, expire_timestamp);
                 }
@@ -54,9 +54,6 @@ impl Turn<'_> {
         if let Some(group) = self.live.get(&request.group_id) {
             return group.check_commit(&request.member_id, request.group_instance_id.as_ref(), generation);
         }
-        if self.consumer_group(&request.group_id).is_some() {
-            return Ok(());
-        }
         // Below zero: whoever commits chooses its partitions itself, or is a tool.
         if generation < 0 {
             return Ok(());
@@ -66,17 +63,6 @@ impl Turn<'_> {
             None if caller.version >= GROUP_NOT_FOUND => Err(ErrorCode::GroupIdNotFound),
             None => Err(ErrorCode::IllegalGeneration),
         }
-    }
-
-    /// Of a consumer group: who commits may do so for every partition that it names, or for none.
-    fn check_epochs(&self, caller: &Caller, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
-        let Some(group) = self.consumer_group(&request.group_id) else { return Ok(()) };
-        let epoch = request.generation_id_or_member_epoch;
-        let committer: Committer<'_> = group.check_commit(caller.version, &request.member_id, epoch)?;
-        let mut named = request.topics.iter().flat_map(|topic| {
-            topic.partitions.iter().map(move |partition| (&topic.topic_id, partition.partition_index))
-        });
-        named.try_for_each(|(topic, partition)| committer.check(topic, partition))
     }
 
     /// A member that commits is alive.
@@ -89,9 +75,9 @@ impl Turn<'_> {
     }
 
     /// The limit counts as Java does: UTF-16 code units, of which there are never more than bytes.
-    fn check_metadata(&self, partition: &OffsetCommitRequestPartition) -> Result<(), ErrorCode> {
+    pub(super) fn check_metadata(&self, metadata: Option<&Str>) -> Result<(), ErrorCode> {
         let limit = self.env.options.offset_metadata_max_bytes;
-        match &partition.committed_metadata {
+        match metadata {
             Some(metadata) if metadata.len() > limit && metadata.encode_utf16().count() > limit => {
                 Err(ErrorCode::OffsetMetadataTooLarge)
             }

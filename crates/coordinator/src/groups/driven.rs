@@ -1,15 +1,25 @@
 //! Groups as their driver sees them.
 
+use std::convert::Infallible;
+
+use protocol::ids::ProducerId;
+
 use super::Groups;
-use crate::{Caller, Coordinator, Error, Now, Outcome, Producer, Record, Reply, Request, Search, Ticket};
+use crate::record::Change;
+use crate::{Caller, Coordinator, Error, Now, Outcome, Producer, Record, Reply, Request, Ticket};
 
 impl Coordinator for Groups {
     type Request = Request;
     type Reply = Reply;
-    type Effect = Search;
+    type Effect = Infallible;
 
-    fn replay(&mut self, record: &Record, _producer: Option<Producer>) -> Result<(), Error> {
-        Groups::replay(self, record)
+    fn replay(&mut self, record: &Record, producer: Option<Producer>) -> Result<(), Error> {
+        match (Change::decode(record)?, producer) {
+            (Some(change), Some(producer)) => self.logged.apply_pending(producer.id, change),
+            (Some(change), None) => self.logged.apply(change),
+            (None, _) => {}
+        }
+        Ok(())
     }
 
     fn loaded(&mut self, now: Now) -> Outcome {
@@ -21,15 +31,25 @@ impl Coordinator for Groups {
     }
 
     fn wants_fresh_id(request: &Request) -> bool {
-        match request {
-            Request::JoinGroup(_) => true,
-            Request::ConsumerGroupHeartbeat(request) => request.member_id.is_empty(),
-            _ => false,
-        }
+        matches!(request, Request::JoinGroup(_))
     }
 
     fn tick(&mut self, now: Now) -> Outcome {
         Groups::tick(self, now)
+    }
+
+    fn refused(&mut self, producer: Producer, records: &[Record]) {
+        for change in records.iter().filter_map(|record| Change::decode(record).ok().flatten()) {
+            self.logged.take_back(producer.id, change);
+        }
+    }
+
+    fn order(&self) -> u64 {
+        self.logged.order()
+    }
+
+    fn ended(&mut self, producer_id: ProducerId, commit: bool, order: u64) {
+        self.logged.end(producer_id, commit, order);
     }
 
     fn next_tick_ms(&self) -> Option<u64> {

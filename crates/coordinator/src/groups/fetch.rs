@@ -1,7 +1,7 @@
 //! OffsetFetch.
 //!
 //! A group that is not there has committed nothing, and that is no error. Members of classic groups are not asked whether
-//! they still are, those of consumer groups say their epochs.
+//! they still are.
 
 use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use protocol::messages::offset_fetch_response::{
@@ -14,18 +14,15 @@ use crate::record::OffsetCommit;
 use crate::{Reply, Ticket};
 
 impl Turn<'_> {
-    pub(super) fn fetch(&mut self, ticket: Ticket, request: OffsetFetchRequestGroup) {
+    pub(super) fn fetch(&mut self, ticket: Ticket, request: OffsetFetchRequestGroup, require_stable: bool) {
         let group = self.env.logged.group(&request.group_id);
-        let checked = group
-            .and_then(|group| group.consumer.as_ref())
-            .map_or(Ok(()), |group| group.check_fetch(request.member_id.as_ref(), request.member_epoch));
-        if let Err(error) = checked {
-            self.reply(ticket, Reply::OffsetFetch(refused(request, error)));
-            return;
-        }
         let topics = match request.topics {
             Some(topics) => topics.into_iter().map(|topic| fetch_topic(group, topic)).collect(),
             None => group.map(fetch_all).unwrap_or_default(),
+        };
+        let topics = match group.filter(|group| require_stable && group.pending.is_some()) {
+            Some(group) => stable(group, topics),
+            None => topics,
         };
         let response = OffsetFetchResponseGroup { group_id: request.group_id, topics, error_code: 0 };
         self.reply(ticket, Reply::OffsetFetch(response));
@@ -43,25 +40,16 @@ fn fetch_topic(group: Option<&LoggedGroup>, topic: OffsetFetchRequestTopics) -> 
     OffsetFetchResponseTopics { name: topic.name, topic_id: topic.topic_id, partitions }
 }
 
-/// Nothing of all that was asked for.
-fn refused(request: OffsetFetchRequestGroup, error: ErrorCode) -> OffsetFetchResponseGroup {
-    let topics = request.topics.into_iter().flatten().map(|topic| OffsetFetchResponseTopics {
-        partitions: topic
-            .partition_indexes
-            .iter()
-            .map(|&partition| OffsetFetchResponsePartitions {
-                error_code: error.code(),
-                ..fetched(partition, None)
-            })
-            .collect(),
-        name: topic.name,
-        topic_id: topic.topic_id,
-    });
-    OffsetFetchResponseGroup {
-        topics: topics.collect(),
-        group_id: request.group_id,
-        error_code: error.code(),
+/// Who reads where a transaction may still commit would read records of it again: it has to ask again (KIP-447).
+fn stable(group: &LoggedGroup, mut topics: Vec<OffsetFetchResponseTopics>) -> Vec<OffsetFetchResponseTopics> {
+    for topic in &mut topics {
+        let name = &topic.name;
+        for part in topic.partitions.iter_mut().filter(|part| group.is_pending(name, part.partition_index)) {
+            let error_code = ErrorCode::UnstableOffsetCommit.code();
+            *part = OffsetFetchResponsePartitions { error_code, ..fetched(part.partition_index, None) };
+        }
     }
+    topics
 }
 
 fn is_of(commit: &OffsetCommit, topic_id: &Uuid) -> bool {

@@ -43,7 +43,7 @@ impl Turn<'_> {
             for topic in &search.topics {
                 self.env.logged.forget_topic_name(topic);
             }
-            self.reply(search.ticket, Reply::Done);
+            self.reply(search.ticket, Reply::ListGroups(Vec::new()));
         } else {
             self.forgetting.push_front(search);
         }
@@ -61,9 +61,23 @@ impl Turn<'_> {
         for (seen, (id, group)) in rest.by_ref().enumerate() {
             for topic in &search.topics {
                 let offsets = group.offsets.get(topic).into_iter().flat_map(Few::iter);
-                let old = offsets.filter(|(_, commit)| commit.commit_timestamp <= search.since_ms);
+                let is_new = |partition| {
+                    let pending = group.pending.iter().flat_map(|pending| pending.iter());
+                    let of_place = pending.filter(|((name, id), _)| name == topic && *id == partition);
+                    of_place.map(|(_, commit)| commit.commit_timestamp).any(|at_ms| at_ms > search.since_ms)
+                };
+                let old = offsets.filter(|(partition, commit)| {
+                    commit.commit_timestamp <= search.since_ms && !is_new(**partition)
+                });
                 gone.extend(old.map(|(&partition, _)| (id.clone(), topic.clone(), partition)));
             }
+            let pending = group.pending.iter().flat_map(|pending| pending.iter());
+            let old = pending.filter(|((topic, partition), commit)| {
+                search.topics.contains(topic)
+                    && commit.commit_timestamp <= search.since_ms
+                    && group.offset(topic, *partition).is_none()
+            });
+            gone.extend(old.map(|((topic, partition), _)| (id.clone(), topic.clone(), *partition)));
             last = Some(id.clone());
             if gone.len() >= OFFSETS_MAX || seen >= OFFSETS_MAX {
                 break;

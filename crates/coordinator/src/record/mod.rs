@@ -4,11 +4,10 @@
 //!
 //! Invariants:
 //! * Bytes of the log never panic; what is malformed is an [`Error`].
-//! * Keys of versions that are not ours (the share and streams protocols) are passed over and stay in the log.
+//! * Keys of versions that are not ours (the consumer, share and streams protocols) are passed over and stay in the log.
 //! * Of what is decoded only the names of groups and topics share the buffer of the record; whoever keeps them gives them
 //!   one of their own.
 
-mod consumer;
 mod group_metadata;
 mod offset_commit;
 #[cfg(test)]
@@ -18,7 +17,6 @@ use bytes::Bytes;
 use protocol::wire::{Reader, VersionRange, Writer};
 use protocol::{Str, wire};
 
-pub(crate) use consumer::ConsumerChange;
 pub(crate) use group_metadata::{GroupMetadata, MemberMetadata};
 pub(crate) use offset_commit::OffsetCommit;
 
@@ -39,21 +37,8 @@ pub enum Error {
 /// What a record says; without a value it takes something away.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
-    Offset {
-        group: Str,
-        topic: Str,
-        partition: i32,
-        commit: Option<OffsetCommit>,
-    },
-    Group {
-        group: Str,
-        metadata: Option<GroupMetadata>,
-    },
-    /// Of a group of the consumer protocol.
-    Consumer {
-        group: Str,
-        change: ConsumerChange,
-    },
+    Offset { group: Str, topic: Str, partition: i32, commit: Option<OffsetCommit> },
+    Group { group: Str, metadata: Option<GroupMetadata> },
 }
 
 const OFFSET_COMMIT: &str = "offset commit";
@@ -73,7 +58,6 @@ impl Change {
                 Self::decode_offset(record).map_err(|error| malformed(OFFSET_COMMIT, &error)).map(Some)
             }
             GROUP_KEY => Self::decode_group(record).map(Some),
-            version if consumer::is_key(version) => consumer::decode(version, record).map(Some),
             _ => Ok(None),
         }
     }
@@ -120,7 +104,6 @@ impl Change {
                 let key = written(w);
                 Record { key, value: metadata.as_ref().map(|metadata| encoded(w, |w| metadata.encode(w))) }
             }
-            Change::Consumer { group, change } => consumer::encode(group, change, w),
         }
     }
 }
@@ -131,7 +114,7 @@ fn encoded(w: &mut Writer, write: impl FnOnce(&mut Writer)) -> Bytes {
 }
 
 /// Strings come out of decoded requests, which hold none that is too long for a record.
-fn written(w: &mut Writer) -> Bytes {
+pub(crate) fn written(w: &mut Writer) -> Bytes {
     w.finish().and_then(wire::Frame::into_bytes).expect("what a request can hold fits into a record")
 }
 
@@ -140,7 +123,7 @@ fn malformed(what: &'static str, why: &impl ToString) -> Error {
 }
 
 /// The version in front of a value, when it is one of those that we know.
-fn version(r: &mut Reader<'_>, message: &'static str, newest: i16) -> Result<i16, wire::Error> {
+pub(crate) fn version(r: &mut Reader<'_>, message: &'static str, newest: i16) -> Result<i16, wire::Error> {
     let version = r.i16()?;
     let versions = VersionRange::new(0, newest);
     if versions.contains(version) {
@@ -149,7 +132,7 @@ fn version(r: &mut Reader<'_>, message: &'static str, newest: i16) -> Result<i16
     Err(wire::Error::UnsupportedVersion { message, version, versions })
 }
 
-fn string(r: &mut Reader<'_>, flexible: bool, what: &'static str) -> Result<Str, wire::Error> {
+pub(crate) fn string(r: &mut Reader<'_>, flexible: bool, what: &'static str) -> Result<Str, wire::Error> {
     let mut text = Str::EMPTY;
     r.string(flexible, what, &mut text)?;
     Ok(text)

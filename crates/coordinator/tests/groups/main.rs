@@ -2,13 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod admin;
-mod consumers;
-mod epochs;
 mod fixed;
 mod joins;
-mod members;
 mod offsets;
 mod path;
-mod steps;
+mod pending;
 mod syncs;
 mod talk;

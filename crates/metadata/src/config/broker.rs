@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use protocol::{NodeId, Str};
 
-use super::coordination::{ConsumerGroupsConfig, GroupsConfig, Limited, MigrationPolicy};
+use super::coordination::{GroupsConfig, TransactionsConfig};
 use super::directories::{LogDirectories, cordoned};
 use super::listeners::{ListenerError, check_ports, protocol_map};
 use super::names::listener_limit;
@@ -43,6 +43,7 @@ pub struct BrokerConfig {
     pub topic_defaults: TopicConfig,
     pub cleaner: CleanerConfig,
     pub groups: GroupsConfig,
+    pub transactions: TransactionsConfig,
     pub retention_check_interval_ms: i64,
     pub producer_id_expiration_ms: i64,
     pub broker_heartbeat_interval_ms: i64,
@@ -195,7 +196,6 @@ impl Reader<'_> {
             session_timeout_max_ms: self.int("group.max.session.timeout.ms"),
             initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms"),
             size_max: self.count("group.max.size"),
-            consumer: self.consumer_groups(),
             offset_metadata_bytes_max: self.count("offset.metadata.max.bytes"),
             offsets_retention_ms: self.number("offsets.retention.minutes").saturating_mul(60_000),
             offsets_retention_check_interval_ms: self.number("offsets.retention.check.interval.ms"),
@@ -208,35 +208,11 @@ impl Reader<'_> {
         }
     }
 
-    fn consumer_groups(&self) -> ConsumerGroupsConfig {
-        let limited = |value: &str, min: &str, max: &str| Limited {
-            value: self.int(value),
-            min: self.int(min),
-            max: self.int(max),
-        };
-        let protocols = self.list("group.coordinator.rebalance.protocols");
-        let policy = self.text("group.consumer.migration.policy").unwrap_or_default();
-        ConsumerGroupsConfig {
-            are_served: protocols.iter().any(|protocol| protocol.eq_ignore_ascii_case("consumer")),
-            session_timeout_ms: limited(
-                "group.consumer.session.timeout.ms",
-                "group.consumer.min.session.timeout.ms",
-                "group.consumer.max.session.timeout.ms",
-            ),
-            heartbeat_interval_ms: limited(
-                "group.consumer.heartbeat.interval.ms",
-                "group.consumer.min.heartbeat.interval.ms",
-                "group.consumer.max.heartbeat.interval.ms",
-            ),
-            assignment_interval_ms: limited(
-                "group.consumer.assignment.interval.ms",
-                "group.consumer.min.assignment.interval.ms",
-                "group.consumer.max.assignment.interval.ms",
-            ),
-            size_max: self.count("group.consumer.max.size"),
-            assignors: self.list("group.consumer.assignors"),
-            migration_policy: MigrationPolicy::named(&policy),
-            regex_refresh_interval_ms: self.int("group.consumer.regex.refresh.interval.ms"),
+    fn transactions(&self) -> TransactionsConfig {
+        TransactionsConfig {
+            partition_verification: self.flag("transaction.partition.verification.enable"),
+            add_retry_backoff_ms: self.number("add.partitions.to.txn.retry.backoff.ms"),
+            add_retry_backoff_max_ms: self.number("add.partitions.to.txn.retry.backoff.max.ms"),
         }
     }
 
@@ -327,6 +303,7 @@ impl Reader<'_> {
             topic_defaults: TopicConfig::defaults(&self.layers),
             cleaner: self.cleaner(),
             groups: self.groups(),
+            transactions: self.transactions(),
             retention_check_interval_ms: self.number("log.retention.check.interval.ms"),
             producer_id_expiration_ms: self.number("producer.id.expiration.ms"),
             broker_heartbeat_interval_ms: self.number("broker.heartbeat.interval.ms"),

@@ -134,6 +134,8 @@ mod tests {
             max_timestamp_ms: first_timestamp_ms + 10,
             max_timestamp_offset: Offset(base),
             created_ms: 0,
+            aborted_entries: 0,
+            aborted_crc: 0,
         }
     }
 

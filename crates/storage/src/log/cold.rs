@@ -54,6 +54,8 @@ pub struct ColdRegion {
     pub position: u64,
     /// 0: there is nothing to read, or nothing that fits.
     pub len: usize,
+    /// Behind the last batch, if not further.
+    pub end: Offset,
     /// The next batch is there and was too large for what is left.
     pub is_full: bool,
     /// Compaction has left nothing from the offset to the end of the segment: the next batch is at or behind this one.
@@ -118,7 +120,8 @@ impl ColdRead {
                     self.check_passed(&*file, from, bytes)?;
                     // Of the open segment, too: a truncation may have left a gap at its end.
                     let goes_on_at = (self.end > self.offset).then_some(self.end);
-                    return Ok(ColdRegion { file, position: bytes, len: 0, is_full: false, goes_on_at });
+                    let end = self.offset;
+                    return Ok(ColdRegion { file, position: bytes, len: 0, end, is_full: false, goes_on_at });
                 }
                 Some((at, header)) if header.last_offset() >= self.offset => break (at, header),
                 Some((_, header)) => before = Some(header.next_offset()),
@@ -128,13 +131,13 @@ impl ColdRead {
             // Compaction has taken the offset, or a batch says that it has less than it has.
             self.check_passed(&*file, from, start)?;
         }
-        let (end, is_full) = self.end(&segment, start, &first)?;
+        let End { position: end, is_full, offset: end_offset } = self.end(&segment, start, &first)?;
         // The check also brings what may not be in the page cache, here, on the lane: sending it does not wait for the disk on
         // a network thread. What was written a short while ago is there: the open segment is not read.
         let behind = before.unwrap_or(first.base_offset);
         let end = if self.checked { self.whole(&*file, start, end, behind)? } else { end };
         let len = usize::try_from(end - start).unwrap_or(usize::MAX);
-        Ok(ColdRegion { file, position: start, len, is_full, goes_on_at: None })
+        Ok(ColdRegion { file, position: start, len, end: end_offset, is_full, goes_on_at: None })
     }
 
     /// The next batch, which can be there behind what ends at `before`.
@@ -168,26 +171,27 @@ impl ColdRead {
         }
     }
 
-    /// Where the last batch ends that is still to be sent, and whether the next one is too large.
-    fn end(&self, segment: &Segment<'_>, start: u64, first: &BatchHeader) -> io::Result<(u64, bool)> {
+    /// Where the last batch ends that is still to be sent.
+    fn end(&self, segment: &Segment<'_>, start: u64, first: &BatchHeader) -> io::Result<End> {
+        let end = |position, is_full, offset| Ok(End { position, is_full, offset });
         if self.limit.is_some_and(|limit| first.last_offset() >= limit) {
-            return Ok((start, false));
+            return end(start, false, first.base_offset);
         }
         let first_end = start + first.size() as u64;
         if first.size() > self.bytes_max {
-            return Ok((if self.at_least_one { first_end } else { start }, true));
+            return end(if self.at_least_one { first_end } else { start }, true, first.next_offset());
         }
         let end_max = start.saturating_add(self.bytes_max as u64);
         let bytes = u64::from(self.bytes);
         if self.limit.is_none() && end_max >= bytes {
-            return Ok((bytes, false));
+            return end(bytes, false, self.end);
         }
         let below = |entry: &OffsetEntry| {
             u64::from(entry.position) <= end_max && self.limit.is_none_or(|limit| entry.last_offset < limit)
         };
         let from = segment.entry(below)?.max(first_end);
         let mut headers = Headers::new(&**segment.file, from, bytes);
-        let mut end = from;
+        let mut position = from;
         loop {
             let header = match headers.advance() {
                 Ok(Some((_, header))) => header,
@@ -200,12 +204,21 @@ impl ColdRead {
                 break;
             }
             if headers.position() > end_max {
-                return Ok((end, true));
+                return end(position, true, header.base_offset);
             }
-            end = headers.position();
+            position = headers.position();
         }
-        Ok((end, false))
+        end(position, false, self.limit.unwrap_or(self.end))
     }
+}
+
+/// How far a read goes.
+struct End {
+    position: u64,
+    /// The next batch is there and is too large.
+    is_full: bool,
+    /// Behind the last batch, if not further.
+    offset: Offset,
 }
 
 /// A search for the first record at or after a time, in segment files.

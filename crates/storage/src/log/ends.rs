@@ -8,6 +8,14 @@ use super::Log;
 use crate::journal::{Body, Entry};
 use crate::{Durability, Position};
 
+/// Bytes that there are to be read since the last time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gained {
+    pub bytes: usize,
+    /// By readers of committed records.
+    pub committed_bytes: usize,
+}
+
 impl Log {
     /// Behind the newest batch.
     #[must_use]
@@ -26,6 +34,14 @@ impl Log {
     #[must_use]
     pub fn high_watermark(&self) -> Offset {
         self.high_watermark
+    }
+
+    /// What readers of committed records may read ends here: in front of the first transaction that is not decided, for
+    /// all that the high watermark says.
+    #[must_use]
+    pub fn last_stable_offset(&self) -> Offset {
+        let undecided = self.producers.first_unstable().unwrap_or(self.high_watermark);
+        undecided.max(self.log_start).min(self.high_watermark)
     }
 
     /// What is written to the journal ends here: it survives a kill of the process.
@@ -47,7 +63,7 @@ impl Log {
     }
 
     /// The journal has written the batches up to `end`, at `position`. Returns how many bytes consumers have gained.
-    pub fn journal_wrote(&mut self, end: Offset, position: Position) -> usize {
+    pub fn journal_wrote(&mut self, end: Offset, position: Position) -> Gained {
         let end = known_end(end, &self.unwritten_cuts, self.log_end());
         self.journal_written = self.journal_written.max(end);
         if end > self.synced.end {
@@ -57,7 +73,7 @@ impl Log {
     }
 
     /// The journal has synced the batches up to `end`. Returns how many bytes consumers have gained.
-    pub fn journal_synced(&mut self, end: Offset) -> usize {
+    pub fn journal_synced(&mut self, end: Offset) -> Gained {
         let end = known_end(end, &self.unsynced_cuts, self.log_end());
         self.journal_synced = self.journal_synced.max(end);
         self.advance_high_watermark()
@@ -80,23 +96,43 @@ impl Log {
     /// With a single replica the high watermark is its own end: on a synced topic the synced one, on a buffered one
     /// what a kill of this process leaves, as Kafka's page cache does, unless that would be `flush.messages` unsynced
     /// records.
-    pub(super) fn advance_high_watermark(&mut self) -> usize {
+    pub(super) fn advance_high_watermark(&mut self) -> Gained {
         let end = match self.config.durability {
             Durability::Buffered if !self.is_flush_due(self.journal_written) => self.journal_written,
             Durability::Synced | Durability::Buffered => self.journal_synced,
         };
-        let before = self.high_watermark;
-        if end <= before {
-            return 0;
-        }
-        self.high_watermark = end;
-        self.tail.bytes_between(before, end)
+        let before = self.readable_ends();
+        self.high_watermark = self.high_watermark.max(end);
+        self.producers.settle(self.high_watermark, self.journal_synced);
+        self.gained_since(before)
     }
 
-    /// Bytes of the batches in memory that begin in `from..to`.
+    /// Where readers stand, and those of committed records.
     #[must_use]
-    pub fn bytes_between(&self, from: Offset, to: Offset) -> usize {
-        self.tail.bytes_between(from, to)
+    pub fn readable_ends(&self) -> (Offset, Offset) {
+        (self.high_watermark, self.last_stable_offset())
+    }
+
+    /// What they have gained since they stood there.
+    #[must_use]
+    pub fn gained_since(&self, (high_watermark, last_stable): (Offset, Offset)) -> Gained {
+        let bytes = if self.high_watermark > high_watermark {
+            self.tail.bytes_between(high_watermark, self.high_watermark)
+        } else {
+            0
+        };
+        let now = self.last_stable_offset();
+        if last_stable == high_watermark && now == self.high_watermark {
+            return Gained { bytes, committed_bytes: bytes };
+        }
+        // Of a transaction, memory may have the end only: what is to be read is enough then, however much it is.
+        let in_memory = self.tail.start().is_some_and(|start| start <= last_stable);
+        let committed_bytes = match now > last_stable {
+            true if in_memory => self.tail.bytes_between(last_stable, now),
+            true => usize::MAX,
+            false => 0,
+        };
+        Gained { bytes, committed_bytes }
     }
 
     /// The entries of all batches that are not synced in their segments, once more, for the head of the journal. For

@@ -9,10 +9,13 @@
 //! * A batch leaves memory only once it is written to its segment, and is written there only once the journal has
 //!   synced it. What the journal must keep ([`Log::oldest_needed`]) ends where the segments are synced.
 //! * The high watermark never goes back, except behind a truncation that cuts below it.
+//! * `log start <= last stable offset <= high watermark`: no transaction that is open, or whose end may be taken back, begins
+//!   below it, except below the log start.
 //! * A segment is deleted only after the new log start is on disk in the journal.
 //!
 //! Does not know: tasks and lanes, which replica leads, other partitions.
 
+mod aborted;
 mod append;
 mod cold;
 mod ends;
@@ -38,8 +41,10 @@ use std::sync::Arc;
 
 use protocol::ids::{LeaderEpoch, Offset};
 
-pub use append::{AppendRefusal, Outcome};
+pub use aborted::{AbortedIn, AbortedSearch};
+pub use append::{AppendRefusal, Origin, Outcome, Verified};
 pub use cold::{ColdRead, ColdRegion, DamagedSegment, TimeSearch};
+pub use ends::Gained;
 pub use offsets::{Found, Search};
 pub use read::{OutOfRange, ReadLimits, ReadPlan};
 pub use recover::{Recovered, recover};
@@ -47,15 +52,16 @@ pub use replace::{Overtaken, SegmentSwap};
 pub use retention::{DeletedFiles, SegmentDelete, expired_segments};
 pub use roll::{Limits, RollReason, roll_reason};
 pub use scrub::{Scrubbed, SegmentScrub};
-pub use truncate::SegmentCut;
+pub use truncate::{Cut, SegmentCut};
 pub use write::{PIECE_BYTES_MAX, Seal, SegmentSync, SegmentWrite};
 
 use crate::epochs::{EpochEntry, Epochs};
 use crate::journal::{Body, Entry};
-use crate::producers::Producers;
+use crate::producers::{Guard, Producers, Question, Verifications};
 use crate::segment::names::partition_dir;
 use crate::segment::{SealedSegment, SegmentState};
 use crate::{LogConfig, PartitionKey, PartitionState, Position};
+use aborted::Aborted;
 use held::Held;
 use replace::Replacing;
 use tail::Tail;
@@ -97,6 +103,10 @@ pub struct Log {
     held: Held,
     epochs: Epochs,
     producers: Producers,
+    verifications: Verifications,
+    aborted: Aborted,
+    /// The cut that is to come has to read the producers out of what is left.
+    reads_producers: bool,
     /// Where it is to start once the journal has synced that.
     next_start: Offset,
     log_start: Offset,
@@ -163,7 +173,10 @@ impl Log {
             tail: Tail::default(),
             held: Held::default(),
             epochs: Epochs::new(state.epochs),
-            producers: Producers::new(state.producers),
+            producers: state.producers,
+            verifications: Verifications::default(),
+            aborted: Aborted::new(state.aborted, end),
+            reads_producers: false,
             next_start: state.log_start,
             log_start: state.log_start,
             high_watermark: state.high_watermark.min(end).max(state.log_start),
@@ -236,6 +249,14 @@ impl Log {
     /// Forgets producers that have been silent since `before_ms`.
     pub fn expire_producers(&mut self, before_ms: i64) {
         self.producers.expire(before_ms);
+        self.verifications.expire(before_ms);
+    }
+
+    /// Before the coordinator of a transaction is asked whether this partition belongs to it: what the batch is to be appended
+    /// with once it has said so. `None` if the transaction is open here, which it has said before.
+    pub fn ask(&mut self, question: &Question, now_ms: i64) -> Option<Guard> {
+        let is_open = self.producers.is_in_transaction(question.producer_id, question.epoch);
+        (!is_open).then(|| self.verifications.ask(question, now_ms))
     }
 
     #[must_use]
@@ -259,7 +280,8 @@ impl Log {
             replacements: self.replacements,
             replacing: self.replacing.map(|replacing| replacing.segment),
             epochs: self.epochs.entries().to_vec(),
-            producers: self.producers.iter().map(|(id, state)| (id, state.clone())).collect(),
+            producers: self.producers.clone(),
+            aborted: self.aborted.between(self.synced.end, Offset(i64::MAX)).copied().collect(),
         }
     }
 

@@ -9,7 +9,8 @@ use crate::segment::{BatchFacts, SealedSegment};
 /// How far a read goes.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimits {
-    /// Batches end at or below it: the high watermark for consumers, the log end for followers.
+    /// Batches end at or below it: the high watermark for consumers, the last stable offset for those of committed records, the
+    /// log end for followers.
     pub end: Offset,
     pub bytes_max: usize,
     /// The first batch is read whatever its size (KIP-74).
@@ -22,8 +23,9 @@ pub struct ReadLimits {
 /// How a read is answered.
 #[derive(Debug)]
 pub enum ReadPlan {
-    /// From memory; may be empty. `is_full` says that the next batch is there and was too large for what is left.
-    Now { records: RecordSet, is_full: bool },
+    /// From memory; may be empty. `is_full` says that the next batch is there and was too large for what is left; `end` is behind
+    /// the last batch.
+    Now { records: RecordSet, is_full: bool, end: Offset },
     /// The batches are in a segment file.
     Cold(ColdRead),
     /// Memory does not hold any more what was appended, and nothing else does.
@@ -53,10 +55,10 @@ impl Log {
         let in_file = from_file && offset < self.written.end;
         if nothing || (!in_file && self.tail.start().is_some_and(|start| offset >= start)) {
             if nothing {
-                return Ok(ReadPlan::Now { records: RecordSet::new(), is_full: false });
+                return Ok(ReadPlan::Now { records: RecordSet::new(), is_full: false, end: offset });
             }
             match self.tail.read(offset, limit, bytes_max, at_least_one) {
-                Ok((records, is_full)) => return Ok(ReadPlan::Now { records, is_full }),
+                Ok((records, is_full, end)) => return Ok(ReadPlan::Now { records, is_full, end }),
                 // The file has what was in memory when it was written there.
                 Err(damaged) if damaged.last_offset < self.written.end => {}
                 Err(damaged) => return Ok(ReadPlan::Damaged(damaged)),

@@ -6,7 +6,7 @@
 //!
 //! Invariants: segment files are cut back to what the state says is synced there, the rest comes out of the
 //! journal; a byte that was synced and is missing is an error that names the file; no segment is read as a whole,
-//! unless a truncation cuts into it or its index is damaged.
+//! unless a truncation cuts into it or one of its indexes is damaged.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ use protocol::ids::{LeaderEpoch, Offset};
 use protocol::records::{HEAD_LEN, LOG_OVERHEAD, ValidBatch, head};
 
 use super::replace::finish_replacing;
-use super::truncate::{SegmentCut, remove_segment};
+use super::truncate::{Cut, SegmentCut, remove_segment};
 use super::{Log, LogConfig};
 use crate::epochs::Epochs;
 use crate::error::Error;
@@ -30,9 +30,10 @@ use crate::segment::index::{check_offset_entries, check_time_entries};
 use crate::segment::names::{
     CLEANED_SUFFIX, DELETED_SUFFIX, FileKind, parse_segment_file, partition_dir, segment_file,
 };
-use crate::segment::scan::{Headers, scan};
+use crate::segment::scan::{Headers, invalid, scan};
 use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
-use crate::segment::{OpenFiles, SealedSegment, SegmentState};
+use crate::segment::txn_index::{self, TXN_ENTRY_BYTES};
+use crate::segment::{OpenFiles, SealedSegment, SegmentState, replay};
 use crate::{PartitionState, Position};
 
 /// A partition as it was found on disk. It becomes a [`Log`] when its configuration is known.
@@ -84,6 +85,7 @@ impl Log {
         log.journal_written = end;
         log.journal_synced = end;
         log.high_watermark = end;
+        log.producers.settle(end, end);
         log
     }
 }
@@ -123,9 +125,13 @@ pub fn recover(
             created_ms,
             end: replay.synced_end,
             epochs: replay.epochs.clone(),
+            reads_producers: replay.producers.end() < replay.producers.truncatable(),
             config,
         };
-        cut.run(files, open).map_err(Error::io(&dir, "cut its segments back"))?
+        let Cut { state, producers } =
+            cut.run(files, open).map_err(Error::io(&dir, "cut its segments back"))?;
+        replay.producers = producers.unwrap_or(replay.producers);
+        state
     } else if state.synced.end < replay.synced_end {
         SegmentState::new(replay.synced_end, state.synced.created_ms)
     } else {
@@ -144,7 +150,10 @@ pub fn recover(
     recovered.state.log_start = recovered.state.log_start.min(end);
     recovered.state.high_watermark = end;
     recovered.state.epochs = replay.epochs.entries().to_vec();
-    recovered.state.producers = replay.producers.iter().map(|(id, state)| (id, state.clone())).collect();
+    let from = recovered.state.synced.end;
+    recovered.state.aborted.retain(|aborted| (from..end).contains(&aborted.last_offset));
+    replay.producers.settle(end, end);
+    recovered.state.producers = replay.producers;
     Ok(recovered)
 }
 
@@ -165,7 +174,7 @@ impl Replay {
             log_start: state.log_start,
             appends: BTreeMap::new(),
             epochs: Epochs::new(state.epochs.iter().copied()),
-            producers: Producers::new(state.producers.iter().cloned()),
+            producers: state.producers.clone(),
         };
         if let Some(end) = state.cut {
             replay.truncate(end);
@@ -296,9 +305,49 @@ fn cut_back(
             open.forget(&path);
             files.replace(&path, bytes).map_err(Error::io(&path, "rebuild an index"))?;
         }
-        synced = SegmentState { created_ms: synced.created_ms, end: synced.end, ..found.state };
+        let SegmentState { end, created_ms, aborted_entries, aborted_crc, .. } = synced;
+        synced = SegmentState { end, created_ms, aborted_entries, aborted_crc, ..found.state };
     }
+    trim_aborted(files, open, dir, &*log, &synced)?;
     Ok(synced)
+}
+
+/// Cuts the index of aborted transactions back to what the state counts, or writes it anew from the batches, if it is not
+/// that. What cannot be is an error for those who read it.
+fn trim_aborted(
+    files: &dyn Files,
+    open: &OpenFiles,
+    dir: &Path,
+    log: &dyn File,
+    synced: &SegmentState,
+) -> Result<(), Error> {
+    let path = segment_file(dir, synced.base, FileKind::TxnIndex);
+    let bytes = u64::from(synced.aborted_entries) * u64::from(TXN_ENTRY_BYTES);
+    let trim = || {
+        if !files.exists(&path)? {
+            return if bytes == 0 { Ok(()) } else { Err(invalid("it is missing".to_owned())) };
+        }
+        cut_to(&*open.get(files, &path)?, bytes)?;
+        txn_index::read(files, &path, synced.aborted_entries, synced.aborted_crc).map(drop)
+    };
+    let Err(error) = trim() else { return Ok(()) };
+    if error.kind() != io::ErrorKind::InvalidData {
+        return Err(Error::io(&path, "cut the index of aborted transactions back")(error));
+    }
+    let found = replay::replay(files, dir, synced.base, (log, u64::from(synced.bytes)), synced.end)
+        .map_err(Error::io(&path, "rebuild the index of aborted transactions"))?;
+    let aborted = found.map(|found| found.aborted).unwrap_or_default();
+    if aborted.iter().fold(0, txn_index::entries_crc) != synced.aborted_crc {
+        tracing::error!(
+            "{}: {error}, and the batches of its segment do not tell what it was",
+            path.display()
+        );
+        return Ok(());
+    }
+    tracing::warn!("{}: {error}; it is written anew", path.display());
+    open.forget(&path);
+    let entries: Vec<u8> = aborted.iter().flat_map(txn_index::entry).collect();
+    files.replace(&path, &entries).map_err(Error::io(&path, "rebuild the index of aborted transactions"))
 }
 
 /// Records behind the synced end are in the journal, or were promised to nobody. Anything else somebody may look for.

@@ -126,7 +126,7 @@ impl Log {
         if !self.config.cleanup_policy.compact || self.replacing.is_some() || self.cut.is_some() {
             return None;
         }
-        let (log_start, last_stable) = (self.next_start, self.high_watermark);
+        let (log_start, last_stable) = (self.next_start, self.last_stable_offset());
         let (cleaned, config) = (self.cleaned, self.config.clone());
         dirtiness(&LogFacts { segments: self.cleanable(), cleaned, log_start, last_stable }, &config, now_ms)
     }

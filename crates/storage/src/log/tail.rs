@@ -199,7 +199,7 @@ impl Tail {
     }
 
     /// Whole batches from the one that holds `offset` on, that end below `limit`, of at most `bytes_max` together;
-    /// the first one whatever its size if `at_least_one`; and whether the next one was too large. An error names the first
+    /// the first one whatever its size if `at_least_one`; whether the next one was too large; and where the last one ends. An error names the first
     /// one if its bytes have changed since it was appended.
     pub(crate) fn read(
         &self,
@@ -207,13 +207,13 @@ impl Tail {
         limit: Offset,
         bytes_max: usize,
         at_least_one: bool,
-    ) -> Result<(RecordSet, bool), BatchFacts> {
-        let mut records = RecordSet::new();
+    ) -> Result<(RecordSet, bool, Offset), BatchFacts> {
+        let (mut records, mut end) = (RecordSet::new(), offset);
         for batch in self.from(offset).take_while(|batch| batch.facts.last_offset < limit) {
             let too_large = batch.size() > bytes_max.saturating_sub(records.len());
             let wanted_anyway = at_least_one && records.is_empty();
             if too_large && !wanted_anyway {
-                return Ok((records, true));
+                return Ok((records, true, end));
             }
             if !batch.is_intact() {
                 if records.is_empty() {
@@ -222,7 +222,8 @@ impl Tail {
                 break;
             }
             batch.pieces(|piece| records.push(piece));
+            end = batch.facts.last_offset.next();
         }
-        Ok((records, false))
+        Ok((records, false, end))
     }
 }

@@ -3,22 +3,27 @@
 //! Memory is cut at once. Files are cut only after the journal has synced the entry, so that recovery finds either
 //! the whole log and no entry, or an entry that tells why something is missing. Until then nothing is appended,
 //! written or synced.
+//!
+//! What memory knows of producers goes back no further than to what nothing was thought to take back. A truncation that does
+//! reads them out of the last segment, and takes what is in memory only along with the rest.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use host::Files;
+use host::{File, Files};
 use protocol::ids::{LeaderEpoch, Offset};
 
 use super::Log;
 use crate::LogConfig;
 use crate::epochs::Epochs;
 use crate::journal::{Body, Entry};
+use crate::producers::Producers;
 use crate::segment::check::{Bounds, check_segment};
 use crate::segment::names::{FileKind, segment_file};
+use crate::segment::replay::{Replayed, producers_at, replay};
 use crate::segment::scan::{Scan, invalid, scan};
-use crate::segment::{OpenFiles, SegmentState};
+use crate::segment::{BatchFacts, OpenFiles, SegmentState, txn_index};
 
 /// Cuts the files of a log back to an offset.
 #[derive(Debug)]
@@ -32,12 +37,23 @@ pub struct SegmentCut {
     pub(super) end: Offset,
     /// Of what is kept.
     pub(super) epochs: Epochs,
+    /// Whether producers are to be read out of the last segment.
+    pub(super) reads_producers: bool,
     pub(super) config: Arc<LogConfig>,
 }
 
+/// What a cut has left.
+#[derive(Debug)]
+pub struct Cut {
+    /// The segment that is the last one now. It is synced.
+    pub(super) state: SegmentState,
+    /// After its last batch, if they were to be read.
+    pub(super) producers: Option<Producers>,
+}
+
 impl SegmentCut {
-    /// Blocking. Returns the state of the segment that is the last one now. It is synced.
-    pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<SegmentState> {
+    /// Blocking.
+    pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<Cut> {
         let kept = self.bases.partition_point(|base| *base <= self.end);
         for gone in self.bases.iter().skip(kept) {
             remove_segment(files, open, &self.dir, *gone)?;
@@ -47,7 +63,10 @@ impl SegmentCut {
         let Some(base) = last.filter(|base| *base < self.end) else {
             // The first write begins the file anew, whatever is in it.
             self.sync_names(files)?;
-            return Ok(SegmentState::new(self.end, self.created_ms).indexed_by(&self.config));
+            let state = SegmentState::new(self.end, self.created_ms).indexed_by(&self.config);
+            let reads = self.reads_producers;
+            let producers = if reads { producers_at(files, &self.dir, self.end)? } else { None };
+            return Ok(Cut { state, producers });
         };
         let log = open.get(files, &segment_file(&self.dir, base, FileKind::Log))?;
         let Scan { mut state, index, damage } =
@@ -69,8 +88,44 @@ impl SegmentCut {
             open.forget(&path);
             files.replace(&path, bytes)?;
         }
+        let producers = self.cut_aborted(files, open, &*log, &mut state)?;
         self.sync_names(files)?;
-        Ok(state)
+        Ok(Cut { state, producers })
+    }
+
+    /// Has the index of aborted transactions say what the batches that are left do. Returns what they did to producers, if
+    /// that is wanted.
+    fn cut_aborted(
+        &self,
+        files: &dyn Files,
+        open: &OpenFiles,
+        log: &dyn File,
+        state: &mut SegmentState,
+    ) -> io::Result<Option<Producers>> {
+        let path = segment_file(&self.dir, state.base, FileKind::TxnIndex);
+        let has_index = files.exists(&path)?;
+        if !has_index && !self.reads_producers {
+            return Ok(None);
+        }
+        let all = (log, u64::from(state.bytes));
+        let replayed = replay(files, &self.dir, state.base, all, self.end)?;
+        let (producers, aborted) = match replayed {
+            Some(Replayed { producers, aborted }) => (Some(producers), aborted),
+            None => {
+                let (dir, base) = (self.dir.display(), state.base);
+                tracing::warn!(
+                    "{dir}: segment {base} has no snapshot of producers; its index of aborted transactions is believed"
+                );
+                (None, txn_index::read_front(files, &path, self.end)?)
+            }
+        };
+        aborted.iter().for_each(|aborted| state.index_aborted(aborted));
+        if has_index || !aborted.is_empty() {
+            open.forget(&path);
+            let entries: Vec<u8> = aborted.iter().flat_map(txn_index::entry).collect();
+            files.replace(&path, &entries)?;
+        }
+        Ok(producers.filter(|_| self.reads_producers))
     }
 
     /// Everything up to the cut counts as synced afterwards: closed segments too.
@@ -116,16 +171,21 @@ pub(super) fn remove_segment(
 }
 
 impl Log {
-    /// Everything from `end`, the boundary of a batch, on is gone, on behalf of a leader of `epoch`. `None` if
-    /// there is nothing. Nothing may be appended while [`Log::is_cutting`].
+    /// Everything from `end`, the boundary of a batch, on is gone, on behalf of a leader of `epoch`: more than that, as the entry
+    /// says, if what is known of producers does not reach so far back. `None` if there is nothing. Nothing may be appended
+    /// while [`Log::is_cutting`].
     pub fn truncate_to(&mut self, end: Offset, epoch: LeaderEpoch) -> Option<Entry> {
         if end >= self.log_end() {
             return None;
         }
+        let reads_producers = end < self.producers.truncatable();
+        let end = if reads_producers { end.min(self.written.end) } else { end };
+        self.reads_producers |= reads_producers;
         while self.tail.pop_from(end) {}
         self.held.truncate(end);
         self.epochs.truncate_from_end(end);
         self.producers.truncate_from_end(end);
+        self.aborted.truncate(end);
         while self.seals.back().is_some_and(|seal| seal.next.base >= end) {
             self.seals.pop_back();
         }
@@ -138,7 +198,7 @@ impl Log {
         self.unwritten_cuts.push_back(end);
         self.unsynced_cuts.push_back(end);
         self.changed = true;
-        if end < self.written.end || self.writing || self.cut.is_some() {
+        if end < self.written.end || reads_producers || self.writing || self.cut.is_some() {
             self.cut_files(end);
         } else {
             self.count_active();
@@ -180,6 +240,9 @@ impl Log {
                 state = seal.next;
             }
             state.advance(&batch.facts);
+            let BatchFacts { base_offset, last_offset, .. } = batch.facts;
+            let aborted = self.aborted.between(base_offset, last_offset.next());
+            aborted.for_each(|aborted| state.index_aborted(aborted));
         }
         if let Some(seal) = seals.next() {
             state = seal.next;
@@ -212,14 +275,20 @@ impl Log {
             created_ms: self.active.created_ms,
             end,
             epochs: self.epochs.clone(),
+            reads_producers: self.reads_producers,
             config: self.config.clone(),
         })
     }
 
-    /// `cut` has been carried out and found `state`.
-    pub fn cut_done(&mut self, state: SegmentState) {
+    /// A cut has been carried out.
+    pub fn cut_done(&mut self, cut: Cut) {
+        let Cut { state, producers } = cut;
         self.writing = false;
         self.cut = None;
+        self.reads_producers = false;
+        if let Some(producers) = producers {
+            self.producers = producers;
+        }
         self.written = state;
         self.synced = state;
         self.count_active();

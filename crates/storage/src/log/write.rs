@@ -12,6 +12,7 @@ use super::retention::is_full;
 use crate::segment::index::IndexBytes;
 use crate::segment::names::{EPOCHS_FILE, FileKind, METADATA_FILE, partition_metadata, segment_file};
 use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
+use crate::segment::txn_index::{self, TXN_ENTRY_BYTES};
 use crate::segment::{OpenFiles, SegmentState};
 
 /// One write of this size beside the journal leaves the journal's latency alone; 8 MiB do not.
@@ -42,6 +43,8 @@ pub struct SegmentWrite {
     index_at: u64,
     time_index_at: u64,
     index: IndexBytes,
+    aborted_at: u64,
+    aborted: Vec<u8>,
     seal: Option<Seal>,
     batches: usize,
     after: SegmentState,
@@ -64,6 +67,7 @@ impl SegmentWrite {
         for (kind, at, bytes) in [
             (FileKind::Index, self.index_at, &self.index.offset),
             (FileKind::TimeIndex, self.time_index_at, &self.index.time),
+            (FileKind::TxnIndex, self.aborted_at, &self.aborted),
         ] {
             if !bytes.is_empty() {
                 open.get_or_create(files, &path(kind))?.write_at(&[Bytes::copy_from_slice(bytes)], at)?;
@@ -84,6 +88,10 @@ impl SegmentWrite {
         self.begin_metadata(files)?;
         for kind in [FileKind::Log, FileKind::Index, FileKind::TimeIndex] {
             open.get_or_create(files, &segment_file(&self.dir, self.base, kind))?.set_len(0)?;
+        }
+        let aborted = segment_file(&self.dir, self.base, FileKind::TxnIndex);
+        if files.exists(&aborted)? {
+            open.get(files, &aborted)?.set_len(0)?;
         }
         if self.reserve_bytes > 0 {
             self.reserve(&*open.get(files, &segment_file(&self.dir, self.base, FileKind::Log))?)?;
@@ -122,8 +130,9 @@ impl SegmentWrite {
 #[derive(Debug)]
 pub struct SegmentSync {
     dir: PathBuf,
-    /// With whether it is closed: then its indexes are synced too, since recovery believes them.
-    segments: Vec<(Offset, bool)>,
+    /// Each with its files. Of closed ones the indexes are synced too, since recovery believes them; what was aborted is, as soon as
+    /// there is any.
+    segments: Vec<(Offset, Vec<FileKind>)>,
     names: bool,
     /// What was reserved for the last of them is no longer needed.
     trims: bool,
@@ -137,12 +146,7 @@ impl SegmentSync {
             let path = segment_file(&self.dir, self.after.base, FileKind::Log);
             open.get(files, &path)?.set_len(u64::from(self.after.bytes))?;
         }
-        for (base, closed) in &self.segments {
-            let kinds: &[FileKind] = if *closed {
-                &[FileKind::Log, FileKind::Index, FileKind::TimeIndex]
-            } else {
-                &[FileKind::Log]
-            };
+        for (base, kinds) in &self.segments {
             for kind in kinds {
                 open.get(files, &segment_file(&self.dir, *base, *kind))?.sync()?;
             }
@@ -205,7 +209,7 @@ impl Log {
         }
         let mut after = self.written;
         let segment_end = self.seals.front().map_or(Offset(i64::MAX), |seal| seal.next.base);
-        let (mut pieces, mut bytes, mut batches) = (Vec::new(), 0, 0);
+        let (mut pieces, mut bytes, mut batches, mut aborted) = (Vec::new(), 0, 0, Vec::new());
         let mut index = IndexBytes::default();
         for batch in self.tail.unwritten() {
             let facts = &batch.facts;
@@ -221,6 +225,10 @@ impl Log {
         let seal = if after.end == segment_end { self.seals.front().cloned() } else { None };
         if batches == 0 && seal.is_none() {
             return None;
+        }
+        for ended in self.aborted.between(self.written.end, after.end) {
+            after.index_aborted(ended);
+            aborted.extend(txn_index::entry(ended));
         }
         if let Some(seal) = &seal {
             if let Some(entry) = after.closing_entry() {
@@ -244,6 +252,8 @@ impl Log {
             index_at: u64::from(self.written.offset_entries) * u64::from(OFFSET_ENTRY_BYTES),
             time_index_at: u64::from(self.written.time_entries) * u64::from(TIME_ENTRY_BYTES),
             index,
+            aborted_at: u64::from(self.written.aborted_entries) * u64::from(TXN_ENTRY_BYTES),
+            aborted,
             seal,
             batches,
             after,
@@ -255,7 +265,8 @@ impl Log {
         assert!(self.writing, "{}: a write has ended that had not begun", self.key);
         self.writing = false;
         self.tail.wrote(write.batches);
-        self.new_names |= write.position == 0 || write.seal.is_some();
+        let is_first_aborted = write.aborted_at == 0 && !write.aborted.is_empty();
+        self.new_names |= write.position == 0 || write.seal.is_some() || is_first_aborted;
         self.written = write.after;
         // A truncation may have taken the seal away.
         let sealed = write.seal.as_ref().map(|seal| seal.next.base);
@@ -279,10 +290,19 @@ impl Log {
         }
         self.syncing = true;
         let (from, to) = (self.synced.base, self.written.base);
-        let closed = self.sealed.iter().map(|segment| segment.base).filter(|base| (from..to).contains(base));
-        let mut segments: Vec<_> = closed.map(|base| (base, true)).collect();
+        let closed = self.sealed.iter().filter(|segment| (from..to).contains(&segment.base));
+        let mut segments: Vec<_> = closed
+            .map(|segment| {
+                let mut kinds = vec![FileKind::Log, FileKind::Index, FileKind::TimeIndex];
+                kinds.extend((segment.aborted_entries > 0).then_some(FileKind::TxnIndex));
+                (segment.base, kinds)
+            })
+            .collect();
         if self.written.bytes > 0 {
-            segments.push((to, false));
+            let before = if from == to { self.synced.aborted_entries } else { 0 };
+            let mut kinds = vec![FileKind::Log];
+            kinds.extend((self.written.aborted_entries > before).then_some(FileKind::TxnIndex));
+            segments.push((to, kinds));
         }
         Some(SegmentSync {
             dir: self.dir.clone(),
@@ -302,6 +322,7 @@ impl Log {
         }
         self.synced = sync.after;
         self.held.release(self.synced.end);
+        self.aborted.synced(self.synced.end);
         self.changed = true;
     }
 

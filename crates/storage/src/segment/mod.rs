@@ -8,8 +8,10 @@ pub mod index;
 pub mod names;
 pub mod open_files;
 pub mod producer_snapshot;
+pub mod replay;
 pub mod scan;
 pub mod state;
+pub mod txn_index;
 
 pub use check::{BatchCheck, Damage};
 pub use names::FileKind;

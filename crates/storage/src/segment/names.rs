@@ -12,12 +12,14 @@ pub enum FileKind {
     Log,
     Index,
     TimeIndex,
+    /// What markers in the segment have aborted.
+    TxnIndex,
     /// Producers' state when the segment was begun.
     Snapshot,
 }
 
 impl FileKind {
-    pub const ALL: [Self; 4] = [Self::Log, Self::Index, Self::TimeIndex, Self::Snapshot];
+    pub const ALL: [Self; 5] = [Self::Log, Self::Index, Self::TimeIndex, Self::TxnIndex, Self::Snapshot];
 
     #[must_use]
     pub fn suffix(self) -> &'static str {
@@ -25,6 +27,7 @@ impl FileKind {
             Self::Log => ".log",
             Self::Index => ".index",
             Self::TimeIndex => ".timeindex",
+            Self::TxnIndex => ".txnindex",
             Self::Snapshot => ".snapshot",
         }
     }
@@ -47,7 +50,8 @@ pub fn segment_file(dir: &Path, base: Offset, kind: FileKind) -> PathBuf {
 }
 
 /// The kinds of files that compaction writes, the one first that says what is in the others.
-pub const CLEANED_KINDS: [FileKind; 3] = [FileKind::Log, FileKind::Index, FileKind::TimeIndex];
+pub const CLEANED_KINDS: [FileKind; 4] =
+    [FileKind::Log, FileKind::Index, FileKind::TimeIndex, FileKind::TxnIndex];
 
 /// What compaction number `number` of a log has written for the segment `base`, until it is in its place. The number tells a
 /// file that has been promised from one that is being written.

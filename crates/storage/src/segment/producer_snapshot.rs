@@ -1,11 +1,12 @@
-//! The `<offset>.snapshot` file: producers' last batches when the segment at `offset` was begun, in Kafka's format.
+//! The `<offset>.snapshot` file: producers' last batches and open transactions when the segment at `offset` was begun, in Kafka's
+//! format.
 //!
 //! Kafka keeps one batch of each producer there; all five are in our checkpoint. The file is written for Kafka's
-//! tools and for truncation, not read at a start.
+//! tools, and for finding out anew what a segment has aborted; it is not read at a start.
 
 use bytes::{Buf, BufMut};
 use protocol::ids::{Offset, ProducerId};
-use protocol::records::crc32c;
+use protocol::records::{NO_SEQUENCE, crc32c};
 
 use crate::producers::{BatchMark, ProducerState, Producers};
 
@@ -29,10 +30,9 @@ pub fn encode(producers: &Producers) -> Vec<u8> {
         bytes.put_i64(last.map_or(-1, |mark| mark.last_offset.0));
         let delta = last.map_or(0, |mark| mark.last_offset - mark.base_offset);
         bytes.put_i32(i32::try_from(delta).expect("a batch's offsets fit its header"));
-        bytes.put_i64(last.map_or(-1, |mark| mark.timestamp_ms));
-        // Coordinator epoch and first offset of an open transaction: none.
-        bytes.put_i32(-1);
-        bytes.put_i64(-1);
+        bytes.put_i64(state.last_timestamp_ms);
+        bytes.put_i32(state.coordinator_epoch);
+        bytes.put_i64(state.transaction.unwrap_or(Offset::NONE).0);
     }
     let crc = crc32c(bytes.get(ENTRIES_AT..).unwrap_or_default());
     if let Some(at) = bytes.get_mut(2..ENTRIES_AT) {
@@ -41,9 +41,9 @@ pub fn encode(producers: &Producers) -> Vec<u8> {
     bytes
 }
 
-/// What a snapshot says, or `None` if it is damaged.
+/// What the snapshot at `offset` says, or `None` if it is damaged.
 #[must_use]
-pub fn decode(mut bytes: &[u8]) -> Option<Producers> {
+pub fn decode(mut bytes: &[u8], offset: Offset) -> Option<Producers> {
     let crc = crc32c(bytes.get(ENTRIES_AT..)?);
     let from = &mut bytes;
     if from.try_get_i16().ok()? != VERSION || from.try_get_u32().ok()? != crc {
@@ -54,7 +54,7 @@ pub fn decode(mut bytes: &[u8]) -> Option<Producers> {
         return None;
     }
     let known: Option<Vec<_>> = (0..count).map(|_| entry(from)).collect();
-    Some(Producers::new(known?))
+    Some(Producers::new(known?, [], offset, offset))
 }
 
 fn entry(from: &mut &[u8]) -> Option<(ProducerId, ProducerState)> {
@@ -64,53 +64,96 @@ fn entry(from: &mut &[u8]) -> Option<(ProducerId, ProducerState)> {
     let last_offset = Offset(from.try_get_i64().ok()?);
     let delta = from.try_get_i32().ok()?;
     let timestamp_ms = from.try_get_i64().ok()?;
-    from.try_get_i32().ok()?;
-    from.try_get_i64().ok()?;
+    let coordinator_epoch = from.try_get_i32().ok()?;
+    let transaction = Offset(from.try_get_i64().ok()?).known();
     let mark = BatchMark {
-        first_sequence: last_sequence.checked_sub(delta).filter(|first| *first >= 0).unwrap_or_else(|| {
-            // The batch went round the largest sequence.
-            i32::MAX.wrapping_sub(delta.wrapping_sub(last_sequence).wrapping_sub(1))
-        }),
+        first_sequence: first_sequence(last_sequence, delta),
         last_sequence,
         base_offset: Offset(last_offset.0.checked_sub(i64::from(delta))?),
         last_offset,
         timestamp_ms,
     };
     let batches = if last_offset.is_none() { [].into() } else { [mark].into() };
-    Some((id, ProducerState { epoch, batches, last_seen_ms: timestamp_ms }))
+    let state = ProducerState {
+        coordinator_epoch,
+        transaction,
+        batches,
+        last_timestamp_ms: timestamp_ms,
+        ..ProducerState::new(epoch, timestamp_ms)
+    };
+    Some((id, state))
+}
+
+/// Of a batch that ends with `last`, `delta` behind its first record.
+fn first_sequence(last: i32, delta: i32) -> i32 {
+    match last.checked_sub(delta) {
+        _ if last == NO_SEQUENCE => NO_SEQUENCE,
+        Some(first) if first >= 0 => first,
+        // The batch went round the largest sequence.
+        _ => i32::MAX.wrapping_sub(delta.wrapping_sub(last).wrapping_sub(1)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::ids::{LeaderEpoch, ProducerEpoch};
+    use protocol::records::{Attributes, BatchHeader, TxnMarker};
+
+    /// Two producers with batches, one with an open transaction, and one that is known by a marker.
+    fn some() -> Producers {
+        let mut producers = Producers::default();
+        for (id, first, delta, transactional) in [
+            (1, 0, 4, false),
+            (1, 5, 0, false),
+            (9, i32::MAX - 1, 4, false),
+            (11, 7, 1, true),
+            (12, -1, 3, true),
+        ] {
+            let base_offset = producers.end();
+            let header = BatchHeader {
+                base_offset,
+                batch_length: 100,
+                partition_leader_epoch: LeaderEpoch(0),
+                crc: 0,
+                attributes: Attributes::default().with_transactional(transactional),
+                last_offset_delta: delta,
+                base_timestamp: 77,
+                max_timestamp: 77 + id,
+                producer_id: ProducerId(id),
+                producer_epoch: ProducerEpoch(2),
+                base_sequence: first,
+                record_count: delta + 1,
+            };
+            assert_eq!(producers.apply(&header, None, 77), None);
+        }
+        let marker = TxnMarker { commit: true, coordinator_epoch: 6 };
+        let mut batch = marker.to_batch(ProducerId(10), ProducerEpoch(3), 99, false).unwrap();
+        batch.assign(producers.end(), LeaderEpoch(0));
+        assert_eq!(producers.apply(batch.header(), Some(marker), 99), None);
+        producers
+    }
 
     #[test]
-    fn the_last_batch_comes_back() {
-        let mut producers = Producers::default();
-        for (id, first, last, base) in [(1, 0, 4, 10), (1, 5, 5, 15), (9, i32::MAX - 1, 2, 16)] {
-            let records = i64::from(last) - i64::from(first);
-            let records = if records < 0 { records + (1 << 31) } else { records };
-            let mark = BatchMark {
-                first_sequence: first,
-                last_sequence: last,
-                base_offset: Offset(base),
-                last_offset: Offset(base + records),
-                timestamp_ms: 77,
-            };
-            producers.apply(ProducerId(id), 2, mark, 77);
-        }
+    fn the_last_batch_and_the_transaction_come_back() {
+        let producers = some();
         let bytes = encode(&producers);
-        let back = decode(&bytes).expect("undamaged");
-        let last: Vec<_> = producers.iter().map(|(id, state)| (id, state.batches.back().copied())).collect();
-        assert_eq!(
-            back.iter().map(|(id, state)| (id, state.batches.back().copied())).collect::<Vec<_>>(),
-            last
-        );
+        let back = decode(&bytes, producers.end()).expect("undamaged");
+        let facts = |producers: &Producers| -> Vec<_> {
+            let fact = |(id, state): (ProducerId, &ProducerState)| {
+                let ProducerState { epoch, coordinator_epoch, transaction, last_timestamp_ms, .. } = *state;
+                (id, epoch, coordinator_epoch, transaction, last_timestamp_ms, state.batches.back().copied())
+            };
+            producers.iter().map(fact).collect()
+        };
+        assert_eq!(facts(&back), facts(&producers));
+        assert_eq!((back.end(), back.first_unstable()), (producers.end(), producers.first_unstable()));
+        assert!(back.first_unstable().is_some());
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert_eq!(decode(&damaged), None, "byte {at}");
-            assert_eq!(decode(&bytes[..at]), None, "cut at {at}");
+            assert_eq!(decode(&damaged, producers.end()), None, "byte {at}");
+            assert_eq!(decode(&bytes[..at], producers.end()), None, "cut at {at}");
         }
     }
 }

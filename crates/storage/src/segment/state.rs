@@ -9,8 +9,10 @@
 
 use protocol::ids::{LeaderEpoch, Offset};
 
+use super::txn_index::entries_crc;
 use crate::LogConfig;
 use crate::crc::crc32c;
+use crate::producers::AbortedTransaction;
 
 /// Facts about one batch that a segment keeps count of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,9 @@ pub struct SegmentState {
     pub bytes_since_index: u32,
     pub offset_entries: u32,
     pub time_entries: u32,
+    /// Of the index of aborted transactions, and the checksum over them.
+    pub aborted_entries: u32,
+    pub aborted_crc: u32,
     /// Timestamp of the last entry of the time index; -1 if there is none.
     pub last_time_entry_ms: i64,
     /// `index.interval.bytes` as it was when the segment was begun or opened. A change counts from the next one on, as in
@@ -98,6 +103,8 @@ impl SegmentState {
             bytes_since_index: 0,
             offset_entries: 0,
             time_entries: 0,
+            aborted_entries: 0,
+            aborted_crc: 0,
             last_time_entry_ms: -1,
             index_interval_bytes: LogConfig::default().index_interval_bytes,
         }
@@ -133,6 +140,12 @@ impl SegmentState {
         entries
     }
 
+    /// Counts what a marker in the segment has aborted: batches alone do not tell.
+    pub fn index_aborted(&mut self, aborted: &AbortedTransaction) {
+        self.aborted_entries += 1;
+        self.aborted_crc = entries_crc(self.aborted_crc, aborted);
+    }
+
     /// The last entry of the time index of a segment that gets no more batches, if it is not there yet.
     pub fn closing_entry(&mut self) -> Option<TimeEntry> {
         self.time_entry()
@@ -163,6 +176,9 @@ pub struct SealedSegment {
     pub max_timestamp_ms: i64,
     pub max_timestamp_offset: Offset,
     pub created_ms: i64,
+    /// Of the index of aborted transactions, and the checksum over them.
+    pub aborted_entries: u32,
+    pub aborted_crc: u32,
 }
 
 impl From<&SegmentState> for SealedSegment {
@@ -176,6 +192,8 @@ impl From<&SegmentState> for SealedSegment {
             max_timestamp_ms: state.max_timestamp_ms,
             max_timestamp_offset: state.max_timestamp_offset,
             created_ms: state.created_ms,
+            aborted_entries: state.aborted_entries,
+            aborted_crc: state.aborted_crc,
         }
     }
 }

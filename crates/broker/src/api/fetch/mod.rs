@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use protocol::messages::fetch_request::FetchRequest;
 use protocol::messages::fetch_response::{
-    EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+    AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch,
+    NodeEndpoint, PartitionData,
 };
 use protocol::wire::Piece;
 use protocol::{ErrorCode, LeaderEpoch, Offset, Str, TopicId};
@@ -253,11 +254,19 @@ fn answer(call: &Call, partition: i32, reply: ReadReply, committed_only: bool) -
         log_start_offset: reply.log_start_offset.0,
         diverging_epoch,
         // Told beside records only: what failed has none.
-        aborted_transactions: (committed_only && is_read).then(Vec::new),
+        aborted_transactions: (committed_only && is_read).then(|| aborted(&reply)),
         preferred_read_replica: -1,
         records: Some(reply.records),
         ..Default::default()
     }
+}
+
+fn aborted(reply: &ReadReply) -> Vec<AbortedTransaction> {
+    let aborted = reply.aborted.iter().map(|aborted| AbortedTransaction {
+        producer_id: aborted.producer_id.0,
+        first_offset: aborted.first_offset.0,
+    });
+    aborted.collect()
 }
 
 fn failed(partition: i32, error_code: ErrorCode) -> PartitionData {

@@ -4,6 +4,7 @@
 //! cannot take compressed batches (KAFKA-18659).
 
 mod check;
+mod transactions;
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -72,6 +73,7 @@ impl Handler for Produce {
             });
         }
         let turn = sorted.check_large(&call).await;
+        let turn = sorted.verify(&call, request.transactional_id.as_ref(), turn).await;
         let outcomes = append(&call, acks.unwrap_or(Acks::None), request.timeout_ms, sorted, turn);
         let mut response = ProduceResponse { responses: topics, ..Default::default() };
         let faults = fill(&mut response, outcomes.await);

@@ -9,7 +9,7 @@ fn appends_are_read_back_over_many_partitions() {
             bench.shards.open(spec(partition, small_segments())).await.unwrap();
         }
         for round in 0..30 {
-            let appends = (0..10).map(|partition| Append { key: key(partition), batch: batch() }).collect();
+            let appends = (0..10).map(|partition| Append::trusted(key(partition), batch())).collect();
             for (n, (of, result)) in (0..).zip(bench.shards.append(Acks::All, appends).await) {
                 assert_eq!((of, result.unwrap().base_offset), (key(n), Offset(round * 2)));
             }
@@ -136,9 +136,9 @@ fn offsets_are_found_by_time() {
         for (query, offset, timestamp_ms) in [
             (OffsetQuery::Earliest, 0, -1),
             (OffsetQuery::Latest { committed_only: false }, 40, -1),
-            (OffsetQuery::MaxTimestamp, 1, 1001),
-            (OffsetQuery::AtTimestamp { timestamp_ms: 5 }, 0, 1000),
-            (OffsetQuery::AtTimestamp { timestamp_ms: 1002 }, -1, -1),
+            (OffsetQuery::MaxTimestamp { committed_only: false }, 1, 1001),
+            (OffsetQuery::AtTimestamp { timestamp_ms: 5, committed_only: false }, 0, 1000),
+            (OffsetQuery::AtTimestamp { timestamp_ms: 1002, committed_only: true }, -1, -1),
         ] {
             let found = bench.shards.offset(key(0), query, None).await.unwrap();
             assert_eq!((found.offset.0, found.timestamp_ms), (offset, timestamp_ms), "{query:?}");

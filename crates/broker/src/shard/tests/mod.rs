@@ -170,7 +170,7 @@ impl Bench {
         partition: i32,
         batch: ValidBatch,
     ) -> impl Future<Output = Result<i64, ErrorCode>> + Send + use<> {
-        let results = self.shards.append(acks, vec![Append { key: key(partition), batch }]);
+        let results = self.shards.append(acks, vec![Append::trusted(key(partition), batch)]);
         async move {
             let (_, result) = results.await.into_iter().next().unwrap();
             result.map(|appended| appended.base_offset.0).map_err(|refusal| refusal.code)

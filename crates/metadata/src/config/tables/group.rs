@@ -1,15 +1,15 @@
 //! Configs of a group.
 
-use super::reasons::{SHARE, STREAMS};
+use super::reasons::{GROUPS, SHARE, STREAMS};
 use super::table;
 
 table! {
     Group GROUP
-    "consumer.assignment.interval.ms": Int = Some("1000"), AtLeast(0), Medium, ClusterWide;
+    "consumer.assignment.interval.ms": Int = Some("1000"), AtLeast(0), Medium, ClusterWide, GROUPS;
         "Least time between two assignments.";
-    "consumer.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ClusterWide;
+    "consumer.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ClusterWide, GROUPS;
         "Time between two heartbeats of a member.";
-    "consumer.session.timeout.ms": Int = Some("45000"), AtLeast(1), Medium, ClusterWide;
+    "consumer.session.timeout.ms": Int = Some("45000"), AtLeast(1), Medium, ClusterWide, GROUPS;
         "Silence after which a member is taken out.";
     "errors.deadletterqueue.copy.record.enable": Boolean = Some("false"), Any, Medium, ClusterWide, SHARE;
         "Copy given up records into the dead letter topic.";

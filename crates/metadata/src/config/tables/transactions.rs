@@ -15,7 +15,7 @@ table! {
         "Partitions of __transaction_state.";
     "transaction.state.log.segment.bytes": Int = Some("104857600"), AtLeast(1), High, ReadOnly, TRANSACTIONS;
         "Segment size of __transaction_state.";
-    "transaction.partition.verification.enable": Boolean = Some("true"), Any, Low, ClusterWide, TRANSACTIONS;
+    "transaction.partition.verification.enable": Boolean = Some("true"), Any, Low, ClusterWide;
         "Check with the coordinator that a partition belongs to the transaction that writes to it.";
     "transaction.two.phase.commit.enable": Boolean = Some("false"), Any, Low, ReadOnly, TRANSACTIONS;
         "Allow transactions that an outside coordinator commits.";
@@ -27,8 +27,8 @@ table! {
         "Time between looks for transactions to abort.";
     "transaction.remove.expired.transaction.cleanup.interval.ms": Int = Some("3600000"), AtLeast(1), Low, ReadOnly, TRANSACTIONS;
         "Time between looks for transactional ids to forget.";
-    "add.partitions.to.txn.retry.backoff.ms": Int = Some("20"), AtLeast(1), High, ReadOnly, TRANSACTIONS;
+    "add.partitions.to.txn.retry.backoff.ms": Int = Some("20"), AtLeast(1), High, ReadOnly;
         "Wait before a partition is added to a transaction again.";
-    "add.partitions.to.txn.retry.backoff.max.ms": Int = Some("100"), AtLeast(0), High, ReadOnly, TRANSACTIONS;
+    "add.partitions.to.txn.retry.backoff.max.ms": Int = Some("100"), AtLeast(0), High, ReadOnly;
         "Longest such wait.";
 }

@@ -120,7 +120,7 @@ fn what_is_left_of_a_deleted_topic_stays_away_from_a_new_one_of_its_name() {
             .sum();
         assert_eq!(bytes, batch(&[1; 5000]).size(), "what only the journal had is in the file that is kept");
         shards.open(spec(0)).await.unwrap();
-        let append = Append { key: new, batch: batch(b"new") };
+        let append = Append::trusted(new, batch(b"new"));
         shards.append(Acks::All, vec![append]).await.remove(0).1.unwrap();
         shards.stop().await;
     });

@@ -52,7 +52,7 @@ fn spec(partition: i32, leader_epoch: i32) -> PartitionSpec {
 }
 
 async fn append(shards: &Shards, acks: Acks, partition: i32, value: &[u8]) -> Result<i64, ErrorCode> {
-    let append = Append { key: key(partition), batch: batch(value) };
+    let append = Append::trusted(key(partition), batch(value));
     let (_, result) = shards.append(acks, vec![append]).await.remove(0);
     result.map(|appended| appended.base_offset.0).map_err(|refusal| refusal.code)
 }

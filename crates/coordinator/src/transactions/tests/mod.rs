@@ -1,0 +1,4 @@
+//! What holds whatever comes, and bytes.
+
+mod model;
+mod records;
