@@ -8,6 +8,7 @@ use metadata::config::BrokerConfig;
 use metadata::controller::{Context, Decision};
 use metadata::image::Topic;
 use protocol::{ErrorCode, NodeId};
+use quorum::MetadataLog;
 use storage::PartitionKey;
 use tokio::sync::watch;
 
@@ -67,6 +68,8 @@ pub(crate) struct Broker {
     pub(crate) settings: SettingsSource,
     pub(crate) metadata: Arc<MetadataView>,
     pub(crate) controller: Controller,
+    /// What the controller's decisions are written down in.
+    pub(crate) quorum: MetadataLog,
     pub(crate) shards: Shards,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,

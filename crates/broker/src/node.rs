@@ -155,6 +155,7 @@ impl Node {
             settings,
             metadata: view,
             controller,
+            quorum: log.clone(),
             shards,
             producer_ids,
             groups: GroupCoordinators::default(),

@@ -6,11 +6,14 @@
 //!   Kafka, with the exception of ApiVersions, which is answered in version 0.
 //! * A handler runs up to its first wait before the next request of the connection is looked at.
 
+mod acls;
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod config_changes;
 mod create_partitions;
 mod create_topics;
+mod delegation_tokens;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
@@ -19,7 +22,9 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod get_telemetry_subscriptions;
@@ -33,6 +38,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;

@@ -7,12 +7,13 @@ use protocol::{ApiKey, Reader, Writer, rpc};
 
 use super::handler::{self, Api, Call, Client, Handler, Protest, Started};
 use super::{
-    alter_configs, api_versions, create_partitions, create_topics, delete_groups, delete_records,
-    delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
-    describe_producers, describe_topic_partitions, fetch, find_coordinator, get_telemetry_subscriptions,
-    heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
-    list_groups, list_offsets, metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch,
-    produce, push_telemetry, sasl, sync_group, update_features, write_txn_markers,
+    acls, alter_configs, alter_partition_reassignments, api_versions, create_partitions, create_topics,
+    delegation_tokens, delete_groups, delete_records, delete_topics, describe_cluster, describe_configs,
+    describe_groups, describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions,
+    elect_leaders, fetch, find_coordinator, get_telemetry_subscriptions, heartbeat,
+    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources, list_groups,
+    list_offsets, list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, produce, push_telemetry, sasl, sync_group, update_features, write_txn_markers,
 };
 use crate::Broker;
 
@@ -55,6 +56,17 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         list_groups::ListGroups::api(),
         delete_groups::DeleteGroups::api(),
         write_txn_markers::WriteTxnMarkers::api(),
+        acls::DescribeAcls::api(),
+        acls::CreateAcls::api(),
+        acls::DeleteAcls::api(),
+        delegation_tokens::CreateDelegationToken::api(),
+        delegation_tokens::RenewDelegationToken::api(),
+        delegation_tokens::ExpireDelegationToken::api(),
+        delegation_tokens::DescribeDelegationToken::api(),
+        elect_leaders::ElectLeaders::api(),
+        alter_partition_reassignments::AlterPartitionReassignments::api(),
+        list_partition_reassignments::ListPartitionReassignments::api(),
+        describe_quorum::DescribeQuorum::api(),
     ];
     routes.sort_by_key(|api| api.key.code());
     routes

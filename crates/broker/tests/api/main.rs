@@ -74,6 +74,10 @@
 //! | metrics of clients: offered when subscribed to, throttled, refused (KIP-714) | `telemetry::metrics_are_asked_for_while_somebody_has_subscribed`, `telemetry::pushes_are_taken_packed_in_any_way_once_an_interval`, `telemetry::pushes_that_are_no_good_are_refused` |
 //! | levels of loggers (KIP-412) | `alter_configs::levels_of_loggers_are_described_and_changed_until_the_restart` |
 //! | an offline directory: no leader, offline replicas, KAFKA_STORAGE_ERROR | `disks::partitions_on_a_directory_that_is_offline_are_told_to_have_no_leader` |
+//! | elections are needed where nobody leads | `placement::elections_are_needed_only_where_nobody_leads` |
+//! | replicas of a cluster of one stay where they are | `placement::replicas_are_reassigned_to_where_they_are_and_nowhere_else` |
+//! | the quorum is told by its leader | `placement::the_only_voter_leads_the_quorum_and_has_everything` |
+//! | without security: SECURITY_DISABLED, no tokens | `security::without_an_authorizer_there_are_no_acls`, `security::delegation_tokens_are_not_given_out_over_plaintext` |
 //! | features: only what works | `features::features_that_do_not_work_here_are_neither_told_nor_finalized` |
 //! | validate_only; configs from CreateTopics 5 | `topics::validate_only_creates_nothing`, `topics::every_version_creates_and_newer_ones_tell_what` |
 //!
@@ -123,12 +127,14 @@ mod metadata;
 mod missing_disks;
 mod offsets;
 mod ownership;
+mod placement;
 mod produce;
 mod producers;
 mod real;
 mod records;
 mod repeats;
 mod samples;
+mod security;
 mod segments;
 mod sessions;
 mod support;
@@ -162,11 +168,13 @@ fn the_table_above_names_tests_that_exist() {
         ("metadata", include_str!("metadata.rs")),
         ("missing_disks", include_str!("missing_disks.rs")),
         ("offsets", include_str!("offsets.rs")),
+        ("placement", include_str!("placement.rs")),
         ("produce", include_str!("produce.rs")),
         ("producers", include_str!("producers.rs")),
         ("real", include_str!("real.rs")),
         ("records", include_str!("records.rs")),
         ("repeats", include_str!("repeats.rs")),
+        ("security", include_str!("security.rs")),
         ("segments", include_str!("segments.rs")),
         ("sessions", include_str!("sessions.rs")),
         ("telemetry", include_str!("telemetry.rs")),

@@ -2,20 +2,30 @@
 
 use bytes::Bytes;
 use protocol::messages::alter_configs_request::{self, AlterConfigsRequest};
+use protocol::messages::alter_partition_reassignments_request::{
+    AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
+};
 use protocol::messages::api_versions_request::ApiVersionsRequest;
+use protocol::messages::create_acls_request::{AclCreation, CreateAclsRequest};
+use protocol::messages::create_delegation_token_request::{CreatableRenewers, CreateDelegationTokenRequest};
 use protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use protocol::messages::create_topics_request::CreateTopicsRequest;
+use protocol::messages::delete_acls_request::{DeleteAclsFilter, DeleteAclsRequest};
 use protocol::messages::delete_groups_request::DeleteGroupsRequest;
 use protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
 use protocol::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
+use protocol::messages::describe_acls_request::DescribeAclsRequest;
 use protocol::messages::describe_cluster_request::DescribeClusterRequest;
 use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
+use protocol::messages::describe_delegation_token_request::DescribeDelegationTokenRequest;
 use protocol::messages::describe_groups_request::DescribeGroupsRequest;
 use protocol::messages::describe_log_dirs_request::{DescribableLogDirTopic, DescribeLogDirsRequest};
 use protocol::messages::describe_producers_request::{self, DescribeProducersRequest};
 use protocol::messages::describe_topic_partitions_request::{DescribeTopicPartitionsRequest, TopicRequest};
+use protocol::messages::elect_leaders_request::{ElectLeadersRequest, TopicPartitions};
+use protocol::messages::expire_delegation_token_request::ExpireDelegationTokenRequest;
 use protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use protocol::messages::heartbeat_request::HeartbeatRequest;
 use protocol::messages::incremental_alter_configs_request::{
@@ -26,6 +36,9 @@ use protocol::messages::leave_group_request::{LeaveGroupRequest, MemberIdentity}
 use protocol::messages::list_config_resources_request::ListConfigResourcesRequest;
 use protocol::messages::list_groups_request::ListGroupsRequest;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
+use protocol::messages::list_partition_reassignments_request::{
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
+};
 use protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use protocol::messages::offset_commit_request::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -35,6 +48,7 @@ use protocol::messages::offset_fetch_request::{OffsetFetchRequest, OffsetFetchRe
 use protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
+use protocol::messages::renew_delegation_token_request::RenewDelegationTokenRequest;
 use protocol::messages::sasl_authenticate_request::SaslAuthenticateRequest;
 use protocol::messages::sasl_handshake_request::SaslHandshakeRequest;
 use protocol::messages::sync_group_request::SyncGroupRequest;
@@ -64,6 +78,8 @@ pub(crate) fn samples(topic: &Topic) -> Vec<Bytes> {
     records(&mut all, topic);
     topics(&mut all, topic);
     configs(&mut all, topic);
+    placement(&mut all, topic);
+    security(&mut all);
     connections(&mut all);
     groups(&mut all, topic);
     transactions(&mut all, topic);
@@ -190,6 +206,44 @@ fn configs(all: &mut Vec<Bytes>, topic: &Topic) {
     encode(all, 0..=1, |version| ListConfigResourcesRequest {
         resource_types: if version == 0 { Vec::new() } else { vec![2, 16] },
     });
+}
+
+fn placement(all: &mut Vec<Bytes>, topic: &Topic) {
+    encode(all, 0..=2, |_| ElectLeadersRequest {
+        topic_partitions: Some(vec![TopicPartitions { topic: topic.name.clone(), partitions: vec![0, 1] }]),
+        timeout_ms: 1000,
+        ..Default::default()
+    });
+    encode(all, 0..=1, |_| {
+        let partition = ReassignablePartition { partition_index: 0, replicas: Some(vec![1]) };
+        let topic = ReassignableTopic { name: topic.name.clone(), partitions: vec![partition] };
+        AlterPartitionReassignmentsRequest { topics: vec![topic], ..Default::default() }
+    });
+    encode(all, 0..=0, |_| ListPartitionReassignmentsRequest {
+        topics: Some(vec![ListPartitionReassignmentsTopics {
+            name: topic.name.clone(),
+            partition_indexes: vec![0],
+        }]),
+        ..Default::default()
+    });
+    encode(all, 0..=2, |_| crate::placement::the_quorum());
+}
+
+fn security(all: &mut Vec<Bytes>) {
+    encode(all, 1..=3, |_| DescribeAclsRequest {
+        resource_type_filter: 2,
+        resource_name_filter: Some(Str::from("t")),
+        ..Default::default()
+    });
+    encode(all, 1..=3, |_| CreateAclsRequest { creations: vec![AclCreation::default()] });
+    encode(all, 1..=3, |_| DeleteAclsRequest { filters: vec![DeleteAclsFilter::default()] });
+    encode(all, 1..=3, |_| CreateDelegationTokenRequest {
+        renewers: vec![CreatableRenewers::default()],
+        ..Default::default()
+    });
+    encode(all, 1..=2, |_| RenewDelegationTokenRequest { hmac: Bytes::from("h"), renew_period_ms: 1 });
+    encode(all, 1..=2, |_| ExpireDelegationTokenRequest { hmac: Bytes::from("h"), expiry_time_period_ms: 1 });
+    encode(all, 1..=3, |_| DescribeDelegationTokenRequest { owners: None });
 }
 
 fn connections(all: &mut Vec<Bytes>) {

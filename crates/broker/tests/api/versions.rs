@@ -26,7 +26,7 @@ use protocol::{ApiKey, ErrorCode, Str};
 use crate::support::{Client, run};
 
 /// What Kafka 4.4 advertises of the keys that are served here.
-const VERSIONS: [(i16, i16, i16); 34] = [
+const VERSIONS: &[(i16, i16, i16)] = &[
     (0, 0, 13),
     (1, 4, 18),
     (2, 1, 11),
@@ -48,14 +48,25 @@ const VERSIONS: [(i16, i16, i16); 34] = [
     (22, 0, 5),
     (23, 2, 4),
     (27, 1, 2),
+    (29, 1, 3),
+    (30, 1, 3),
+    (31, 1, 3),
     (32, 1, 4),
     (33, 0, 2),
     (35, 1, 5),
     (36, 0, 2),
     (37, 0, 3),
+    (38, 1, 3),
+    (39, 1, 2),
+    (40, 1, 2),
+    (41, 1, 3),
     (42, 0, 3),
+    (43, 0, 2),
     (44, 0, 1),
+    (45, 0, 1),
+    (46, 0, 0),
     (47, 0, 0),
+    (55, 0, 2),
     (57, 0, 2),
     (60, 0, 2),
     (61, 0, 0),
@@ -66,7 +77,7 @@ const VERSIONS: [(i16, i16, i16); 34] = [
 /// How many versions of all keys are answered; Produce is from 3 on.
 pub(crate) fn count() -> usize {
     let of = |(key, min, max): (i16, i16, i16)| max - if key == 0 { 3 } else { min } + 1;
-    VERSIONS.into_iter().map(|versions| usize::try_from(of(versions)).unwrap()).sum()
+    VERSIONS.iter().copied().map(|versions| usize::try_from(of(versions)).unwrap()).sum()
 }
 
 fn named() -> ApiVersionsRequest {
@@ -176,7 +187,7 @@ fn api_versions_refuses_names_of_clients_that_are_none() {
 
 /// Asks in every version that is advertised.
 async fn every_version<R: Request>(client: &mut Client, request: R) {
-    let (_, min, max) = VERSIONS.into_iter().find(|(key, ..)| *key == R::KEY.code()).unwrap();
+    let (_, min, max) = VERSIONS.iter().copied().find(|(key, ..)| *key == R::KEY.code()).unwrap();
     let min = if R::KEY == ApiKey::Produce { 3 } else { min };
     for version in min..=max {
         client.call(version, &request).await;
@@ -217,7 +228,7 @@ fn versions_and_keys_that_are_not_served_end_the_connection() {
     run(&[], async |world| {
         // One version past the newest and one before the oldest of each API, keys that are not served, keys that are none.
         let mut wrong: Vec<(i16, i16)> = Vec::new();
-        for (key, min, max) in VERSIONS.into_iter().filter(|(key, ..)| *key != 18) {
+        for (key, min, max) in VERSIONS.iter().copied().filter(|(key, ..)| *key != 18) {
             wrong.extend([(key, max + 1), (key, min - 1)]);
         }
         wrong.extend([(4, 0), (6, 0), (59, 0), (999, 0), (-1, 0), (i16::MAX, 3)]);

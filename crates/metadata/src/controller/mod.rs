@@ -19,9 +19,11 @@ mod create_topics;
 mod delete_topics;
 mod elections;
 mod features;
+mod leader_election;
 mod names;
 mod placement;
 mod producer_ids;
+mod reassignments;
 
 #[cfg(test)]
 mod testing;
@@ -37,8 +39,10 @@ pub use create_partitions::{NewPartitions, create_partitions};
 pub use create_topics::{CreatedTopic, NewTopic, TopicResult, create_topics};
 pub use delete_topics::{DeletedTopic, TopicRef, delete_topics};
 pub use features::{FeatureUpdate, UpgradeType, update_features};
+pub use leader_election::{Elected, ElectionKind, elect_leaders};
 pub use names::{check_topic_name, is_valid_topic_name};
 pub use producer_ids::{PRODUCER_ID_BLOCK, allocate_producer_ids};
+pub use reassignments::{Reassignment, check_reassignment};
 
 use protocol::ErrorCode;
 
