@@ -17,6 +17,7 @@ mod broker;
 mod controller;
 mod coordinators;
 mod directories;
+mod features;
 mod listening;
 mod loggers;
 mod metadata_view;

@@ -20,7 +20,7 @@ use host::{Files, Host, Op, Place};
 use metadata::Image;
 use metadata::config::{BrokerConfig, Endpoint, StaticConfig};
 use metadata::record::SecurityProtocol;
-use protocol::{ErrorCode, NodeId, Str};
+use protocol::{ErrorCode, NodeId};
 use quorum::MetadataLog;
 use storage::PartitionKey;
 use tokio::sync::{mpsc, watch};
@@ -29,7 +29,7 @@ use crate::api::FetchSessions;
 use crate::applier::{Applier, Outlets};
 use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
-use crate::coordinators::{GroupCoordinators, Groups, Supervisor};
+use crate::coordinators::{GroupCoordinators, Groups, Searches, Supervisor, TopicsChanged};
 use crate::directories::Directories;
 use crate::listening::bind;
 use crate::loggers::Loggers;
@@ -114,7 +114,7 @@ impl Node {
         let view = Arc::new(MetadataView::new(config.clone()));
         let limits = Arc::new(ConnectionLimits::new(&config.sockets));
         let settings = SettingsSource::new(Arc::new(statics), node_id);
-        let (deleted, topics_deleted) = mpsc::unbounded_channel();
+        let (topics, topics_changed) = mpsc::unbounded_channel();
         let incarnation = random::uuid(&host);
         let publisher = Publisher {
             node_id,
@@ -125,7 +125,7 @@ impl Node {
             started: config.clone(),
             limits: limits.clone(),
             changes: outlets.changes,
-            deleted,
+            topics,
         };
         host.spawn(Place::Control, "publisher", publisher.run());
         let (controller, controller_task) = Controller::new(outlets.image, log.clone(), view.clone());
@@ -163,7 +163,7 @@ impl Node {
             loggers,
             stopping: watch::Sender::new(false),
         });
-        settle(&broker, broker_epoch, topics_deleted);
+        settle(&broker, broker_epoch, topics_changed);
         let serving = serve(&broker, bound, limits);
         Ok(Self { broker, log, endpoints, serving, broken: outlets.broken })
     }
@@ -221,8 +221,8 @@ impl Node {
 
 /// Everything of before this start is open: groups are served, and the cluster is told of the log directories from here on,
 /// if there is more to tell than at the start.
-fn settle(broker: &Arc<Broker>, broker_epoch: i64, topics_deleted: mpsc::UnboundedReceiver<Vec<Str>>) {
-    coordinate(broker, topics_deleted);
+fn settle(broker: &Arc<Broker>, broker_epoch: i64, topics: mpsc::UnboundedReceiver<TopicsChanged>) {
+    coordinate(broker, topics);
     broker.shards.settle();
     // The only one is known at the start, and without it the process ends.
     if broker.config.directories.log.len() < 2 {
@@ -240,15 +240,23 @@ fn settle(broker: &Arc<Broker>, broker_epoch: i64, topics_deleted: mpsc::Unbound
 }
 
 /// Begins to serve groups.
-fn coordinate(broker: &Arc<Broker>, deleted: mpsc::UnboundedReceiver<Vec<Str>>) {
+fn coordinate(broker: &Arc<Broker>, topics: mpsc::UnboundedReceiver<TopicsChanged>) {
+    let (searches, wanted) = mpsc::unbounded_channel();
+    let searching = Searches {
+        wanted,
+        workers: Workers::new(&broker.host, "topic patterns", 1),
+        view: broker.metadata.clone(),
+        coordinators: broker.groups.clone(),
+    };
+    broker.host.spawn(Place::Control, "topic patterns", searching.run());
     let supervisor = Supervisor {
-        kind: Groups,
+        kind: Groups { searches },
         host: broker.host.clone(),
         node_id: broker.node_id,
         shards: broker.shards.clone(),
         view: broker.metadata.clone(),
         coordinators: broker.groups.clone(),
-        deleted,
+        topics,
         stopping: broker.stopping.subscribe(),
     };
     broker.host.spawn(Place::Control, "group coordinators", supervisor.run());

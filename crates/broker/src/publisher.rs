@@ -18,11 +18,12 @@ use metadata::config::BrokerConfig;
 use metadata::image::Topic;
 use metadata::record::{ConfigResource, ResourceKind};
 use metadata::{Delta, Image};
-use protocol::{ErrorCode, NodeId, Str, TopicId, Uuid};
+use protocol::{ErrorCode, NodeId, TopicId, Uuid};
 use storage::PartitionKey;
 use tokio::sync::mpsc;
 
 use crate::applier::Applied;
+use crate::coordinators::TopicsChanged;
 use crate::metadata_view::{MetadataView, TopicSettings, View};
 use crate::server::ConnectionLimits;
 use crate::shard::{PartitionSpec, Refusal, Shards};
@@ -41,8 +42,8 @@ pub(crate) struct Publisher {
     pub(crate) started: BrokerConfig,
     pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) changes: mpsc::UnboundedReceiver<Applied>,
-    /// Hears the names of topics that are deleted, once they are.
-    pub(crate) deleted: mpsc::UnboundedSender<Vec<Str>>,
+    /// Hears what becomes of topics, once it has.
+    pub(crate) topics: mpsc::UnboundedSender<TopicsChanged>,
 }
 
 impl Publisher {
@@ -134,10 +135,10 @@ impl Publisher {
             self.reconfigure(topic_id, &settings, &view).await;
         }
         self.view.publish(view);
-        let deleted: Vec<Str> = delta.topics_deleted().map(|topic| topic.name().clone()).collect();
-        if !deleted.is_empty() {
+        let changed = TopicsChanged::of(delta);
+        if !changed.is_empty() {
             // The listener is gone only when the broker stops.
-            let _ = self.deleted.send(deleted);
+            let _ = self.topics.send(changed);
         }
     }
 

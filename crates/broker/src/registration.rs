@@ -9,6 +9,7 @@ use protocol::{ErrorCode, NodeId, Str, Uuid};
 use quorum::MetadataLog;
 
 use crate::controller::Controller;
+use crate::features;
 use crate::node::StartError;
 
 /// What this broker tells the cluster of itself at each start.
@@ -38,7 +39,7 @@ impl Registration<'_> {
             incarnation: self.incarnation,
             cluster_id: Some(cluster_id.clone()),
             listeners: self.endpoints.iter().map(listener).collect(),
-            features: Vec::new(),
+            features: features::supported(),
             rack: self.rack,
             log_directories: self.log_directories,
             fenced: false,
@@ -69,7 +70,7 @@ fn register(
     let mut records = Vec::new();
     let mut founded = image.clone();
     if image.cluster().is_none() {
-        records = controller::create_cluster(image, cluster_id, created_ms, &[])?.0;
+        records = controller::create_cluster(image, cluster_id, created_ms, &features::newest())?.0;
         for record in &records {
             founded
                 .apply(record)

@@ -6,6 +6,7 @@ use protocol::messages::sync_group_response::SyncGroupResponse;
 use protocol::wire::Writer;
 use protocol::{Str, Uuid};
 
+use crate::cluster::Cluster;
 use crate::groups::Logged;
 use crate::record::Change;
 use crate::timers::{Timer, Timers};
@@ -14,6 +15,7 @@ use crate::{Now, Options, Outcome, Producer, Reply, Ticket};
 #[derive(Debug)]
 pub(crate) struct Env<'a> {
     pub options: &'a Options,
+    pub cluster: &'a Cluster,
     pub now: Now,
     pub logged: &'a mut Logged,
     pub timers: &'a mut Timers,
@@ -24,11 +26,13 @@ pub(crate) struct Env<'a> {
 impl<'a> Env<'a> {
     pub(crate) fn new(
         options: &'a Options,
+        cluster: &'a Cluster,
         logged: &'a mut Logged,
         timers: &'a mut Timers,
         now: Now,
     ) -> Self {
-        Self { options, now, logged, timers, outcome: Outcome::default(), writer: Writer::new() }
+        let (outcome, writer) = (Outcome::default(), Writer::new());
+        Self { options, cluster, now, logged, timers, outcome, writer }
     }
 
     /// Records are applied when they are made, so that the next decision sees them.
@@ -71,6 +75,21 @@ impl<'a> Env<'a> {
 
     pub(crate) fn cancel(&mut self, at_ms: u64, timer: Timer) {
         self.timers.cancel(at_ms, timer);
+    }
+
+    pub(crate) fn consumer_session_timeout_ms(&self, group: &str) -> i32 {
+        let own = self.cluster.config_of_group(group).consumer_session_timeout_ms;
+        self.options.consumer_session_timeout_ms.of(own)
+    }
+
+    pub(crate) fn consumer_heartbeat_interval_ms(&self, group: &str) -> i32 {
+        let own = self.cluster.config_of_group(group).consumer_heartbeat_interval_ms;
+        self.options.consumer_heartbeat_interval_ms.of(own)
+    }
+
+    pub(crate) fn consumer_assignment_interval_ms(&self, group: &str) -> i32 {
+        let own = self.cluster.config_of_group(group).consumer_assignment_interval_ms;
+        self.options.consumer_assignment_interval_ms.of(own)
     }
 
     /// A member id as Kafka makes it: what the client calls itself, and a uuid in the form of RFC 9562.

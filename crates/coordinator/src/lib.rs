@@ -2,7 +2,8 @@
 //!
 //! Owns: the state of one partition of `__consumer_offsets` ([`Groups`]) and of `__transaction_state`
 //! ([`transactions::Transactions`]), the records they are kept in ([`Record`], in Kafka's formats), and every decision about
-//! joins, generations, assignments, sessions, committed offsets, producers' epochs and transactions.
+//! joins, generations and epochs, assignments, sessions, committed offsets, producers' epochs and transactions. Groups have two
+//! protocols: the classic one and the consumer protocol (KIP-848).
 //!
 //! Invariants:
 //! * `Logged::apply` is the only writer of durable state, live and when a partition is loaded.
@@ -11,9 +12,11 @@
 //! * Every request is answered exactly once, at once or by a later outcome.
 //! * Time and random ids are arguments ([`Now`]).
 //!
-//! Does not know: where the log is, who appends to it, sockets, and which topics there are.
+//! Does not know: where the log is, who appends to it, and sockets. Which topics there are it is told.
 
 mod classic;
+mod cluster;
+mod consumer;
 mod coordinator;
 mod env;
 mod few;
@@ -22,15 +25,18 @@ mod options;
 mod outcome;
 mod record;
 mod request;
+mod search;
 mod timers;
 pub mod transactions;
 
+pub use consumer::Assignor;
 pub use coordinator::Coordinator;
 pub use groups::Groups;
 pub use options::Options;
 pub use outcome::{Outcome, Producer, Ticket};
 pub use record::{Error, Record};
 pub use request::{Caller, Reply, Request};
+pub use search::{Found, Search};
 
 /// When something happens, and an id that nobody had before.
 #[derive(Clone, Copy, Debug)]

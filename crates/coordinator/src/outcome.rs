@@ -1,10 +1,8 @@
 //! [`Outcome`]: what a decision asks of its driver.
 
-use std::convert::Infallible;
-
 use protocol::ids::{ProducerEpoch, ProducerId};
 
-use crate::{Record, Reply};
+use crate::{Record, Reply, Search};
 
 /// Names a request until it is answered; the driver's own choice, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +19,7 @@ pub struct Producer {
 /// request of long ago (a join waits for the other members); a request without a reply yet is parked.
 #[derive(Debug)]
 #[must_use]
-pub struct Outcome<R = Reply, E = Infallible> {
+pub struct Outcome<R = Reply, E = Search> {
     pub records: Vec<Record>,
     /// All the records are part of this producer's transaction.
     pub producer: Option<Producer>,

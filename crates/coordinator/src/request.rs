@@ -2,6 +2,9 @@
 //! apart by the driver.
 
 use protocol::Str;
+use protocol::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
+use protocol::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
+use protocol::messages::consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse;
 use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::messages::describe_groups_response::DescribedGroup;
 use protocol::messages::heartbeat_request::HeartbeatRequest;
@@ -22,6 +25,8 @@ use protocol::messages::sync_group_response::SyncGroupResponse;
 use protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequest;
 use protocol::messages::txn_offset_commit_response::TxnOffsetCommitResponse;
 
+use crate::search::Found;
+
 /// Who asks, and in which version of the API.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -37,6 +42,10 @@ pub enum Request {
     SyncGroup(SyncGroupRequest),
     Heartbeat(HeartbeatRequest),
     LeaveGroup(LeaveGroupRequest),
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest),
+    ConsumerGroupDescribe {
+        group_id: Str,
+    },
     /// Topics by name and with their ids, as far as they exist; those that do not were refused before.
     OffsetCommit(OffsetCommitRequest),
     /// Topics as in `OffsetCommit`. What is committed counts when the transaction does.
@@ -58,11 +67,20 @@ pub enum Request {
         states: Vec<Str>,
         types: Vec<Str>,
     },
-    /// Topics are gone, and what was committed for them with them. Answered like a listing of nothing, when
-    /// it is done; that may take several outcomes.
+    /// Topics are gone, and what was committed for them with them. Answered when it is done; that may take several
+    /// outcomes.
     ForgetTopics {
         topics: Vec<Str>,
     },
+    /// Topics are not what they were: whoever reads them may have to be assigned others. The image that says so was set
+    /// before.
+    TopicsChanged {
+        topics: Vec<Str>,
+        /// Some of them were not there before.
+        are_new: bool,
+    },
+    /// What became of a [`Search`](crate::Search).
+    Found(Found),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +89,8 @@ pub enum Reply {
     SyncGroup(SyncGroupResponse),
     Heartbeat(HeartbeatResponse),
     LeaveGroup(LeaveGroupResponse),
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse),
+    ConsumerGroupDescribe(DescribedConsumerGroup),
     OffsetCommit(OffsetCommitResponse),
     TxnOffsetCommit(TxnOffsetCommitResponse),
     OffsetFetch(OffsetFetchResponseGroup),
@@ -78,4 +98,6 @@ pub enum Reply {
     DescribeGroup(DescribedGroup),
     DeleteGroup(DeletableGroupResult),
     ListGroups(Vec<ListedGroup>),
+    /// Of what nobody waits for.
+    Done,
 }

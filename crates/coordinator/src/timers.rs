@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use protocol::Str;
 
+use crate::consumer::Due;
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     /// The members of a group have had their time to join.
@@ -15,6 +17,8 @@ pub(crate) enum Timer {
     Sync { group: Str },
     /// A member, or one that was told its id, may be gone.
     Session { group: Str, member: Str },
+    /// A member of a consumer group may have let a deadline pass.
+    Consumer { group: Str, member: Str, due: Due },
     /// Offsets and groups may have expired.
     Retention,
     /// Offsets of topics that are gone are still there.

@@ -15,6 +15,8 @@ use super::{Call, Handler, Protest, routes};
 
 /// The client names itself from this version on (KIP-511).
 const NAMED: i16 = 3;
+/// From this version on a feature may be supported at level 0.
+const LEVEL_ZERO: i16 = 4;
 /// The client says which cluster and node it expects from this version on (KIP-1242).
 const EXPECTED_NODE: i16 = 5;
 const CLIENT_NAME_BYTES_MAX: usize = 255;
@@ -57,9 +59,13 @@ impl Handler for ApiVersions {
             max_version: feature.max_level,
         };
         let me = view.image.broker(call.broker.node_id);
+        let supported_features = me.into_iter().flat_map(|me| &me.features);
+        // Older clients take 0 for malformed (KAFKA-17492).
+        let supported_features =
+            supported_features.filter(|feature| call.version >= LEVEL_ZERO || feature.min_level > 0);
         Ok(Some(ApiVersionsResponse {
             api_keys: advertised(&view.image),
-            supported_features: me.map_or_else(Vec::new, |me| me.features.iter().map(supported).collect()),
+            supported_features: supported_features.map(supported).collect(),
             finalized_features_epoch: i64::try_from(view.index).unwrap_or(i64::MAX),
             finalized_features: view.image.features().map(finalized).collect(),
             ..Default::default()

@@ -11,6 +11,8 @@ mod alter_configs;
 mod alter_partition_reassignments;
 mod api_versions;
 mod config_changes;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delegation_tokens;

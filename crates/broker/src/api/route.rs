@@ -7,13 +7,14 @@ use protocol::{ApiKey, Reader, Writer, rpc};
 
 use super::handler::{self, Api, Call, Client, Handler, Protest, Started};
 use super::{
-    acls, alter_configs, alter_partition_reassignments, api_versions, create_partitions, create_topics,
-    delegation_tokens, delete_groups, delete_records, delete_topics, describe_cluster, describe_configs,
-    describe_groups, describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions,
-    elect_leaders, fetch, find_coordinator, get_telemetry_subscriptions, heartbeat,
-    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources, list_groups,
-    list_offsets, list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
-    offset_for_leader_epoch, produce, push_telemetry, sasl, sync_group, update_features, write_txn_markers,
+    acls, alter_configs, alter_partition_reassignments, api_versions, consumer_group_describe,
+    consumer_group_heartbeat, create_partitions, create_topics, delegation_tokens, delete_groups,
+    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
+    describe_producers, describe_quorum, describe_topic_partitions, elect_leaders, fetch, find_coordinator,
+    get_telemetry_subscriptions, heartbeat, incremental_alter_configs, init_producer_id, join_group,
+    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments, metadata,
+    offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, push_telemetry, sasl,
+    sync_group, update_features, write_txn_markers,
 };
 use crate::Broker;
 
@@ -49,6 +50,8 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         sync_group::SyncGroup::api(),
         heartbeat::Heartbeat::api(),
         leave_group::LeaveGroup::api(),
+        consumer_group_heartbeat::ConsumerGroupHeartbeat::api(),
+        consumer_group_describe::ConsumerGroupDescribe::api(),
         offset_commit::OffsetCommit::api(),
         offset_fetch::OffsetFetch::api(),
         offset_delete::OffsetDelete::api(),

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use coordinator::Coordinator;
-use protocol::Str;
 use protocol::records::Codec;
 
+use super::changes::TopicsChanged;
 use crate::metadata_view::View;
 
 pub(super) type Request<K> = <<K as Kind>::Coordinator as Coordinator>::Request;
@@ -35,8 +35,11 @@ pub(crate) trait Kind: Clone + Debug + Send + Sync + 'static {
     /// What batches are compressed with.
     fn codec(view: &View) -> Codec;
 
-    /// What coordinators are to do when topics are gone.
-    fn topics_deleted(topics: Vec<Str>) -> Option<Request<Self>>;
+    /// Has a coordinator go by this view of the metadata. Called before it is asked anything, and again when there is another.
+    fn tell(coordinator: &mut Self::Coordinator, view: &View);
+
+    /// What coordinators are to do when topics are others than before.
+    fn topics_changed(changed: &TopicsChanged) -> Vec<Request<Self>>;
 
     /// What is to happen now that the records are committed.
     fn carry_out(&self, effects: Vec<Effect<Self>>);

@@ -11,11 +11,13 @@
 //! Does not know: what a group or a transaction is (`coordinator`).
 
 mod batches;
+mod changes;
 mod groups;
 mod handle;
 mod kind;
 mod load;
 mod partition;
+mod searches;
 mod serving;
 mod supervisor;
 mod topic;
@@ -23,9 +25,11 @@ mod topic;
 use coordinator::Caller;
 use protocol::Str;
 
+pub(crate) use changes::TopicsChanged;
 pub(crate) use groups::Groups;
 pub(crate) use handle::Coordinators;
 pub(crate) use kind::Kind;
+pub(crate) use searches::Searches;
 pub(crate) use supervisor::Supervisor;
 pub(crate) use topic::ensure;
 

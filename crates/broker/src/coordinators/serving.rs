@@ -79,6 +79,8 @@ impl<K: Kind> Decided<K> {
 pub(super) struct Serving<'a, K: Kind> {
     task: &'a mut PartitionTask<K>,
     coordinator: K::Coordinator,
+    /// The view of the metadata that the coordinator goes by.
+    told: u64,
     next_ticket: u64,
     waiting: HashMap<Ticket, oneshot::Sender<Result<Reply<K>, ErrorCode>>>,
     in_flight: VecDeque<InFlight<K>>,
@@ -93,10 +95,12 @@ enum Event<K: Kind> {
 
 impl<'a, K: Kind> Serving<'a, K> {
     pub(super) fn new(task: &'a mut PartitionTask<K>, coordinator: K::Coordinator) -> Self {
-        Self { task, coordinator, next_ticket: 0, waiting: HashMap::new(), in_flight: VecDeque::new() }
+        let (waiting, in_flight) = (HashMap::new(), VecDeque::new());
+        Self { task, coordinator, told: 0, next_ticket: 0, waiting, in_flight }
     }
 
     pub(super) async fn run(&mut self) -> End {
+        self.tell();
         let mut decided = Decided::default();
         let now = self.now(Uuid::ZERO);
         decided.add(self.coordinator.loaded(now));
@@ -157,8 +161,18 @@ impl<'a, K: Kind> Serving<'a, K> {
         Now { monotonic_ms: host.now().0 / 1_000_000, wall_ms: host.clock.wall_ms(), fresh_id }
     }
 
+    /// Whoever has seen a change of the metadata asks a coordinator that has seen it, too.
+    fn tell(&mut self) {
+        let view = self.task.view.view();
+        if self.told != view.index {
+            K::tell(&mut self.coordinator, &view);
+            self.told = view.index;
+        }
+    }
+
     /// Decides a request and those that have come meanwhile.
     fn decide(&mut self, first: Message<K>) -> Decided<K> {
+        self.tell();
         let mut all = Decided::default();
         let mut next = Some(first);
         let mut decided = 0;

@@ -10,10 +10,10 @@ use protocol::{NodeId, Str};
 use storage::PartitionKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Coordinators;
 use super::handle::Mailboxes;
 use super::kind::Kind;
 use super::partition::{Message, PartitionTask};
+use super::{Coordinators, TopicsChanged};
 use crate::metadata_view::MetadataView;
 use crate::shard::Shards;
 use crate::wait::until;
@@ -26,8 +26,8 @@ pub(crate) struct Supervisor<K: Kind> {
     pub(crate) shards: Shards,
     pub(crate) view: Arc<MetadataView>,
     pub(crate) coordinators: Coordinators<K>,
-    /// Names of topics as they are deleted.
-    pub(crate) deleted: mpsc::UnboundedReceiver<Vec<Str>>,
+    /// What becomes of topics.
+    pub(crate) topics: mpsc::UnboundedReceiver<TopicsChanged>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
@@ -36,7 +36,7 @@ type Leadership = (PartitionKey, LeaderEpoch);
 
 enum Event {
     Changed,
-    Deleted(Vec<Str>),
+    Topics(TopicsChanged),
     Stop,
 }
 
@@ -50,7 +50,7 @@ impl<K: Kind> Supervisor<K> {
             self.follow(&mut led, &lane);
             match self.next(&mut changes).await {
                 Event::Changed => {}
-                Event::Deleted(topics) => self.forget(&topics),
+                Event::Topics(changed) => self.pass_on(&changed),
                 Event::Stop => break,
             }
         }
@@ -61,9 +61,9 @@ impl<K: Kind> Supervisor<K> {
 
     async fn next(&mut self, changes: &mut watch::Receiver<u64>) -> Event {
         let changed = async { changes.changed().await.map_or(Event::Stop, |()| Event::Changed) };
-        let deleted = async {
-            match self.deleted.recv().await {
-                Some(topics) => Event::Deleted(topics),
+        let topics = async {
+            match self.topics.recv().await {
+                Some(changed) => Event::Topics(changed),
                 None => Event::Stop,
             }
         };
@@ -72,7 +72,7 @@ impl<K: Kind> Supervisor<K> {
             let _ = self.stopping.wait_for(|stopping| *stopping).await;
             Event::Stop
         };
-        until(stop, until(deleted, changed)).await
+        until(stop, until(topics, changed)).await
     }
 
     /// Has exactly those coordinators run whose partitions are led here.
@@ -115,13 +115,14 @@ impl<K: Kind> Supervisor<K> {
         followed.send_replace(view.index);
     }
 
-    fn forget(&self, topics: &[Str]) {
+    fn pass_on(&self, changed: &TopicsChanged) {
         let caller = Caller { version: 0, client_id: Str::EMPTY, client_host: Str::EMPTY };
         for mailbox in self.coordinators.mailboxes.load().values() {
-            let Some(request) = K::topics_deleted(topics.to_vec()) else { return };
-            // Nobody waits for the answer.
-            let (reply, _) = oneshot::channel();
-            let _ = mailbox.send(Message { caller: caller.clone(), request, reply });
+            for request in K::topics_changed(changed) {
+                // Nobody waits for the answer.
+                let (reply, _) = oneshot::channel();
+                let _ = mailbox.send(Message { caller: caller.clone(), request, reply });
+            }
         }
     }
 }

@@ -1,9 +1,12 @@
 //! UpdateFeatures and what ApiVersions tells of features.
 
 use protocol::messages::api_versions_request::ApiVersionsRequest;
+use protocol::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
+use protocol::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
 use protocol::messages::update_features_request::{FeatureUpdateKey, UpdateFeaturesRequest};
 use protocol::{ErrorCode, Str};
 
+use crate::groups::find;
 use crate::support::{Client, run};
 
 async fn update(client: &mut Client, version: i16, asked: &[(&str, i16, i8)]) -> (ErrorCode, Vec<ErrorCode>) {
@@ -24,7 +27,7 @@ async fn update(client: &mut Client, version: i16, asked: &[(&str, i16, i8)]) ->
     (ErrorCode::from(answer.error_code), each)
 }
 
-/// No feature works here yet at a level of its own, so none can be finalized and none is told.
+/// Features that do not work here cannot be finalized and are not told.
 #[test]
 fn features_that_do_not_work_here_are_neither_told_nor_finalized() {
     run(&[], async |world| {
@@ -45,14 +48,71 @@ fn features_that_do_not_work_here_are_neither_told_nor_finalized() {
             }
         }
         assert_eq!(update(&mut client, 1, &[("f", 0, 0)]).await.0, ErrorCode::InvalidUpdateVersion);
-        let named = ApiVersionsRequest {
-            client_software_name: Str::from("test"),
-            client_software_version: Str::from("1"),
-            node_id: -1,
-            ..Default::default()
-        };
-        let told = client.call(4, &named).await;
-        assert_eq!((told.supported_features.len(), told.finalized_features.len()), (0, 0));
+    });
+}
+
+fn asks(version: i16) -> ApiVersionsRequest {
+    let named = version >= 3;
+    ApiVersionsRequest {
+        client_software_name: if named { "test".into() } else { Str::EMPTY },
+        client_software_version: if named { "1".into() } else { Str::EMPTY },
+        node_id: -1,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_new_cluster_has_the_newest_levels_and_can_take_them_back() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let told = client.call(4, &asks(4)).await;
+        let supported = &told.supported_features[0];
+        assert_eq!(
+            (supported.name.as_str(), supported.min_version, supported.max_version),
+            ("group.version", 0, 1)
+        );
+        let finalized = &told.finalized_features[0];
+        let levels = (finalized.min_version_level, finalized.max_version_level);
+        assert_eq!((finalized.name.as_str(), levels), ("group.version", (1, 1)));
         assert!(told.finalized_features_epoch >= 0);
+        // Clients of before take a level of 0 for malformed.
+        assert_eq!(client.call(3, &asks(3)).await.supported_features.len(), 0);
+        assert_eq!(
+            update(&mut client, 1, &[("group.version", 2, 1)]).await.0,
+            ErrorCode::InvalidUpdateVersion
+        );
+
+        assert_eq!(joins(&mut client).await, ErrorCode::None);
+        assert_eq!(update(&mut client, 1, &[("group.version", 0, 2)]).await.0, ErrorCode::None);
+        assert_eq!(client.call(4, &asks(4)).await.finalized_features.len(), 0);
+        assert_eq!(joins(&mut client).await, ErrorCode::UnsupportedVersion);
+        let describe = ConsumerGroupDescribeRequest { group_ids: vec!["g".into()], ..Default::default() };
+        let described = client.call(1, &describe).await.groups.remove(0);
+        assert_eq!(described.error_code, ErrorCode::UnsupportedVersion.code());
+        assert_eq!(update(&mut client, 1, &[("group.version", 1, 1)]).await.0, ErrorCode::None);
+        assert_eq!(client.call(1, &describe).await.groups[0].members.len(), 1);
+    });
+}
+
+async fn joins(client: &mut Client) -> ErrorCode {
+    assert_eq!(find(client).await, ErrorCode::None);
+    let request = ConsumerGroupHeartbeatRequest {
+        group_id: "g".into(),
+        member_id: "m".into(),
+        member_epoch: 0,
+        rebalance_timeout_ms: 60_000,
+        subscribed_topic_names: Some(Vec::new()),
+        topic_partitions: Some(Vec::new()),
+        ..Default::default()
+    };
+    ErrorCode::from(client.call(1, &request).await.error_code)
+}
+
+/// Groups of the consumer protocol may be left out.
+#[test]
+fn a_broker_may_serve_classic_groups_only() {
+    run(&[("group.coordinator.rebalance.protocols", "classic")], async |world| {
+        let mut client = world.connect().await;
+        assert_eq!(joins(&mut client).await, ErrorCode::UnsupportedVersion);
     });
 }

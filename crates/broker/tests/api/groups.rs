@@ -46,7 +46,7 @@ pub(crate) fn join(member_id: &str) -> JoinGroupRequest {
     }
 }
 
-async fn find(client: &mut Client) -> ErrorCode {
+pub(crate) async fn find(client: &mut Client) -> ErrorCode {
     let request = FindCoordinatorRequest { coordinator_keys: vec![Str::from(GROUP)], ..Default::default() };
     let answer = client.call(6, &request).await;
     ErrorCode::from(answer.coordinators.first().unwrap().error_code)

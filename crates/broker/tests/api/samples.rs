@@ -6,6 +6,8 @@ use protocol::messages::alter_partition_reassignments_request::{
     AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
 };
 use protocol::messages::api_versions_request::ApiVersionsRequest;
+use protocol::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
+use protocol::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
 use protocol::messages::create_acls_request::{AclCreation, CreateAclsRequest};
 use protocol::messages::create_delegation_token_request::{CreatableRenewers, CreateDelegationTokenRequest};
 use protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
@@ -297,5 +299,17 @@ fn groups(all: &mut Vec<Bytes>, topic: &Topic) {
         types_filter: if version < 5 { Vec::new() } else { vec![Str::from("classic")] },
     });
     encode(all, 0..=3, |_| DeleteGroupsRequest { groups_names: vec![group_id()] });
+    encode(all, 0..=1, |_| ConsumerGroupHeartbeatRequest {
+        group_id: group_id(),
+        member_id: Str::from("m"),
+        rebalance_timeout_ms: 1000,
+        subscribed_topic_names: Some(vec![topic.name.clone()]),
+        topic_partitions: Some(Vec::new()),
+        ..Default::default()
+    });
+    encode(all, 0..=1, |_| ConsumerGroupDescribeRequest {
+        group_ids: vec![group_id()],
+        include_authorized_operations: true,
+    });
     encode(all, 0..=0, |_| OffsetDeleteRequest { group_id: group_id(), ..Default::default() });
 }

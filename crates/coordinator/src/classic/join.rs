@@ -7,7 +7,7 @@ use crate::env::Env;
 
 /// From here a first join is answered with an id only (KIP-394), so that whoever disconnects while it waits leaves no
 /// member behind.
-const MEMBER_ID_REQUIRED: i16 = 4;
+pub(crate) const MEMBER_ID_REQUIRED: i16 = 4;
 /// How long a new member stays while its join is parked: it has no id yet to heartbeat with.
 const NEW_MEMBER_TIMEOUT_MS: i32 = 5 * 60 * 1000;
 

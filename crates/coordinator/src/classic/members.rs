@@ -152,7 +152,7 @@ impl Classic {
     }
 
     /// What most members like best among what all of them can do.
-    pub(super) fn select_protocol(&self) -> Option<Str> {
+    pub(crate) fn select_protocol(&self) -> Option<Str> {
         let mut votes: BTreeMap<&Str, usize> = BTreeMap::new();
         for member in self.members.values() {
             let choice = member.protocols.iter().find(|(name, _)| self.is_supported_by_all(name));

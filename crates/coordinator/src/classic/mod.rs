@@ -10,6 +10,7 @@
 //!
 //! Does not know: committed offsets, and groups without members.
 
+mod convert;
 mod heartbeat;
 mod join;
 mod leave;
@@ -24,13 +25,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::Str;
 
-pub(crate) use member::Join;
+pub(crate) use join::MEMBER_ID_REQUIRED;
+pub(crate) use member::{Join, Member, Session};
 pub(crate) use view::CONSUMER;
 
 use crate::env::Env;
 use crate::groups::LoggedGroup;
 use crate::record::{Change, GroupMetadata};
-use member::Member;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -141,6 +142,19 @@ impl Classic {
 
     pub(crate) fn state(&self) -> State {
         self.state
+    }
+
+    pub(crate) fn members(&self) -> &BTreeMap<Str, Member> {
+        &self.members
+    }
+
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation
+    }
+
+    /// What the generation goes by.
+    pub(crate) fn protocol(&self) -> Option<&Str> {
+        self.protocol.as_ref()
     }
 
     /// Its record says all there is.

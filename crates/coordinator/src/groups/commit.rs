@@ -18,7 +18,7 @@ const GROUP_NOT_FOUND: i16 = 9;
 
 impl Turn<'_> {
     pub(super) fn commit(&mut self, ticket: Ticket, caller: &Caller, request: OffsetCommitRequest) {
-        let checked = self.check_commit(caller, &request);
+        let checked = self.check_commit(caller, &request).and_then(|()| self.check_epochs(caller, &request));
         if checked.is_ok() {
             self.keep_alive_by_commit(&request);
         }
@@ -54,6 +54,9 @@ impl Turn<'_> {
         if let Some(group) = self.live.get(&request.group_id) {
             return group.check_commit(&request.member_id, request.group_instance_id.as_ref(), generation);
         }
+        if self.consumer_group(&request.group_id).is_some() {
+            return Ok(());
+        }
         // Below zero: whoever commits chooses its partitions itself, or is a tool.
         if generation < 0 {
             return Ok(());
@@ -63,6 +66,17 @@ impl Turn<'_> {
             None if caller.version >= GROUP_NOT_FOUND => Err(ErrorCode::GroupIdNotFound),
             None => Err(ErrorCode::IllegalGeneration),
         }
+    }
+
+    /// Of a consumer group: who commits may do so for every partition that it names, or for none.
+    fn check_epochs(&self, caller: &Caller, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
+        let Some(group) = self.consumer_group(&request.group_id) else { return Ok(()) };
+        let epoch = request.generation_id_or_member_epoch;
+        let committer = group.check_commit(caller.version, &request.member_id, epoch)?;
+        let mut named = request.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(move |partition| (&topic.topic_id, partition.partition_index))
+        });
+        named.try_for_each(|(topic, partition)| committer.check(topic, partition))
     }
 
     /// A member that commits is alive.

@@ -18,6 +18,7 @@ impl Turn<'_> {
     pub(super) fn delete_group(&mut self, ticket: Ticket, group_id: Str) {
         let result = match self.live.get(&group_id) {
             Some(group) if group.has_members() => Err(ErrorCode::NonEmptyGroup),
+            None if self.attendances.contains_key(&group_id) => Err(ErrorCode::NonEmptyGroup),
             _ if self.env.logged.group(&group_id).is_none() => Err(ErrorCode::GroupIdNotFound),
             _ => Ok(()),
         };
@@ -36,13 +37,16 @@ impl Turn<'_> {
     /// Offsets first: what is left of a group without them is nothing.
     pub(super) fn bury(&mut self, group_id: &Str) {
         let Some(group) = self.env.logged.group(group_id) else { return };
-        let has_metadata = group.metadata.is_some();
+        let (has_metadata, is_consumer) = (group.metadata.is_some(), group.consumer.is_some());
         let committed = (group.offsets.iter())
             .flat_map(|(topic, offsets)| offsets.iter().map(|(&partition, _)| (topic.clone(), partition)));
         let pending = group.pending.iter().flat_map(|pending| pending.iter().map(|(place, _)| place.clone()));
         let offsets: BTreeSet<(Str, i32)> = committed.chain(pending).collect();
         for (topic, partition) in offsets {
             self.forget_offset(group_id, topic, partition);
+        }
+        if is_consumer {
+            self.rule(group_id, |ruling| ruling.bury());
         }
         if has_metadata {
             self.env.emit(Change::Group { group: group_id.clone(), metadata: None });
@@ -73,14 +77,10 @@ impl Turn<'_> {
             self.reply(ticket, Reply::OffsetDelete(response));
             return;
         }
-        let subscribed = live.map(|group| group.subscribed_topics());
+        let reading = self.reading(group_id);
+        let are_read: Vec<bool> = request.topics.iter().map(|topic| reading.may_be(&topic.name)).collect();
         let mut topics = Vec::with_capacity(request.topics.len());
-        for topic in &request.topics {
-            let is_read = match &subscribed {
-                None => false,
-                Some(None) => true,
-                Some(Some(topics)) => topics.contains(&topic.name),
-            };
+        for (topic, is_read) in request.topics.iter().zip(are_read) {
             let error = if is_read { ErrorCode::GroupSubscribedToTopic } else { ErrorCode::None };
             let partitions = topic.partitions.iter().map(|partition| partition.partition_index);
             for partition in partitions.clone().filter(|_| !is_read) {

@@ -1,17 +1,15 @@
 //! Groups as their driver sees them.
 
-use std::convert::Infallible;
-
 use protocol::ids::ProducerId;
 
 use super::Groups;
 use crate::record::Change;
-use crate::{Caller, Coordinator, Error, Now, Outcome, Producer, Record, Reply, Request, Ticket};
+use crate::{Caller, Coordinator, Error, Now, Outcome, Producer, Record, Reply, Request, Search, Ticket};
 
 impl Coordinator for Groups {
     type Request = Request;
     type Reply = Reply;
-    type Effect = Infallible;
+    type Effect = Search;
 
     fn replay(&mut self, record: &Record, producer: Option<Producer>) -> Result<(), Error> {
         match (Change::decode(record)?, producer) {
@@ -31,7 +29,11 @@ impl Coordinator for Groups {
     }
 
     fn wants_fresh_id(request: &Request) -> bool {
-        matches!(request, Request::JoinGroup(_))
+        match request {
+            Request::JoinGroup(_) => true,
+            Request::ConsumerGroupHeartbeat(request) => request.member_id.is_empty(),
+            _ => false,
+        }
     }
 
     fn tick(&mut self, now: Now) -> Outcome {

@@ -6,6 +6,7 @@ use std::ops::Bound;
 
 use protocol::Str;
 
+use super::reading::Reading;
 use super::{LoggedGroup, OFFSETS_MAX, Turn};
 use crate::classic::{CONSUMER, Classic, State};
 use crate::env::Env;
@@ -45,9 +46,11 @@ impl Turn<'_> {
     fn expire_group(&mut self, id: &Str) {
         let Some(group) = self.env.logged.group(id) else { return };
         let live = self.live.get(id);
-        let expired = expired_offsets(&self.env, group, live.filter(|live| live.has_members()));
+        let reading = self.reading(id);
+        let expired = expired_offsets(&self.env, group, live.filter(|live| live.has_members()), &reading);
         let total = group.offsets_len();
-        if total == expired.len() && live.is_none() && group.pending.is_none() {
+        let is_joined = live.is_some() || self.attendances.contains_key(id);
+        if total == expired.len() && !is_joined && group.pending.is_none() {
             self.bury(id);
             return;
         }
@@ -57,14 +60,13 @@ impl Turn<'_> {
     }
 }
 
-fn expired_offsets(env: &Env<'_>, group: &LoggedGroup, live: Option<&Classic>) -> Vec<(Str, i32)> {
+fn expired_offsets(
+    env: &Env<'_>,
+    group: &LoggedGroup,
+    live: Option<&Classic>,
+    reading: &Reading<'_>,
+) -> Vec<(Str, i32)> {
     let Some(policy) = policy(group, live) else { return Vec::new() };
-    let subscribed = live.map(Classic::subscribed_topics);
-    let is_read = |topic: &Str| match &subscribed {
-        None => false,
-        Some(None) => true,
-        Some(Some(topics)) => topics.contains(topic),
-    };
     let is_expired = |commit: &OffsetCommit| match (commit.expire_timestamp, policy) {
         (-1, Since::Commit) => {
             env.now.wall_ms.saturating_sub(commit.commit_timestamp) >= env.options.offsets_retention_ms
@@ -74,7 +76,7 @@ fn expired_offsets(env: &Env<'_>, group: &LoggedGroup, live: Option<&Classic>) -
         }
         (at_ms, _) => env.now.wall_ms >= at_ms,
     };
-    let unread = group.offsets.iter().filter(|(topic, _)| !is_read(topic));
+    let unread = group.offsets.iter().filter(|(topic, _)| !reading.may_be(topic));
     unread
         .flat_map(|(topic, offsets)| {
             offsets.iter().map(move |(&partition, commit)| (topic, partition, commit))
@@ -94,6 +96,8 @@ enum Since {
 /// `None`: nothing expires, since the members may use all of it.
 fn policy(group: &LoggedGroup, live: Option<&Classic>) -> Option<Since> {
     match live {
+        // What nobody reads any more expires while others are read.
+        None if group.consumer.is_some() => Some(Since::Commit),
         Some(live) => {
             let reads_topics = live.protocol_type().is_some_and(|kind| kind == CONSUMER);
             (reads_topics && live.state() == State::Stable).then_some(Since::Commit)

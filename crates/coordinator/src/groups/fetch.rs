@@ -1,7 +1,7 @@
 //! OffsetFetch.
 //!
 //! A group that is not there has committed nothing, and that is no error. Members of classic groups are not asked whether
-//! they still are.
+//! they still are, those of consumer groups say their epochs.
 
 use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use protocol::messages::offset_fetch_response::{
@@ -16,6 +16,13 @@ use crate::{Reply, Ticket};
 impl Turn<'_> {
     pub(super) fn fetch(&mut self, ticket: Ticket, request: OffsetFetchRequestGroup, require_stable: bool) {
         let group = self.env.logged.group(&request.group_id);
+        let checked = group
+            .and_then(|group| group.consumer.as_ref())
+            .map_or(Ok(()), |group| group.check_fetch(request.member_id.as_ref(), request.member_epoch));
+        if let Err(error) = checked {
+            self.reply(ticket, Reply::OffsetFetch(refused(request, error)));
+            return;
+        }
         let topics = match request.topics {
             Some(topics) => topics.into_iter().map(|topic| fetch_topic(group, topic)).collect(),
             None => group.map(fetch_all).unwrap_or_default(),
@@ -50,6 +57,27 @@ fn stable(group: &LoggedGroup, mut topics: Vec<OffsetFetchResponseTopics>) -> Ve
         }
     }
     topics
+}
+
+/// Nothing of all that was asked for.
+fn refused(request: OffsetFetchRequestGroup, error: ErrorCode) -> OffsetFetchResponseGroup {
+    let topics = request.topics.into_iter().flatten().map(|topic| OffsetFetchResponseTopics {
+        partitions: topic
+            .partition_indexes
+            .iter()
+            .map(|&partition| OffsetFetchResponsePartitions {
+                error_code: error.code(),
+                ..fetched(partition, None)
+            })
+            .collect(),
+        name: topic.name,
+        topic_id: topic.topic_id,
+    });
+    OffsetFetchResponseGroup {
+        topics: topics.collect(),
+        group_id: request.group_id,
+        error_code: error.code(),
+    }
 }
 
 fn is_of(commit: &OffsetCommit, topic_id: &Uuid) -> bool {

@@ -43,7 +43,7 @@ impl Turn<'_> {
             for topic in &search.topics {
                 self.env.logged.forget_topic_name(topic);
             }
-            self.reply(search.ticket, Reply::ListGroups(Vec::new()));
+            self.reply(search.ticket, Reply::Done);
         } else {
             self.forgetting.push_front(search);
         }

@@ -4,6 +4,7 @@
 //! * [`Logged::apply`] is its only writer, live and when a partition is loaded.
 //! * A group is here as long as it has metadata or offsets, pending ones too; one with offsets only is a "simple" group,
 //!   whose consumers choose their partitions themselves.
+//! * A group is one of the classic protocol or one of the consumer protocol, never both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +12,9 @@ use protocol::Str;
 use protocol::ids::ProducerId;
 
 use super::pending::Pending;
+use crate::consumer::ConsumerGroup;
 use crate::few::Few;
-use crate::record::{Change, GroupMetadata, OffsetCommit};
+use crate::record::{Change, ConsumerChange, GroupMetadata, OffsetCommit};
 
 #[derive(Debug, Default)]
 pub(crate) struct Logged {
@@ -27,7 +29,9 @@ pub(crate) struct Logged {
 
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct LoggedGroup {
+    /// Of a group of the classic protocol.
     pub metadata: Option<Box<GroupMetadata>>,
+    pub consumer: Option<Box<ConsumerGroup>>,
     pub offsets: Few<Str, Few<i32, OffsetCommit>>,
     /// Most groups never have any.
     pub pending: Option<Box<Pending>>,
@@ -35,11 +39,15 @@ pub(crate) struct LoggedGroup {
 
 impl LoggedGroup {
     fn is_nothing(&self) -> bool {
-        self.metadata.is_none() && self.offsets.is_empty() && self.pending.is_none()
+        self.metadata.is_none()
+            && self.consumer.is_none()
+            && self.offsets.is_empty()
+            && self.pending.is_none()
     }
 
     pub(crate) fn has_members(&self) -> bool {
         self.metadata.as_ref().is_some_and(|metadata| !metadata.members.is_empty())
+            || self.consumer.as_ref().is_some_and(|group| !group.is_empty())
     }
 
     pub(crate) fn offsets_len(&self) -> usize {
@@ -55,7 +63,7 @@ impl LoggedGroup {
         self.pending.as_ref().is_some_and(|pending| pending.has(&(topic.clone(), partition)))
     }
 
-    /// Of a group that somebody has joined.
+    /// Of a classic group that somebody has joined.
     pub(crate) fn protocol_type(&self) -> Option<&Str> {
         self.metadata.as_ref().map(|metadata| &metadata.protocol_type).filter(|kind| !kind.is_empty())
     }
@@ -64,6 +72,10 @@ impl LoggedGroup {
 impl Logged {
     pub(crate) fn group(&self, id: &str) -> Option<&LoggedGroup> {
         self.groups.get(id)
+    }
+
+    pub(crate) fn consumer_group(&self, id: &str) -> Option<&ConsumerGroup> {
+        self.groups.get(id)?.consumer.as_deref()
     }
 
     /// The id as it is kept, which a clone shares.
@@ -78,7 +90,9 @@ impl Logged {
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::Group { group, metadata: Some(metadata) } => {
-                self.group_or_new(&group).metadata = Some(Box::new(metadata));
+                let logged = self.group_or_new(&group);
+                logged.consumer = None;
+                logged.metadata = Some(Box::new(metadata));
             }
             Change::Group { group, metadata: None } => {
                 if let Some(logged) = self.groups.get_mut(&group) {
@@ -86,6 +100,7 @@ impl Logged {
                 }
                 self.forget_if_nothing(&group);
             }
+            Change::Consumer { group, change } => self.apply_consumer(&group, change),
             Change::Offset { group, topic, partition, commit: Some(commit) } => {
                 self.put_offset(&group, &topic, partition, commit);
                 self.supersede(&group, &(topic, partition), self.next_order);
@@ -94,6 +109,21 @@ impl Logged {
                 self.remove_offset(&group, &topic, partition);
             }
         }
+    }
+
+    fn apply_consumer(&mut self, group: &Str, change: ConsumerChange) {
+        if change.is_tombstone() && self.consumer_group(group).is_none() {
+            // What compaction has left of a group that is gone.
+            return;
+        }
+        let logged = self.group_or_new(group);
+        if change == ConsumerChange::Epoch(None) {
+            logged.consumer = None;
+            self.forget_if_nothing(group);
+            return;
+        }
+        logged.metadata = None;
+        logged.consumer.get_or_insert_default().apply(change);
     }
 
     /// Texts that are kept get a buffer of their own.

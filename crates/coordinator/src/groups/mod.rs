@@ -7,6 +7,7 @@
 //! * A group with members has a record.
 
 mod commit;
+mod consumer;
 mod delete;
 mod describe;
 mod driven;
@@ -18,6 +19,7 @@ mod membership;
 mod pending;
 #[cfg(test)]
 mod pending_tests;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod txn_commit;
@@ -26,7 +28,11 @@ use std::collections::BTreeMap;
 
 use protocol::Str;
 
+use metadata::Image;
+
 use crate::classic::Classic;
+use crate::cluster::Cluster;
+use crate::consumer::{Attendance, Ruling};
 use crate::env::Env;
 use crate::record::Change;
 use crate::timers::{Timer, Timers};
@@ -37,6 +43,7 @@ pub(crate) use logged::{Logged, LoggedGroup};
 #[derive(Debug)]
 pub struct Groups {
     options: Options,
+    cluster: Cluster,
     logged: Logged,
     soft: Soft,
 }
@@ -45,6 +52,7 @@ pub struct Groups {
 #[derive(Debug, Default)]
 struct Soft {
     live: Live,
+    attendances: Attendances,
     timers: Timers,
     /// Where the search for what has expired goes on.
     expired_up_to: Option<Str>,
@@ -54,6 +62,9 @@ struct Soft {
 /// Groups of the classic protocol with members, or with ids that somebody may join with.
 type Live = BTreeMap<Str, Classic>;
 
+/// Groups of the consumer protocol with members.
+type Attendances = BTreeMap<Str, Attendance>;
+
 /// Offsets that one outcome forgets when it is the coordinator that chooses.
 const OFFSETS_MAX: usize = 10_000;
 
@@ -61,6 +72,7 @@ const OFFSETS_MAX: usize = 10_000;
 #[derive(Debug)]
 struct Turn<'a> {
     live: &'a mut Live,
+    attendances: &'a mut Attendances,
     expired_up_to: &'a mut Option<Str>,
     forgetting: &'a mut forget::Queue,
     env: Env<'a>,
@@ -68,7 +80,12 @@ struct Turn<'a> {
 
 impl Groups {
     pub fn new(options: Options) -> Self {
-        Self { options, logged: Logged::default(), soft: Soft::default() }
+        Self { options, cluster: Cluster::default(), logged: Logged::default(), soft: Soft::default() }
+    }
+
+    /// What the cluster is from now on; versions grow. A coordinator has to know it before the first request.
+    pub fn set_image(&mut self, image: Image, version: i64) {
+        self.cluster.set(image, version);
     }
 
     pub fn set_options(&mut self, options: Options) {
@@ -85,7 +102,9 @@ impl Groups {
 
     /// Everything has been replayed: sessions begin.
     pub fn loaded(&mut self, now: Now) -> Outcome {
-        let Soft { live, timers, .. } = &mut self.soft;
+        // What was created while nobody looked counts as new.
+        self.cluster.topics_made_at = self.cluster.version;
+        let Soft { live, attendances, timers, .. } = &mut self.soft;
         let with_members: Vec<Str> = self
             .logged
             .groups()
@@ -93,10 +112,13 @@ impl Groups {
             .filter(|(_, group)| group.has_members())
             .map(|(id, _)| id.clone())
             .collect();
-        let mut env = Env::new(&self.options, &mut self.logged, timers, now);
+        let mut env = Env::new(&self.options, &self.cluster, &mut self.logged, timers, now);
         for id in with_members {
             if let Some(group) = Classic::load(&id, &mut env) {
                 live.insert(id, group);
+            } else if env.logged.consumer_group(&id).is_some() {
+                let attendance = attendances.entry(id.clone()).or_default();
+                Ruling { id, attendance, env: &mut env }.resume();
             }
         }
         expire::schedule(&mut env);
@@ -104,12 +126,17 @@ impl Groups {
     }
 
     pub fn handle(&mut self, ticket: Ticket, caller: &Caller, request: Request, now: Now) -> Outcome {
+        if let Request::TopicsChanged { are_new: true, .. } = &request {
+            self.cluster.topics_made_at = self.cluster.version;
+        }
         let mut turn = self.turn(now);
         match request {
             Request::JoinGroup(request) => turn.join(ticket, caller, &request),
             Request::SyncGroup(request) => turn.sync(ticket, &request),
             Request::Heartbeat(request) => turn.heartbeat(ticket, &request),
             Request::LeaveGroup(request) => turn.leave(ticket, caller, request),
+            Request::ConsumerGroupHeartbeat(request) => turn.consumer_heartbeat(ticket, caller, &request),
+            Request::ConsumerGroupDescribe { group_id } => turn.describe_consumer_group(ticket, group_id),
             Request::OffsetCommit(request) => turn.commit(ticket, caller, request),
             Request::TxnOffsetCommit(request) => turn.commit_in_transaction(ticket, caller, request),
             Request::OffsetFetch { group, require_stable } => turn.fetch(ticket, group, require_stable),
@@ -118,6 +145,8 @@ impl Groups {
             Request::DeleteGroup { group_id } => turn.delete_group(ticket, group_id),
             Request::ListGroups { states, types } => turn.list(ticket, &states, &types),
             Request::ForgetTopics { topics } => turn.forget_topics(ticket, &topics),
+            Request::TopicsChanged { topics, .. } => turn.topics_changed(ticket, &topics),
+            Request::Found(found) => turn.found(ticket, found),
         }
         turn.env.outcome
     }
@@ -132,6 +161,7 @@ impl Groups {
                 Timer::Session { group, member } => {
                     turn.with_live(&group, |group, env| group.session_timed_out(env, &member));
                 }
+                Timer::Consumer { group, member, due } => turn.member_timed_out(&group, &member, due),
                 // The other ones after what this one wrote is on its way.
                 Timer::Retention => {
                     turn.expire();
@@ -152,8 +182,9 @@ impl Groups {
     }
 
     fn turn(&mut self, now: Now) -> Turn<'_> {
-        let Soft { live, timers, expired_up_to, forgetting } = &mut self.soft;
-        Turn { live, expired_up_to, forgetting, env: Env::new(&self.options, &mut self.logged, timers, now) }
+        let Soft { live, attendances, timers, expired_up_to, forgetting } = &mut self.soft;
+        let env = Env::new(&self.options, &self.cluster, &mut self.logged, timers, now);
+        Turn { live, attendances, expired_up_to, forgetting, env }
     }
 }
 

@@ -13,7 +13,7 @@ use super::Turn;
 use crate::record::{Change, OffsetCommit};
 use crate::{Caller, Producer, Reply, Ticket};
 
-/// From here a commit to a group that is not there says so (KIP-1319).
+/// From here a commit to a group that is not there, or at a stale member epoch, says so (KIP-1319).
 const GROUP_NOT_FOUND: i16 = 6;
 
 impl Turn<'_> {
@@ -23,7 +23,9 @@ impl Turn<'_> {
         caller: &Caller,
         request: TxnOffsetCommitRequest,
     ) {
-        let checked = self.check_commit_in_transaction(caller, &request);
+        let checked = self
+            .check_commit_in_transaction(caller, &request)
+            .and_then(|()| self.check_epochs_in_transaction(caller, &request));
         let producer =
             Producer { id: ProducerId(request.producer_id), epoch: ProducerEpoch(request.producer_epoch) };
         let group = match self.env.logged.group_id(&request.group_id) {
@@ -61,6 +63,9 @@ impl Turn<'_> {
             let instance_id = request.group_instance_id.as_ref();
             return group.check_commit_in_transaction(&request.member_id, instance_id, generation);
         }
+        if self.consumer_group(&request.group_id).is_some() {
+            return Ok(());
+        }
         // Below zero: whoever commits chooses its partitions itself.
         if generation < 0 {
             return Ok(());
@@ -70,6 +75,27 @@ impl Turn<'_> {
             None if caller.version >= GROUP_NOT_FOUND => Err(ErrorCode::GroupIdNotFound),
             None => Err(ErrorCode::IllegalGeneration),
         }
+    }
+
+    /// Of a consumer group: who commits may do so for every partition that it names, or for none.
+    fn check_epochs_in_transaction(
+        &self,
+        caller: &Caller,
+        request: &TxnOffsetCommitRequest,
+    ) -> Result<(), ErrorCode> {
+        let Some(group) = self.consumer_group(&request.group_id) else { return Ok(()) };
+        let (member_id, epoch) = (&request.member_id, request.generation_id_or_member_epoch);
+        let committer =
+            group.check_commit_in_transaction(member_id, request.group_instance_id.as_ref(), epoch);
+        let mut named = request.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(move |partition| (&topic.topic_id, partition.partition_index))
+        });
+        let checked = committer
+            .and_then(|committer| named.try_for_each(|(topic, partition)| committer.check(topic, partition)));
+        checked.map_err(|error| match error {
+            ErrorCode::StaleMemberEpoch if caller.version < GROUP_NOT_FOUND => ErrorCode::IllegalGeneration,
+            error => error,
+        })
     }
 
     fn commit_pending(

@@ -4,10 +4,11 @@
 //!
 //! Invariants:
 //! * Bytes of the log never panic; what is malformed is an [`Error`].
-//! * Keys of versions that are not ours (the consumer, share and streams protocols) are passed over and stay in the log.
+//! * Keys of versions that are not ours (the share and streams protocols) are passed over and stay in the log.
 //! * Of what is decoded only the names of groups and topics share the buffer of the record; whoever keeps them gives them
 //!   one of their own.
 
+mod consumer;
 mod group_metadata;
 mod offset_commit;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use protocol::wire::{Reader, VersionRange, Writer};
 use protocol::{Str, wire};
 
+pub(crate) use consumer::ConsumerChange;
 pub(crate) use group_metadata::{GroupMetadata, MemberMetadata};
 pub(crate) use offset_commit::OffsetCommit;
 
@@ -37,8 +39,21 @@ pub enum Error {
 /// What a record says; without a value it takes something away.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
-    Offset { group: Str, topic: Str, partition: i32, commit: Option<OffsetCommit> },
-    Group { group: Str, metadata: Option<GroupMetadata> },
+    Offset {
+        group: Str,
+        topic: Str,
+        partition: i32,
+        commit: Option<OffsetCommit>,
+    },
+    Group {
+        group: Str,
+        metadata: Option<GroupMetadata>,
+    },
+    /// Of a group of the consumer protocol.
+    Consumer {
+        group: Str,
+        change: ConsumerChange,
+    },
 }
 
 const OFFSET_COMMIT: &str = "offset commit";
@@ -58,6 +73,7 @@ impl Change {
                 Self::decode_offset(record).map_err(|error| malformed(OFFSET_COMMIT, &error)).map(Some)
             }
             GROUP_KEY => Self::decode_group(record).map(Some),
+            version if consumer::is_key(version) => consumer::decode(version, record).map(Some),
             _ => Ok(None),
         }
     }
@@ -104,6 +120,7 @@ impl Change {
                 let key = written(w);
                 Record { key, value: metadata.as_ref().map(|metadata| encoded(w, |w| metadata.encode(w))) }
             }
+            Change::Consumer { group, change } => consumer::encode(group, change, w),
         }
     }
 }

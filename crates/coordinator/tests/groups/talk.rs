@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use coordinator::{Caller, Groups, Now, Options, Outcome, Record, Reply, Request, Ticket};
+use coordinator::{Caller, Groups, Now, Options, Outcome, Record, Reply, Request, Search, Ticket};
+use metadata::Image;
 use protocol::messages::heartbeat_request::HeartbeatRequest;
 use protocol::messages::join_group_request::{JoinGroupRequest, JoinGroupRequestProtocol};
 use protocol::messages::join_group_response::JoinGroupResponse;
@@ -26,6 +27,10 @@ pub(crate) struct Talk {
     pub groups: Groups,
     pub now_ms: u64,
     pub records: Vec<Record>,
+    /// Searches that were asked for.
+    pub searches: Vec<Search>,
+    pub image: Image,
+    pub versions: i64,
     replies: BTreeMap<Ticket, Reply>,
     asked: u64,
     ids: u128,
@@ -99,6 +104,9 @@ impl Talk {
             groups: Groups::new(options),
             now_ms: 0,
             records: Vec::new(),
+            searches: Vec::new(),
+            image: Image::new(),
+            versions: 0,
             replies: BTreeMap::new(),
             asked: 0,
             ids: 0,
@@ -112,6 +120,7 @@ impl Talk {
     /// Another coordinator loads what this one wrote.
     pub(crate) fn fail_over(&mut self, options: Options) {
         self.groups = Groups::new(options);
+        self.groups.set_image(self.image.clone(), self.versions);
         for record in &self.records {
             self.groups.replay(record).unwrap();
         }
@@ -131,6 +140,7 @@ impl Talk {
 
     fn take(&mut self, outcome: Outcome) {
         self.records.extend(outcome.records);
+        self.searches.extend(outcome.effects);
         for (ticket, reply) in outcome.replies {
             let before = self.replies.insert(ticket, reply);
             assert!(before.is_none(), "{ticket:?} was answered twice: {before:?}");

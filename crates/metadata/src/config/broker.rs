@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use protocol::{NodeId, Str};
 
-use super::coordination::{GroupsConfig, TransactionsConfig};
+use super::coordination::{ConsumerGroupsConfig, GroupsConfig, Limited, MigrationPolicy, TransactionsConfig};
 use super::directories::{LogDirectories, cordoned};
 use super::listeners::{ListenerError, check_ports, protocol_map};
 use super::names::listener_limit;
@@ -196,6 +196,7 @@ impl Reader<'_> {
             session_timeout_max_ms: self.int("group.max.session.timeout.ms"),
             initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms"),
             size_max: self.count("group.max.size"),
+            consumer: self.consumer_groups(),
             offset_metadata_bytes_max: self.count("offset.metadata.max.bytes"),
             offsets_retention_ms: self.number("offsets.retention.minutes").saturating_mul(60_000),
             offsets_retention_check_interval_ms: self.number("offsets.retention.check.interval.ms"),
@@ -213,6 +214,38 @@ impl Reader<'_> {
             partition_verification: self.flag("transaction.partition.verification.enable"),
             add_retry_backoff_ms: self.number("add.partitions.to.txn.retry.backoff.ms"),
             add_retry_backoff_max_ms: self.number("add.partitions.to.txn.retry.backoff.max.ms"),
+        }
+    }
+
+    fn consumer_groups(&self) -> ConsumerGroupsConfig {
+        let limited = |value: &str, min: &str, max: &str| Limited {
+            value: self.int(value),
+            min: self.int(min),
+            max: self.int(max),
+        };
+        let protocols = self.list("group.coordinator.rebalance.protocols");
+        let policy = self.text("group.consumer.migration.policy").unwrap_or_default();
+        ConsumerGroupsConfig {
+            are_served: protocols.iter().any(|protocol| protocol.eq_ignore_ascii_case("consumer")),
+            session_timeout_ms: limited(
+                "group.consumer.session.timeout.ms",
+                "group.consumer.min.session.timeout.ms",
+                "group.consumer.max.session.timeout.ms",
+            ),
+            heartbeat_interval_ms: limited(
+                "group.consumer.heartbeat.interval.ms",
+                "group.consumer.min.heartbeat.interval.ms",
+                "group.consumer.max.heartbeat.interval.ms",
+            ),
+            assignment_interval_ms: limited(
+                "group.consumer.assignment.interval.ms",
+                "group.consumer.min.assignment.interval.ms",
+                "group.consumer.max.assignment.interval.ms",
+            ),
+            size_max: self.count("group.consumer.max.size"),
+            assignors: self.list("group.consumer.assignors"),
+            migration_policy: MigrationPolicy::named(&policy),
+            regex_refresh_interval_ms: self.int("group.consumer.regex.refresh.interval.ms"),
         }
     }
 

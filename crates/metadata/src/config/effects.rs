@@ -5,9 +5,10 @@ use std::path::Path;
 use super::{Definition, Scope, broker_synonyms, definitions};
 
 /// Where configs become values.
-const READERS: [(&str, &str); 7] = [
+const READERS: [(&str, &str); 8] = [
     ("broker.rs", include_str!("broker.rs")),
     ("client_metrics.rs", include_str!("client_metrics.rs")),
+    ("group.rs", include_str!("group.rs")),
     ("listeners.rs", include_str!("listeners.rs")),
     ("providers.rs", include_str!("providers.rs")),
     ("statics.rs", include_str!("statics.rs")),
@@ -71,7 +72,7 @@ fn every_config_that_is_said_to_have_an_effect_is_read() {
 fn every_value_that_is_said_to_have_an_effect_is_used() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut code = String::new();
-    for folder in ["broker/src", "cli/src", "metadata/src"] {
+    for folder in ["broker/src", "cli/src", "coordinator/src", "metadata/src"] {
         code_elsewhere(&crates.join(folder), &mut code);
     }
     let uses = |field: &str| {

@@ -3,6 +3,25 @@
 use super::{ConfigError, Definition, Layers, Scope, Value, find};
 use crate::image::Configs;
 
+/// What a group has chosen for itself; `None` of what it has not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupConfig {
+    pub consumer_session_timeout_ms: Option<i32>,
+    pub consumer_heartbeat_interval_ms: Option<i32>,
+    pub consumer_assignment_interval_ms: Option<i32>,
+}
+
+impl GroupConfig {
+    pub fn of(own: &Configs) -> GroupConfig {
+        let int = |name: &str| own.get(name).and_then(|text| text.trim().parse().ok());
+        GroupConfig {
+            consumer_session_timeout_ms: int("consumer.session.timeout.ms"),
+            consumer_heartbeat_interval_ms: int("consumer.heartbeat.interval.ms"),
+            consumer_assignment_interval_ms: int("consumer.assignment.interval.ms"),
+        }
+    }
+}
+
 /// Whether a group could have these configs: each within the limits of the brokers, and a member that keeps to the
 /// heartbeat interval never silent for a whole session.
 pub fn check_group_configs(layers: &Layers<'_>, own: &Configs) -> Result<(), ConfigError> {

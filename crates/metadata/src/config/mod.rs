@@ -36,7 +36,7 @@ mod tests;
 
 pub use broker::{BrokerConfig, CleanerConfig, Limits, ListenerLimits, Sockets};
 pub use client_metrics::{ClientFacts, ClientPattern, Subscription};
-pub use coordination::{GroupsConfig, TransactionsConfig};
+pub use coordination::{ConsumerGroupsConfig, GroupsConfig, Limited, MigrationPolicy, TransactionsConfig};
 pub use definition::{Definition, Importance, Kind, Scope, Update, Valid};
 pub use describe::{
     Described, Synonym, describe_all, describe_broker, describe_broker_defaults, describe_topic,
@@ -45,7 +45,7 @@ pub use directories::LogDirectories;
 pub(crate) use directories::check_cordoned;
 pub use docs::markdown;
 pub use environment::{EnvironmentError, from_environment};
-pub use group::check_group_configs;
+pub use group::{GroupConfig, check_group_configs};
 pub use layers::{Candidate, Layers, Resolved, Source};
 pub use listeners::{Endpoint, ListenerError, parse_listeners};
 pub use names::{Removed, listener_limit, nearest, removed};

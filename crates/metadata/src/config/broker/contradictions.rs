@@ -43,6 +43,50 @@ impl Reader<'_> {
                 why: format!("a heartbeat every {interval} ms comes too late for {timeout} ms"),
             });
         }
+        errors.extend(self.consumer_group_limits());
+        errors
+    }
+
+    /// What groups have that choose nothing is within the limits of those that do, and a member that keeps to the heartbeat
+    /// interval is never silent for a whole session.
+    fn consumer_group_limits(&self) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let mut ordered = |name: &'static str, other: &'static str| {
+            let (less, more) = (self.number(name), self.number(other));
+            if less > more {
+                errors.push(ConfigError::Conflict {
+                    name,
+                    other,
+                    why: format!("{less} is more than {more}"),
+                });
+            }
+        };
+        for (min, value, max) in [
+            (
+                "group.consumer.min.session.timeout.ms",
+                "group.consumer.session.timeout.ms",
+                "group.consumer.max.session.timeout.ms",
+            ),
+            (
+                "group.consumer.min.heartbeat.interval.ms",
+                "group.consumer.heartbeat.interval.ms",
+                "group.consumer.max.heartbeat.interval.ms",
+            ),
+            (
+                "group.consumer.min.assignment.interval.ms",
+                "group.consumer.assignment.interval.ms",
+                "group.consumer.max.assignment.interval.ms",
+            ),
+        ] {
+            ordered(min, value);
+            ordered(value, max);
+        }
+        let (name, other) = ("group.consumer.heartbeat.interval.ms", "group.consumer.session.timeout.ms");
+        let (heartbeat_ms, session_ms) = (self.number(name), self.number(other));
+        if heartbeat_ms >= session_ms {
+            let why = format!("a heartbeat every {heartbeat_ms} ms comes too late for {session_ms} ms");
+            errors.push(ConfigError::Conflict { name, other, why });
+        }
         errors
     }
 

@@ -1,15 +1,15 @@
 //! Configs of a group.
 
-use super::reasons::{GROUPS, SHARE, STREAMS};
+use super::reasons::{SHARE, STREAMS};
 use super::table;
 
 table! {
     Group GROUP
-    "consumer.assignment.interval.ms": Int = Some("1000"), AtLeast(0), Medium, ClusterWide, GROUPS;
+    "consumer.assignment.interval.ms": Int = Some("1000"), AtLeast(0), Medium, ClusterWide;
         "Least time between two assignments.";
-    "consumer.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ClusterWide, GROUPS;
+    "consumer.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ClusterWide;
         "Time between two heartbeats of a member.";
-    "consumer.session.timeout.ms": Int = Some("45000"), AtLeast(1), Medium, ClusterWide, GROUPS;
+    "consumer.session.timeout.ms": Int = Some("45000"), AtLeast(1), Medium, ClusterWide;
         "Silence after which a member is taken out.";
     "errors.deadletterqueue.copy.record.enable": Boolean = Some("false"), Any, Medium, ClusterWide, SHARE;
         "Copy given up records into the dead letter topic.";

@@ -1,6 +1,6 @@
 //! Consumer groups and their offsets.
 
-use super::reasons::{GATHERED, GROUPS, THREADS};
+use super::reasons::{GATHERED, THREADS};
 use super::table;
 
 table! {
@@ -13,7 +13,7 @@ table! {
         "How long a new classic group waits for more members.";
     "group.max.size": Int = Some("2147483647"), AtLeast(1), Medium, ReadOnly;
         "Most members of a classic group.";
-    "group.coordinator.rebalance.protocols": List = Some("classic,consumer,streams"), EachOf(&["consumer", "classic", "share", "streams"]), Medium, ReadOnly, GROUPS;
+    "group.coordinator.rebalance.protocols": List = Some("classic,consumer,streams"), EachOf(&["consumer", "classic", "share", "streams"]), Medium, ReadOnly;
         "Kinds of groups that are served.";
     "group.coordinator.threads": Int = Some("4"), AtLeast(1), High, ReadOnly, THREADS;
         "Threads of the group coordinator.";
@@ -23,31 +23,31 @@ table! {
         "How long the group coordinator gathers records before it writes them; -1 adapts.";
     "group.coordinator.cached.buffer.max.bytes": Int = Some("1048588"), AtLeast(524_288), Medium, ClusterWide, GATHERED;
         "Largest write buffer the group coordinator keeps.";
-    "group.consumer.session.timeout.ms": Int = Some("45000"), AtLeast(1), Medium, ReadOnly, GROUPS;
+    "group.consumer.session.timeout.ms": Int = Some("45000"), AtLeast(1), Medium, ReadOnly;
         "Silence after which a consumer is taken out of its group.";
-    "group.consumer.min.session.timeout.ms": Int = Some("45000"), AtLeast(1), Medium, ReadOnly, GROUPS;
+    "group.consumer.min.session.timeout.ms": Int = Some("45000"), AtLeast(1), Medium, ReadOnly;
         "Shortest session timeout a group may set.";
-    "group.consumer.max.session.timeout.ms": Int = Some("60000"), AtLeast(1), Medium, ReadOnly, GROUPS;
+    "group.consumer.max.session.timeout.ms": Int = Some("60000"), AtLeast(1), Medium, ReadOnly;
         "Longest session timeout a group may set.";
-    "group.consumer.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ReadOnly, GROUPS;
+    "group.consumer.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ReadOnly;
         "Time between two heartbeats of a consumer.";
-    "group.consumer.min.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ReadOnly, GROUPS;
+    "group.consumer.min.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ReadOnly;
         "Shortest heartbeat interval a group may set.";
-    "group.consumer.max.heartbeat.interval.ms": Int = Some("15000"), AtLeast(1), Medium, ReadOnly, GROUPS;
+    "group.consumer.max.heartbeat.interval.ms": Int = Some("15000"), AtLeast(1), Medium, ReadOnly;
         "Longest heartbeat interval a group may set.";
-    "group.consumer.max.size": Int = Some("2147483647"), AtLeast(1), Medium, ReadOnly, GROUPS;
+    "group.consumer.max.size": Int = Some("2147483647"), AtLeast(1), Medium, ReadOnly;
         "Most members of a consumer group.";
-    "group.consumer.assignors": List = Some("uniform,range"), Any, Medium, ReadOnly, GROUPS;
+    "group.consumer.assignors": List = Some("uniform,range"), EachOf(&["uniform", "range"]), Medium, ReadOnly;
         "Assignors of the server, the default first.";
-    "group.consumer.migration.policy": String = Some("bidirectional"), OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), Medium, ReadOnly, GROUPS;
+    "group.consumer.migration.policy": String = Some("bidirectional"), OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), Medium, ReadOnly;
         "Which changes between the classic and the consumer protocol a group may make.";
-    "group.consumer.assignment.interval.ms": Int = Some("1000"), AtLeast(0), Medium, ClusterWide, GROUPS;
+    "group.consumer.assignment.interval.ms": Int = Some("1000"), AtLeast(0), Medium, ClusterWide;
         "Least time between two assignments of a consumer group.";
-    "group.consumer.min.assignment.interval.ms": Int = Some("0"), AtLeast(0), Medium, ReadOnly, GROUPS;
+    "group.consumer.min.assignment.interval.ms": Int = Some("0"), AtLeast(0), Medium, ReadOnly;
         "Least value of it that a group may set.";
-    "group.consumer.max.assignment.interval.ms": Int = Some("15000"), AtLeast(0), Medium, ReadOnly, GROUPS;
+    "group.consumer.max.assignment.interval.ms": Int = Some("15000"), AtLeast(0), Medium, ReadOnly;
         "Largest value of it that a group may set.";
-    "group.consumer.regex.refresh.interval.ms": Int = Some("600000"), AtLeast(10_000), Medium, ReadOnly, GROUPS;
+    "group.consumer.regex.refresh.interval.ms": Int = Some("600000"), AtLeast(10_000), Medium, ReadOnly;
         "Time between looks for topics that fit the patterns consumers subscribe to.";
     "offset.metadata.max.bytes": Int = Some("4096"), Any, High, ReadOnly;
         "Longest metadata text of an offset commit.";

@@ -8,7 +8,6 @@ pub(super) const PIECES: &str = "compaction copies in pieces of 256 KiB";
 pub(super) const TABLE: &str = "the table of keys is filled to nine tenths";
 pub(super) const GATHERED: &str =
     "what piles up while a write is under way is written together, in a buffer of its size";
-pub(super) const GROUPS: &str = "the consumer protocol (KIP-848) is not there yet";
 pub(super) const IN_WORK: &str =
     "a connection has at most 64 requests in work, and all share the memory budget";
 pub(super) const JAVA: &str = "it names Java code, which does not run here";
