@@ -11,19 +11,18 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 use protocol::Uuid;
-use protocol::ids::{LeaderEpoch, Offset, ProducerId, TopicId};
+use protocol::ids::{LeaderEpoch, Offset, TopicId};
 
 use crate::PartitionKey;
 use crate::epochs::EpochEntry;
-use crate::producers::{self, AbortedTransaction, Producers};
+use crate::producers::{self, Producers};
 use crate::segment::{SealedSegment, SegmentState};
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// Bytes of one encoded item of each list: a bound for its length.
 const SEALED_BYTES: usize = 64;
 const EPOCH_BYTES: usize = 12;
-const ABORTED_BYTES: usize = 32;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionState {
@@ -46,8 +45,6 @@ pub struct PartitionState {
     pub replacing: Option<SealedSegment>,
     pub epochs: Vec<EpochEntry>,
     pub producers: Producers,
-    /// Of the index of aborted transactions, what belongs behind `synced`.
-    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// The bytes are not a partition's state.
@@ -74,7 +71,6 @@ impl PartitionState {
             replacing: None,
             epochs: Vec::new(),
             producers: Producers::default(),
-            aborted: Vec::new(),
         }
     }
 
@@ -97,7 +93,6 @@ impl PartitionState {
             to.put_i64(entry.start.0);
         });
         producers::encoding::put(to, &self.producers);
-        put_list(to, self.aborted.iter(), put_aborted);
     }
 
     /// Reads one state and leaves `from` behind it.
@@ -124,7 +119,6 @@ impl PartitionState {
             Ok(EpochEntry { epoch, start: Offset(from.try_get_i64()?) })
         })?;
         let producers = producers::encoding::get(from)?;
-        let aborted = get_list(from, ABORTED_BYTES, get_aborted)?;
         let topic = Arc::from(topic);
         Ok(Self {
             key,
@@ -139,7 +133,6 @@ impl PartitionState {
             replacing,
             epochs,
             producers,
-            aborted,
         })
     }
 }
@@ -254,25 +247,11 @@ fn get_sealed(from: &mut &[u8]) -> Result<SealedSegment, DecodeError> {
     Ok(sealed)
 }
 
-fn put_aborted(to: &mut Vec<u8>, aborted: &AbortedTransaction) {
-    to.put_i64(aborted.producer_id.0);
-    to.put_i64(aborted.first_offset.0);
-    to.put_i64(aborted.last_offset.0);
-    to.put_i64(aborted.last_stable_offset.0);
-}
-
-fn get_aborted(from: &mut &[u8]) -> Result<AbortedTransaction, DecodeError> {
-    Ok(AbortedTransaction {
-        producer_id: ProducerId(from.try_get_i64()?),
-        first_offset: Offset(from.try_get_i64()?),
-        last_offset: Offset(from.try_get_i64()?),
-        last_stable_offset: Offset(from.try_get_i64()?),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::ids::ProducerId;
+
     use crate::producers::{BatchMark, ProducerState, Replaced};
 
     fn example() -> PartitionState {
@@ -297,12 +276,6 @@ mod tests {
             Replaced { offset: Offset(12), producer_id: ProducerId(77), before: Some(state.clone()) },
         ];
         let producers = Producers::new([(ProducerId(77), state)], replaced, Offset(150), Offset(9));
-        let aborted = AbortedTransaction {
-            producer_id: ProducerId(78),
-            first_offset: Offset(130),
-            last_offset: Offset(141),
-            last_stable_offset: Offset(10),
-        };
         let synced = SegmentState { end: Offset(140), bytes: 4_000, ..SegmentState::new(Offset(100), 9) };
         PartitionState {
             sealed: vec![SealedSegment::from(&SegmentState::new(Offset(0), 1))],
@@ -315,7 +288,6 @@ mod tests {
             replacing: Some(SealedSegment::from(&SegmentState::new(Offset(0), 3))),
             epochs: vec![EpochEntry { epoch: LeaderEpoch(2), start: Offset(0) }],
             producers,
-            aborted: vec![aborted],
             ..PartitionState::empty(key, Arc::from("flights"))
         }
     }

@@ -181,9 +181,8 @@ impl Shard {
                     pending.got = got;
                     let id = self.reads.wait(pending);
                     let completion = self.completion(move |result| Done::Aborted { read: id, result });
-                    let work = move |files: &dyn host::Files, open: &storage::segment::OpenFiles| {
-                        search.run(files, open)
-                    };
+                    let work =
+                        move |files: &dyn host::Files, _: &storage::segment::OpenFiles| search.run(files);
                     call(&self.reads_lane, self.open.clone(), work, completion);
                     return None;
                 }

@@ -15,8 +15,11 @@ use protocol::records::{Limits, Scratch, ValidBatch};
 
 use super::output::{Output, remove_cleaned};
 use super::source::Source;
-use super::{Dirtiness, Filter, GroupLimits, Kept, OffsetMap, Transactions, group_segments};
+use super::{
+    Dirtiness, Filter, GroupLimits, Kept, LastBatch, OffsetMap, Passed, Transactions, group_segments,
+};
 use crate::LogConfig;
+use crate::log::AbortedIn;
 use crate::segment::SealedSegment;
 
 /// What a pass is to do.
@@ -26,7 +29,9 @@ pub struct Plan {
     /// All from the log start up to the end of the dirty part.
     pub(crate) segments: Vec<SealedSegment>,
     pub(crate) dirtiness: Dirtiness,
-    pub(crate) last_offsets: BTreeMap<ProducerId, Offset>,
+    pub(crate) last_batches: BTreeMap<ProducerId, LastBatch>,
+    /// What was aborted of it.
+    pub(crate) aborted: AbortedIn,
     pub(crate) config: Arc<LogConfig>,
     /// The number of the log's last replacement, and how often its files had been cut.
     pub(crate) replacements: u64,
@@ -174,7 +179,7 @@ impl Cleaning {
 
     /// A step through the dirty part.
     fn map(&mut self, files: &dyn Files, mut walk: Walk) -> io::Result<Step> {
-        let Some((source, segment)) = walk.source(files, &self.plan)? else {
+        let Some((source, segment)) = walk.source(files, &self.plan, &mut self.transactions)? else {
             self.begin_groups();
             return Ok(Step::Partly { bytes: 0 });
         };
@@ -200,7 +205,7 @@ impl Cleaning {
     fn put(&mut self, batch: &ValidBatch) -> Result<bool, protocol::records::Error> {
         let first_dirty = self.plan.dirtiness.first_dirty;
         let header = batch.header();
-        let is_aborted = self.transactions.pass(batch, &mut self.scratch)?;
+        let is_aborted = self.transactions.pass(batch, &mut self.scratch)?.may_go;
         if !is_aborted && !header.attributes.is_control() && header.last_offset() >= first_dirty {
             for record in batch.records(&mut self.scratch, &Limits::default())? {
                 let record = record?;
@@ -240,12 +245,15 @@ impl Cleaning {
         let base = self.plan.segments.get(segments.start).map_or(Offset::ZERO, |segment| segment.base);
         self.unoffered = Some(base);
         let state = crate::segment::SegmentState::new(base, 0).indexed_by(&self.plan.config);
-        Output::create(files, self.plan.dir.clone(), state, self.number, self.disk_reserve_bytes)
+        let sources = self.plan.segments.get(segments.clone()).unwrap_or_default();
+        let has_aborted = sources.iter().any(|segment| segment.aborted_entries > 0);
+        let (dir, reserve) = (self.plan.dir.clone(), self.disk_reserve_bytes);
+        Output::create(files, dir, state, self.number, reserve, has_aborted)
     }
 
     /// A step through a group.
     fn clean(&mut self, files: &dyn Files, mut group: Group) -> io::Result<Step> {
-        let Some((source, _)) = group.walk.source(files, &self.plan)? else {
+        let Some((source, _)) = group.walk.source(files, &self.plan, &mut self.transactions)? else {
             return self.finish(files, group);
         };
         let mut bytes = source.fill()?;
@@ -256,11 +264,16 @@ impl Cleaning {
                 map: &self.map,
                 now_ms: self.plan.now_ms,
                 delete_retention_ms: i64::try_from(self.plan.config.delete_retention_ms).unwrap_or(i64::MAX),
-                last_offsets: &self.plan.last_offsets,
+                last_batches: &self.plan.last_batches,
                 end: self.plan.dirtiness.end,
             };
-            let kept = filter.keep(&batch, &mut self.transactions, &mut self.scratch);
+            let passed = self.transactions.pass(&batch, &mut self.scratch);
+            let Passed { may_go, aborted } = passed.map_err(|error| source.damaged_before(&error))?;
+            let kept = filter.keep(&batch, may_go, &mut self.scratch);
             let kept = kept.map_err(|error| source.damaged_before(&error))?;
+            if let Some(output) = &mut group.output {
+                aborted.into_iter().for_each(|aborted| output.index_aborted(&aborted));
+            }
             match (&mut group.output, kept) {
                 (Some(output), Kept::Whole) => output.push(&batch),
                 (Some(output), Kept::Rewritten(batch)) => output.push(&batch),
@@ -307,11 +320,17 @@ impl Cleaning {
 
 impl Walk {
     /// The segment that is being read, the next one if there is none.
-    fn source(&mut self, files: &dyn Files, plan: &Plan) -> io::Result<Option<(&mut Source, SealedSegment)>> {
+    fn source(
+        &mut self,
+        files: &dyn Files,
+        plan: &Plan,
+        transactions: &mut Transactions,
+    ) -> io::Result<Option<(&mut Source, SealedSegment)>> {
         if self.source.is_none() {
             let Some(next) = self.segments.next() else { return Ok(None) };
             let Some(segment) = plan.segments.get(next) else { return Ok(None) };
             self.source = Some(Source::open(files, &plan.dir, segment)?);
+            transactions.add(plan.aborted.within(files, segment.base, segment.end)?);
         }
         let current = self.segments.start.checked_sub(1).and_then(|current| plan.segments.get(current));
         Ok(self.source.as_mut().zip(current.copied()))

@@ -8,7 +8,7 @@ use protocol::records::{
     Scratch, TimestampType, ValidBatch,
 };
 
-use super::{OffsetMap, Transactions};
+use super::OffsetMap;
 
 /// What stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,29 +28,32 @@ pub enum FilterError {
     Build(#[from] BuildError),
 }
 
+/// The last batch of a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastBatch {
+    /// The one that ends here.
+    Data(Offset),
+    /// Nothing is known but a marker, which has its epoch.
+    Marker { epoch: i16 },
+}
+
 #[derive(Debug)]
 pub struct Filter<'a> {
     pub map: &'a OffsetMap,
     pub now_ms: i64,
     /// How long tombstones and markers stay from the first pass on that meets them.
     pub delete_retention_ms: i64,
-    /// The last offset of each active producer: the batch that ends there stays, for its sequence, if need be without records.
-    pub last_offsets: &'a BTreeMap<ProducerId, Offset>,
+    /// Of each active producer: it stays, for its sequence or epoch, if need be without records.
+    pub last_batches: &'a BTreeMap<ProducerId, LastBatch>,
     /// Where the part of the log ends that may be cleaned: the batch before it stays, for the offset.
     pub end: Offset,
 }
 
 impl Filter<'_> {
-    /// What stays of the next batch.
-    pub fn keep(
-        &self,
-        batch: &ValidBatch,
-        transactions: &mut Transactions,
-        scratch: &mut Scratch,
-    ) -> Result<Kept, FilterError> {
+    /// What stays of a batch, `may_go` being what [`Transactions::pass`](super::Transactions::pass) has said of it.
+    pub fn keep(&self, batch: &ValidBatch, may_go: bool, scratch: &mut Scratch) -> Result<Kept, FilterError> {
         let header = batch.header();
         let is_marker = header.attributes.is_control();
-        let may_go = transactions.pass(batch, scratch)?;
         let is_over = header.delete_horizon_ms().is_some_and(|horizon| horizon <= self.now_ms);
         let goes = may_go && (!is_marker || is_over);
         let place_counts = self.place_counts(batch);
@@ -90,8 +93,15 @@ impl Filter<'_> {
 
     fn place_counts(&self, batch: &ValidBatch) -> bool {
         let header = batch.header();
-        let last = header.producer_id.known().and_then(|id| self.last_offsets.get(&id));
-        last == Some(&header.last_offset()) || header.next_offset() == self.end
+        let last = header.producer_id.known().and_then(|id| self.last_batches.get(&id));
+        let is_last = match last {
+            Some(LastBatch::Data(offset)) => *offset == header.last_offset(),
+            Some(LastBatch::Marker { epoch }) => {
+                header.attributes.is_control() && header.producer_epoch.0 == *epoch
+            }
+            None => false,
+        };
+        is_last || header.next_offset() == self.end
     }
 
     fn stays(&self, record: &RecordRef<'_>, horizon_is_over: bool) -> bool {

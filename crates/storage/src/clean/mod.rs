@@ -24,6 +24,6 @@ mod transactions;
 
 pub use choice::{Dirtiness, GroupLimits, LogFacts, dirtiness, group_segments};
 pub use cleaning::{Cleaning, Options, Plan, Replacement, Stats, Step};
-pub use filter::{Filter, Kept};
+pub use filter::{Filter, Kept, LastBatch};
 pub use offset_map::OffsetMap;
-pub use transactions::{AbortedTransaction, Transactions};
+pub use transactions::{Passed, Transactions};

@@ -10,10 +10,11 @@ use protocol::ids::Offset;
 use protocol::records::ValidBatch;
 
 use crate::log::PIECE_BYTES_MAX;
+use crate::producers::AbortedTransaction;
 use crate::segment::index::IndexBytes;
 use crate::segment::names::{CLEANED_KINDS, FileKind, cleaned_file};
 use crate::segment::scan::facts;
-use crate::segment::{SealedSegment, SegmentState};
+use crate::segment::{SealedSegment, SegmentState, txn_index};
 
 /// After so many bytes it is seen whether the disk still has room, and where files cannot be written past the page cache,
 /// they are synced: what is left to it holds up the syncs of others.
@@ -34,6 +35,8 @@ pub(super) struct Output {
     /// Where the next check is due.
     check_at: u64,
     disk_reserve_bytes: u64,
+    /// Of the index of aborted transactions; none if none of the segments has one. One without entries replaces another.
+    aborted: Option<Vec<u8>>,
 }
 
 impl Output {
@@ -43,6 +46,7 @@ impl Output {
         state: SegmentState,
         number: u64,
         disk_reserve_bytes: u64,
+        has_aborted: bool,
     ) -> io::Result<Self> {
         let base = state.base;
         let mode = OpenMode::CREATE.direct();
@@ -59,6 +63,7 @@ impl Output {
             written: 0,
             check_at: 0,
             disk_reserve_bytes,
+            aborted: has_aborted.then(Vec::new),
         })
     }
 
@@ -68,6 +73,12 @@ impl Output {
         self.index.push(self.base, entries);
         self.pending.extend_from_slice(&batch.head());
         self.pending.extend_from_slice(batch.rest());
+    }
+
+    /// The marker that comes next has aborted this.
+    pub(super) fn index_aborted(&mut self, aborted: &AbortedTransaction) {
+        self.state.index_aborted(aborted);
+        self.aborted.get_or_insert_default().extend(txn_index::entry(aborted));
     }
 
     /// Writes what has been pushed, except for a last part of a block; returns how much that was.
@@ -117,7 +128,9 @@ impl Output {
             self.index.push_time(self.base, entry);
         }
         self.log.sync()?;
-        for (kind, bytes) in [(FileKind::Index, self.index.offset), (FileKind::TimeIndex, self.index.time)] {
+        let aborted = self.aborted.map(|bytes| (FileKind::TxnIndex, bytes));
+        let indexes = [(FileKind::Index, self.index.offset), (FileKind::TimeIndex, self.index.time)];
+        for (kind, bytes) in indexes.into_iter().chain(aborted) {
             let file =
                 files.open(&cleaned_file(&self.dir, self.base, kind, self.number), OpenMode::CREATE)?;
             file.set_len(0)?;

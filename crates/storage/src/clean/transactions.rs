@@ -2,64 +2,65 @@
 //! of their transaction is left.
 //!
 //! Invariants: batches are passed in the order of their offsets, each once. A marker stays as long as a batch of its transaction
-//! does, so that no reader takes what was aborted for committed.
+//! does, and an aborted transaction stays in the index as long as its marker, so that no reader takes what was aborted for
+//! committed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Buf;
 use protocol::ids::{Offset, ProducerId};
-use protocol::records::{BatchHeader, Error, Limits, Scratch, ValidBatch};
+use protocol::records::{BatchHeader, ControlKind, Error, Limits, Scratch, ValidBatch};
 
-/// An entry of the aborted index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AbortedTransaction {
-    pub first_offset: Offset,
-    pub producer_id: ProducerId,
-}
+use crate::producers::AbortedTransaction;
 
 #[derive(Clone, Debug, Default)]
 pub struct Transactions {
-    /// Begin behind what has been passed.
-    aborted: BTreeSet<AbortedTransaction>,
+    /// Begin behind what has been passed, by first offset and producer.
+    aborted: BTreeMap<(Offset, ProducerId), AbortedTransaction>,
     /// Have begun and will be aborted, each with whether any batch of it was seen.
-    aborting: BTreeMap<ProducerId, bool>,
+    aborting: BTreeMap<ProducerId, (AbortedTransaction, bool)>,
     /// Producers with batches that will be committed.
     committing: BTreeSet<ProducerId>,
 }
 
-/// In the key of a control record, behind a version of two bytes.
-const ABORT: i16 = 0;
-const COMMIT: i16 = 1;
+/// What is to become of a batch, for all that transactions have to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Its records were aborted, or it is a marker of a transaction of which no batch is left.
+    pub may_go: bool,
+    /// It is the marker of this one, of which batches are left: what the index goes on to say.
+    pub aborted: Option<AbortedTransaction>,
+}
 
 impl Transactions {
-    /// `aborted` are those that end in the part of the log that is passed.
-    #[must_use]
-    pub fn new(aborted: impl IntoIterator<Item = AbortedTransaction>) -> Self {
-        Self { aborted: aborted.into_iter().collect(), ..Self::default() }
+    /// Adds transactions that were aborted and reach into the part of the log that comes next. Those that are known already change
+    /// nothing.
+    pub fn add(&mut self, aborted: impl IntoIterator<Item = AbortedTransaction>) {
+        let key = |aborted: AbortedTransaction| ((aborted.first_offset, aborted.producer_id), aborted);
+        self.aborted.extend(aborted.into_iter().map(key));
     }
 
-    /// Whether the records of the next batch may go: they were aborted, or it is a marker of a transaction of which no
-    /// batch is left.
-    pub fn pass(&mut self, batch: &ValidBatch, scratch: &mut Scratch) -> Result<bool, Error> {
+    /// The next batch.
+    pub fn pass(&mut self, batch: &ValidBatch, scratch: &mut Scratch) -> Result<Passed, Error> {
         let header = batch.header();
         self.begin_up_to(header.last_offset());
         if header.attributes.is_control() {
             let kind = marker_kind(batch, scratch)?;
             return Ok(self.end(header.producer_id, kind));
         }
-        Ok(header.attributes.is_transactional() && self.is_aborted(header))
+        let may_go = header.attributes.is_transactional() && self.is_aborted(header);
+        Ok(Passed { may_go, aborted: None })
     }
 
     fn begin_up_to(&mut self, offset: Offset) {
-        while let Some(first) = self.aborted.first().copied().filter(|next| next.first_offset <= offset) {
-            self.aborted.remove(&first);
-            self.aborting.entry(first.producer_id).or_insert(false);
+        while let Some(next) = self.aborted.first_entry().filter(|next| next.key().0 <= offset) {
+            let aborted = next.remove();
+            self.aborting.entry(aborted.producer_id).or_insert((aborted, false));
         }
     }
 
     fn is_aborted(&mut self, header: &BatchHeader) -> bool {
         match self.aborting.get_mut(&header.producer_id) {
-            Some(seen) => {
+            Some((_, seen)) => {
                 *seen = true;
                 true
             }
@@ -70,21 +71,25 @@ impl Transactions {
         }
     }
 
-    fn end(&mut self, producer_id: ProducerId, kind: Option<i16>) -> bool {
-        match kind {
-            Some(ABORT) => self.aborting.remove(&producer_id) != Some(true),
-            Some(COMMIT) => !self.committing.remove(&producer_id),
+    fn end(&mut self, producer_id: ProducerId, kind: Option<ControlKind>) -> Passed {
+        let may_go = match kind {
+            Some(ControlKind::Abort) => {
+                let ended = self.aborting.remove(&producer_id);
+                let aborted = ended.filter(|(_, seen)| *seen).map(|(aborted, _)| aborted);
+                return Passed { may_go: aborted.is_none(), aborted };
+            }
+            Some(ControlKind::Commit) => !self.committing.remove(&producer_id),
             Some(_) => false,
             // Its record has gone before.
             None => true,
-        }
+        };
+        Passed { may_go, aborted: None }
     }
 }
 
-fn marker_kind(batch: &ValidBatch, scratch: &mut Scratch) -> Result<Option<i16>, Error> {
+fn marker_kind(batch: &ValidBatch, scratch: &mut Scratch) -> Result<Option<ControlKind>, Error> {
     let Some(record) = batch.records(scratch, &Limits::default())?.next() else { return Ok(None) };
-    let mut key = record?.key.unwrap_or_default();
-    let kind = key.try_get_i16().and_then(|_version| key.try_get_i16());
+    let kind = record?.key.and_then(ControlKind::of_key);
     // A kind that nobody knows stays.
-    Ok(Some(kind.unwrap_or(-1)))
+    Ok(Some(kind.unwrap_or(ControlKind::Unknown(-1))))
 }

@@ -16,7 +16,7 @@ use crate::producers::AbortedTransaction;
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::replay::replay;
 use crate::segment::scan::invalid;
-use crate::segment::{OpenFiles, SealedSegment, txn_index};
+use crate::segment::{SealedSegment, txn_index};
 
 /// So many are kept though files have them, too, for readers at the end of the log.
 const KEPT_MAX: usize = 1000;
@@ -29,9 +29,9 @@ pub(super) struct Aborted {
 }
 
 impl Aborted {
-    /// The entries with markers at or behind `from`.
-    pub(super) fn new(entries: impl IntoIterator<Item = AbortedTransaction>, from: Offset) -> Self {
-        Self { entries: entries.into_iter().collect(), from }
+    /// Nothing yet of what has its marker at or behind `from`.
+    pub(super) fn behind(from: Offset) -> Self {
+        Self { from, ..Self::default() }
     }
 
     pub(super) fn push(&mut self, aborted: AbortedTransaction) {
@@ -84,15 +84,34 @@ pub(super) fn overlapping<'a>(
 }
 
 /// How readers of committed records hear what of a range was aborted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum AbortedIn {
     Known(Vec<AbortedTransaction>),
     /// Files have to be asked.
     Cold(AbortedSearch),
 }
 
+impl AbortedIn {
+    /// Of a part of the range. Blocking.
+    pub(crate) fn within(
+        &self,
+        files: &dyn Files,
+        start: Offset,
+        end: Offset,
+    ) -> io::Result<Vec<AbortedTransaction>> {
+        match self {
+            Self::Known(known) => {
+                let mut found = Vec::new();
+                overlapping(known.iter(), start, end, &mut found);
+                Ok(found)
+            }
+            Self::Cold(search) => search.within(files, start, end),
+        }
+    }
+}
+
 /// A look into `.txnindex` files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AbortedSearch {
     dir: PathBuf,
     start: Offset,
@@ -105,23 +124,21 @@ pub struct AbortedSearch {
 }
 
 impl AbortedSearch {
-    /// Only what readers of the range up to there have to know.
-    #[must_use]
-    pub fn up_to(self, end: Offset) -> Self {
-        Self { end: end.min(self.end), ..self }
+    /// Blocking.
+    pub fn run(&self, files: &dyn Files) -> io::Result<Vec<AbortedTransaction>> {
+        self.within(files, self.start, self.end)
     }
 
-    /// Blocking.
-    pub fn run(&self, files: &dyn Files, open: &OpenFiles) -> io::Result<Vec<AbortedTransaction>> {
+    fn within(&self, files: &dyn Files, start: Offset, end: Offset) -> io::Result<Vec<AbortedTransaction>> {
         let mut found = Vec::new();
-        for (segment, is_closed) in &self.segments {
-            let entries = self.entries(segment, *is_closed, files, open)?;
+        for (segment, is_closed) in self.segments.iter().filter(|(segment, _)| segment.end > start) {
+            let entries = self.entries(segment, *is_closed, files)?;
             let of_file = entries.iter().filter(|aborted| aborted.last_offset < self.memory_from);
-            if overlapping(of_file, self.start, self.end, &mut found) {
+            if overlapping(of_file, start, end, &mut found) {
                 return Ok(found);
             }
         }
-        overlapping(self.in_memory.iter(), self.start, self.end, &mut found);
+        overlapping(self.in_memory.iter(), start, end, &mut found);
         Ok(found)
     }
 
@@ -130,7 +147,6 @@ impl AbortedSearch {
         segment: &SealedSegment,
         is_closed: bool,
         files: &dyn Files,
-        open: &OpenFiles,
     ) -> io::Result<Vec<AbortedTransaction>> {
         let SealedSegment { base, end, bytes, aborted_entries, aborted_crc, .. } = *segment;
         let path = segment_file(&self.dir, base, FileKind::TxnIndex);
@@ -140,17 +156,16 @@ impl AbortedSearch {
         };
         let log = files.open(&segment_file(&self.dir, base, FileKind::Log), OpenMode::READ)?;
         let replayed = replay(files, &self.dir, base, (&*log, u64::from(bytes)), end)?;
-        let path_shown = path.display();
+        let shown = path.display();
         let Some(aborted) = replayed.map(|replayed| replayed.aborted) else {
-            return Err(invalid(format!("{path_shown}: {error}, and there is no snapshot to find out from")));
+            return Err(invalid(format!("{shown}: {error}, and there is no snapshot to find out from")));
         };
-        if aborted.iter().fold(0, txn_index::entries_crc) == aborted_crc && is_closed {
-            tracing::warn!("{path_shown}: {error}; it is written anew");
-            open.forget(&path);
+        if is_closed && aborted.iter().fold(0, txn_index::entries_crc) == aborted_crc {
+            tracing::warn!("{shown}: {error}; it is written anew");
             files.replace(&path, &aborted.iter().flat_map(txn_index::entry).collect::<Vec<u8>>())?;
         } else {
-            // Compaction has taken what was aborted, and the entries that are left speak of more than its batches.
-            tracing::warn!("{path_shown}: {error}; what the batches say is told to readers");
+            // Of what was aborted, compaction may have left less than the index speaks of.
+            tracing::warn!("{shown}: {error}; what the batches say counts");
         }
         Ok(aborted)
     }

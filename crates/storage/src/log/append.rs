@@ -127,18 +127,9 @@ impl Log {
 
     /// What the batch, which is in the open segment, means for its producer and the transaction.
     fn record_producer(&mut self, batch: &ValidBatch, now_ms: i64) {
-        let header = batch.header();
-        let offset = header.base_offset;
-        match self.producers.apply(header, marker_of(batch), now_ms) {
-            Some(aborted) => {
-                self.active.index_aborted(&aborted);
-                self.aborted.push(aborted);
-            }
-            // A start takes batches again that a checkpoint reflects.
-            None => {
-                let known = self.aborted.between(offset, offset.next()).next();
-                known.into_iter().for_each(|aborted| self.active.index_aborted(aborted));
-            }
+        if let Some(aborted) = self.producers.apply(batch.header(), marker_of(batch), now_ms) {
+            self.active.index_aborted(&aborted);
+            self.aborted.push(aborted);
         }
     }
 
@@ -225,7 +216,7 @@ impl Log {
 }
 
 /// The end of a transaction, if the batch is one. Its bytes have been checked: what cannot be read is of another kind.
-fn marker_of(batch: &ValidBatch) -> Option<TxnMarker> {
+pub(super) fn marker_of(batch: &ValidBatch) -> Option<TxnMarker> {
     let is_control = batch.header().attributes.is_control();
     is_control.then(|| TxnMarker::of(batch).ok().flatten()).flatten()
 }

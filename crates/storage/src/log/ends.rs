@@ -40,7 +40,9 @@ impl Log {
     /// all that the high watermark says.
     #[must_use]
     pub fn last_stable_offset(&self) -> Offset {
-        let undecided = self.producers.first_unstable().unwrap_or(self.high_watermark);
+        // Until a truncation has read the producers, nobody knows what is decided.
+        let lost = self.reads_producers.then_some(self.log_start);
+        let undecided = lost.or(self.producers.first_unstable()).unwrap_or(self.high_watermark);
         undecided.max(self.log_start).min(self.high_watermark)
     }
 
@@ -103,7 +105,7 @@ impl Log {
         };
         let before = self.readable_ends();
         self.high_watermark = self.high_watermark.max(end);
-        self.producers.settle(self.high_watermark, self.journal_synced);
+        self.producers.settle(self.high_watermark, self.synced.end);
         self.gained_since(before)
     }
 

@@ -175,7 +175,7 @@ impl Log {
             epochs: Epochs::new(state.epochs),
             producers: state.producers,
             verifications: Verifications::default(),
-            aborted: Aborted::new(state.aborted, end),
+            aborted: Aborted::behind(end),
             reads_producers: false,
             next_start: state.log_start,
             log_start: state.log_start,
@@ -281,7 +281,6 @@ impl Log {
             replacing: self.replacing.map(|replacing| replacing.segment),
             epochs: self.epochs.entries().to_vec(),
             producers: self.producers.clone(),
-            aborted: self.aborted.between(self.synced.end, Offset(i64::MAX)).copied().collect(),
         }
     }
 
@@ -292,10 +291,10 @@ impl Log {
         sealed + u64::from(self.active.bytes)
     }
 
-    /// Memory that batches keep alive.
+    /// Memory that batches keep alive, and what they have replaced, until their segments are synced.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.tail.cost()
+        self.tail.cost() + self.producers.replaced_bytes()
     }
 
     /// Drops the oldest batch in memory if it is in its segment; returns the memory set free, 0 if there is none.

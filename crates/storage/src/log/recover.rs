@@ -8,33 +8,29 @@
 //! journal; a byte that was synced and is missing is an error that names the file; no segment is read as a whole,
 //! unless a truncation cuts into it or one of its indexes is damaged.
 
+mod files;
+
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use host::disk::DirEntry;
-use host::{File, Files, OpenMode};
+use host::Files;
 use protocol::ids::{LeaderEpoch, Offset};
-use protocol::records::{HEAD_LEN, LOG_OVERHEAD, ValidBatch, head};
+use protocol::records::{Error as BatchError, HEAD_LEN, LOG_OVERHEAD, ValidBatch, head};
 
+use super::append::marker_of;
 use super::replace::finish_replacing;
-use super::truncate::{Cut, SegmentCut, remove_segment};
+use super::truncate::{Cut, SegmentCut};
 use super::{Log, LogConfig};
 use crate::epochs::Epochs;
 use crate::error::Error;
 use crate::journal::Body;
 use crate::producers::Producers;
-use crate::segment::index::{check_offset_entries, check_time_entries};
-use crate::segment::names::{
-    CLEANED_SUFFIX, DELETED_SUFFIX, FileKind, parse_segment_file, partition_dir, segment_file,
-};
-use crate::segment::scan::{Headers, invalid, scan};
-use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
-use crate::segment::txn_index::{self, TXN_ENTRY_BYTES};
-use crate::segment::{OpenFiles, SealedSegment, SegmentState, replay};
+use crate::segment::names::{FileKind, partition_dir, segment_file};
+use crate::segment::{OpenFiles, SegmentState, replay};
 use crate::{PartitionState, Position};
+use files::{cut_back, names_in, segment_bases, tidy};
 
 /// A partition as it was found on disk. It becomes a [`Log`] when its configuration is known.
 #[derive(Debug)]
@@ -85,7 +81,7 @@ impl Log {
         log.journal_written = end;
         log.journal_synced = end;
         log.high_watermark = end;
-        log.producers.settle(end, end);
+        log.producers.settle(end, log.synced.end);
         log
     }
 }
@@ -137,6 +133,8 @@ pub fn recover(
     } else {
         cut_back(files, open, &dir, state.synced)?
     };
+    state.producers =
+        producers_before(files, open, &dir, &state.synced, std::mem::take(&mut replay.producers))?;
     state.cut = None;
     state.sealed.retain(|segment| segment.end > state.log_start && segment.base < state.synced.base);
     tidy(files, open, &dir, &state, &names)?;
@@ -145,15 +143,10 @@ pub fn recover(
     let end = recovered.log_end();
     replay.epochs.truncate_from_end(end);
     replay.epochs.truncate_from_start(recovered.state.log_start);
-    replay.producers.truncate_from_end(end);
     recovered.state.cleaned = recovered.state.cleaned.min(end);
     recovered.state.log_start = recovered.state.log_start.min(end);
     recovered.state.high_watermark = end;
     recovered.state.epochs = replay.epochs.entries().to_vec();
-    let from = recovered.state.synced.end;
-    recovered.state.aborted.retain(|aborted| (from..end).contains(&aborted.last_offset));
-    replay.producers.settle(end, end);
-    recovered.state.producers = replay.producers;
     Ok(recovered)
 }
 
@@ -209,11 +202,18 @@ impl Replay {
         }
     }
 
-    /// Forgets the batches below the log start; returns where the rest begins.
+    /// Forgets the batches below the log start; returns where the rest begins. Their producers go on, and so do transactions that
+    /// they have begun or ended.
     fn drop_gone(&mut self) -> Offset {
         let first = self.appends.range(..=self.log_start).next_back();
         self.synced_end = first.map_or(self.log_start, |(base, _)| *base);
-        self.appends = self.appends.split_off(&self.synced_end);
+        let rest = self.appends.split_off(&self.synced_end);
+        for (base, (_, epoch, bytes)) in std::mem::replace(&mut self.appends, rest) {
+            if let Ok(batch) = join(base, epoch, bytes) {
+                let header = batch.header();
+                self.producers.apply(header, marker_of(&batch), header.max_timestamp);
+            }
+        }
         self.synced_end
     }
 
@@ -233,10 +233,7 @@ impl Replay {
             if base != end {
                 return Err(damaged(format!("the journal has offset {base} next where {end} was expected")));
             }
-            let length = i32::try_from(rest.len() + HEAD_LEN - LOG_OVERHEAD).map_err(|_| {
-                damaged(format!("a batch of {} bytes at offset {base} in the journal", rest.len()))
-            })?;
-            let batch = ValidBatch::join(&head(base, length, epoch), rest)
+            let batch = join(base, epoch, rest)
                 .map_err(|error| damaged(format!("in the journal at offset {base}: {error}")))?;
             end = batch.header().next_offset();
             batches.push((position, batch));
@@ -245,222 +242,50 @@ impl Replay {
     }
 }
 
-/// None, if there is no directory.
-fn names_in(files: &dyn Files, dir: &Path) -> Result<Vec<DirEntry>, Error> {
-    match files.read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        names => names.map_err(Error::io(dir, "list a partition's files")),
-    }
+/// A batch as it is in the journal, without its head.
+fn join(base: Offset, epoch: LeaderEpoch, rest: Bytes) -> Result<ValidBatch, BatchError> {
+    let size = rest.len() + HEAD_LEN;
+    let length = i32::try_from(size - LOG_OVERHEAD).map_err(|_| BatchError::Length { length: -1 })?;
+    ValidBatch::join(&head(base, length, epoch), rest)
 }
 
-/// The segments that have a `.log` file, sorted, as the names are.
-fn segment_bases(names: &[DirEntry]) -> Vec<Offset> {
-    let segments = names.iter().filter_map(|entry| parse_segment_file(&entry.name));
-    segments.filter(|(_, kind)| *kind == FileKind::Log).map(|(base, _)| base).collect()
-}
-
-/// Cuts the files of the last segment back to its synced state. Bytes behind it were not promised to anyone, or are
-/// in the journal.
-fn cut_back(
+/// What is known of producers in front of what the journal is to give: `producers` without what came later, or what the last
+/// segment says if that is not known any more.
+fn producers_before(
     files: &dyn Files,
     open: &OpenFiles,
     dir: &Path,
-    mut synced: SegmentState,
-) -> Result<SegmentState, Error> {
-    if synced.bytes == 0 {
-        return Ok(synced);
+    synced: &SegmentState,
+    mut producers: Producers,
+) -> Result<Producers, Error> {
+    if producers.end().min(synced.end) < producers.truncatable()
+        && let Some(found) = producers_of(files, open, dir, synced)?
+    {
+        return Ok(found);
     }
+    producers.truncate_from_end(synced.end);
+    Ok(producers)
+}
+
+fn producers_of(
+    files: &dyn Files,
+    open: &OpenFiles,
+    dir: &Path,
+    synced: &SegmentState,
+) -> Result<Option<Producers>, Error> {
     let path = segment_file(dir, synced.base, FileKind::Log);
-    let opened = open.get(files, &path);
-    if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        return Err(Error::Missing { path, because: "the checkpoint says that it holds records" });
-    }
-    let log = opened.map_err(Error::io(&path, "recover a segment"))?;
-    let bytes = u64::from(synced.bytes);
-    tell_what_is_cut(&path, &*log, bytes, synced.end)
-        .map_err(Error::io(&path, "look behind a segment's end"))?;
-    let len = cut_to(&*log, bytes).map_err(Error::io(&path, "cut a segment back"))?;
-    if len < bytes {
-        let what = format!("{bytes} bytes were synced, {len} are there");
-        return Err(Error::Damaged { path, offset: len, what });
-    }
-    let trimmed = trim_indexes(files, open, dir, &synced, bytes);
-    if let Err(error) = trimmed {
-        tracing::warn!("{}: rebuilding the indexes of segment {}: {error}", dir.display(), synced.base);
-        let config = LogConfig::default();
-        let found = scan(&*log, synced.base, bytes, Offset(i64::MAX), &config, |_, _| ())
-            .map_err(Error::io(&path, "read a segment"))?;
-        if let Some(error) = found.damage {
-            let offset = u64::from(found.state.bytes);
-            return Err(Error::Damaged { path, offset, what: error.to_string() });
-        }
-        if !is_as_synced(&found.state, &synced) {
-            let what = "its batches do not say what those said that were synced".to_owned();
-            return Err(Error::Damaged { path, offset: 0, what });
-        }
-        for (kind, bytes) in
-            [(FileKind::Index, &found.index.offset), (FileKind::TimeIndex, &found.index.time)]
-        {
-            let path = segment_file(dir, synced.base, kind);
-            open.forget(&path);
-            files.replace(&path, bytes).map_err(Error::io(&path, "rebuild an index"))?;
-        }
-        let SegmentState { end, created_ms, aborted_entries, aborted_crc, .. } = synced;
-        synced = SegmentState { end, created_ms, aborted_entries, aborted_crc, ..found.state };
-    }
-    trim_aborted(files, open, dir, &*log, &synced)?;
-    Ok(synced)
-}
-
-/// Cuts the index of aborted transactions back to what the state counts, or writes it anew from the batches, if it is not
-/// that. What cannot be is an error for those who read it.
-fn trim_aborted(
-    files: &dyn Files,
-    open: &OpenFiles,
-    dir: &Path,
-    log: &dyn File,
-    synced: &SegmentState,
-) -> Result<(), Error> {
-    let path = segment_file(dir, synced.base, FileKind::TxnIndex);
-    let bytes = u64::from(synced.aborted_entries) * u64::from(TXN_ENTRY_BYTES);
-    let trim = || {
-        if !files.exists(&path)? {
-            return if bytes == 0 { Ok(()) } else { Err(invalid("it is missing".to_owned())) };
-        }
-        cut_to(&*open.get(files, &path)?, bytes)?;
-        txn_index::read(files, &path, synced.aborted_entries, synced.aborted_crc).map(drop)
+    let read = || {
+        let producers = if synced.bytes == 0 {
+            replay::producers_at(files, dir, synced.end)?
+        } else {
+            let log = open.get(files, &path)?;
+            let all = (&*log, u64::from(synced.bytes));
+            let replayed = replay::replay(files, dir, synced.base, all, synced.end)?;
+            replayed.map(|replayed| replayed.producers)
+        };
+        let Some(mut producers) = producers else { return Ok(None) };
+        replay::end_compacted(files, dir, &mut producers, synced.end)?;
+        Ok(Some(producers))
     };
-    let Err(error) = trim() else { return Ok(()) };
-    if error.kind() != io::ErrorKind::InvalidData {
-        return Err(Error::io(&path, "cut the index of aborted transactions back")(error));
-    }
-    let found = replay::replay(files, dir, synced.base, (log, u64::from(synced.bytes)), synced.end)
-        .map_err(Error::io(&path, "rebuild the index of aborted transactions"))?;
-    let aborted = found.map(|found| found.aborted).unwrap_or_default();
-    if aborted.iter().fold(0, txn_index::entries_crc) != synced.aborted_crc {
-        tracing::error!(
-            "{}: {error}, and the batches of its segment do not tell what it was",
-            path.display()
-        );
-        return Ok(());
-    }
-    tracing::warn!("{}: {error}; it is written anew", path.display());
-    open.forget(&path);
-    let entries: Vec<u8> = aborted.iter().flat_map(txn_index::entry).collect();
-    files.replace(&path, &entries).map_err(Error::io(&path, "rebuild the index of aborted transactions"))
-}
-
-/// Records behind the synced end are in the journal, or were promised to nobody. Anything else somebody may look for.
-fn tell_what_is_cut(path: &Path, log: &dyn File, from: u64, next: Offset) -> io::Result<()> {
-    let len = log.len()?;
-    if len <= from {
-        return Ok(());
-    }
-    let (path, bytes) = (path.display(), len - from);
-    match Headers::new(log, from, len).advance() {
-        Ok(Some((_, header))) if header.base_offset >= next => {
-            tracing::debug!(%path, bytes, "records that had not been synced are cut off the segment");
-        }
-        Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
-        _ => tracing::warn!(
-            %path,
-            bytes,
-            "what is behind the last synced record is no whole record batch and is cut off: the end of a write that a \
-             crash has broken off, or something that Bourn has not written"
-        ),
-    }
-    Ok(())
-}
-
-/// Whether the headers of a segment give what the checkpoint knows of it.
-fn is_as_synced(found: &SegmentState, synced: &SegmentState) -> bool {
-    let facts = |state: &SegmentState| {
-        let times = (state.first_timestamp_ms, state.max_timestamp_ms, state.max_timestamp_offset);
-        (state.bytes, state.heads_crc, times)
-    };
-    // A truncation may have left a gap at its end.
-    facts(found) == facts(synced) && found.end <= synced.end
-}
-
-/// Cuts the indexes back to the entries that the state counts; an error if they are not there or not right.
-fn trim_indexes(
-    files: &dyn Files,
-    open: &OpenFiles,
-    dir: &Path,
-    synced: &SegmentState,
-    bytes: u64,
-) -> io::Result<()> {
-    let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let base = synced.base;
-    let index = open.get(files, &segment_file(dir, base, FileKind::Index))?;
-    let times = open.get(files, &segment_file(dir, base, FileKind::TimeIndex))?;
-    cut_to(&*index, u64::from(synced.offset_entries) * u64::from(OFFSET_ENTRY_BYTES))?;
-    cut_to(&*times, u64::from(synced.time_entries) * u64::from(TIME_ENTRY_BYTES))?;
-    // Indexes of an open segment are not synced.
-    if let Some(last) = check_offset_entries(&*index, base, synced.offset_entries)? {
-        let log = open.get(files, &segment_file(dir, base, FileKind::Log))?;
-        let header = Headers::new(&*log, u64::from(last.position), bytes).advance()?;
-        if header.is_none_or(|(_, header)| header.last_offset() != last.last_offset) {
-            return Err(bad("the last entry of the index names another batch"));
-        }
-    }
-    let last_time = check_time_entries(&*times, base, synced.time_entries)?;
-    if last_time.map_or(-1, |entry| entry.timestamp_ms) != synced.last_time_entry_ms {
-        return Err(bad("the last entry of the time index is not the one that was written"));
-    }
-    Ok(())
-}
-
-/// Says so if a closed segment is not as long as it was when it was closed. What is left of it can be read.
-fn check_length(files: &dyn Files, dir: &Path, segment: &SealedSegment) -> Result<(), Error> {
-    let path = segment_file(dir, segment.base, FileKind::Log);
-    let len = files.open(&path, OpenMode::READ).and_then(|file| file.len());
-    let len = len.map_err(Error::io(&path, "look at a segment"))?;
-    let bytes = u64::from(segment.bytes);
-    if len < bytes {
-        let path = path.display();
-        tracing::error!(
-            "{path} has lost its end: {bytes} bytes were synced, {len} are there; reads of what is missing answer \
-             KAFKA_STORAGE_ERROR; restore the file from a backup while the broker is stopped"
-        );
-    }
-    Ok(())
-}
-
-/// Cuts a file back if it is longer; answers how long it was.
-fn cut_to(file: &dyn File, bytes: u64) -> io::Result<u64> {
-    let len = file.len()?;
-    if len > bytes {
-        file.set_len(bytes)?;
-    }
-    Ok(len)
-}
-
-/// Compares the segments that are there with those that should be, and removes what was on its way out.
-fn tidy(
-    files: &dyn Files,
-    open: &OpenFiles,
-    dir: &Path,
-    state: &PartitionState,
-    names: &[DirEntry],
-) -> Result<(), Error> {
-    let bases = segment_bases(names);
-    for segment in &state.sealed {
-        if !bases.contains(&segment.base) {
-            let path = segment_file(dir, segment.base, FileKind::Log);
-            return Err(Error::Missing { path, because: "the checkpoint says that it holds records" });
-        }
-        check_length(files, dir, segment)?;
-    }
-    let oldest = state.sealed.first().map_or(state.synced.base, |segment| segment.base);
-    for base in bases.iter().filter(|base| **base < oldest || **base > state.synced.base) {
-        tracing::info!("{}: removing segment {base}, which is not part of the log", dir.display());
-        remove_segment(files, open, dir, *base).map_err(Error::io(dir, "remove a segment"))?;
-    }
-    let is_left = |name: &str| name.ends_with(DELETED_SUFFIX) || name.ends_with(CLEANED_SUFFIX);
-    for entry in names.iter().filter(|entry| is_left(&entry.name)) {
-        let path = dir.join(&entry.name);
-        files.remove_file(&path).map_err(Error::io(&path, "remove a leftover file"))?;
-    }
-    Ok(())
+    read().map_err(Error::io(&path, "read the producers of a segment"))
 }

@@ -20,7 +20,8 @@ use super::Log;
 use super::retention::{DeletedFiles, SegmentDelete, is_full};
 use super::truncate::remove_segment;
 use crate::PartitionState;
-use crate::clean::{Dirtiness, LogFacts, Plan, Replacement, dirtiness};
+use crate::clean::{Dirtiness, LastBatch, LogFacts, Plan, Replacement, dirtiness};
+use crate::producers::ProducerState;
 use crate::segment::names::{CLEANED_KINDS, cleaned_file, segment_file};
 use crate::segment::{OpenFiles, SealedSegment};
 
@@ -142,17 +143,17 @@ impl Log {
     #[must_use]
     pub fn plan_cleaning(&mut self, dirtiness: Dirtiness, now_ms: i64) -> Plan {
         let segments = self.cleanable().get(..dirtiness.segments).unwrap_or_default().to_vec();
-        let last_offset =
-            |state: &crate::producers::ProducerState| state.batches.back().map(|batch| batch.last_offset);
+        let (start, end) = (segments.first().map_or(self.next_start, |first| first.base), dirtiness.end);
+        let last_batch = |state: &ProducerState| {
+            let marker = LastBatch::Marker { epoch: state.epoch };
+            state.batches.back().map_or(marker, |batch| LastBatch::Data(batch.last_offset))
+        };
         Plan {
             dir: self.dir.clone(),
             segments,
             dirtiness,
-            last_offsets: self
-                .producers
-                .iter()
-                .filter_map(|(id, state)| Some((id, last_offset(state)?)))
-                .collect(),
+            last_batches: self.producers.iter().map(|(id, state)| (id, last_batch(state))).collect(),
+            aborted: self.aborted_in(start, end),
             config: self.config.clone(),
             replacements: self.replacements,
             cuts: self.cuts,

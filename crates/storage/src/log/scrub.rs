@@ -10,6 +10,7 @@ use host::{FileRef, Files, OpenMode};
 use protocol::ids::Offset;
 
 use super::Log;
+use crate::epochs::Epochs;
 use crate::segment::check::{BatchCheck, Bounds, CHECK_BYTES, Damage};
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::{SealedSegment, SegmentState};
@@ -98,7 +99,10 @@ impl Log {
     /// What is known of the batches of a segment.
     pub(super) fn bounds(&self, segment: &SealedSegment) -> Bounds {
         let SealedSegment { base, end, heads_crc, .. } = *segment;
-        Bounds { end, epochs: self.epochs.between(base, end), heads_crc: Some(heads_crc) }
+        // Until the files have followed a truncation, they have batches behind it of which nothing is known any more.
+        let is_cut = self.cut.is_some_and(|cut| cut < end);
+        let epochs = if is_cut { Epochs::default() } else { self.epochs.between(base, end) };
+        Bounds { end, epochs, heads_crc: Some(heads_crc) }
     }
 
     /// Whether the segment at `base` still has the first `bytes` bytes that it had when its check began.

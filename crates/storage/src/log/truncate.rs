@@ -21,7 +21,7 @@ use crate::journal::{Body, Entry};
 use crate::producers::Producers;
 use crate::segment::check::{Bounds, check_segment};
 use crate::segment::names::{FileKind, segment_file};
-use crate::segment::replay::{Replayed, producers_at, replay};
+use crate::segment::replay::{Replayed, end_compacted, producers_at, replay};
 use crate::segment::scan::{Scan, invalid, scan};
 use crate::segment::{BatchFacts, OpenFiles, SegmentState, txn_index};
 
@@ -66,6 +66,7 @@ impl SegmentCut {
             let state = SegmentState::new(self.end, self.created_ms).indexed_by(&self.config);
             let reads = self.reads_producers;
             let producers = if reads { producers_at(files, &self.dir, self.end)? } else { None };
+            let producers = self.without_compacted(files, producers)?;
             return Ok(Cut { state, producers });
         };
         let log = open.get(files, &segment_file(&self.dir, base, FileKind::Log))?;
@@ -125,7 +126,17 @@ impl SegmentCut {
             let entries: Vec<u8> = aborted.iter().flat_map(txn_index::entry).collect();
             files.replace(&path, &entries)?;
         }
-        Ok(producers.filter(|_| self.reads_producers))
+        self.without_compacted(files, producers.filter(|_| self.reads_producers))
+    }
+
+    fn without_compacted(
+        &self,
+        files: &dyn Files,
+        producers: Option<Producers>,
+    ) -> io::Result<Option<Producers>> {
+        let Some(mut producers) = producers else { return Ok(None) };
+        end_compacted(files, &self.dir, &mut producers, self.end)?;
+        Ok(Some(producers))
     }
 
     /// Everything up to the cut counts as synced afterwards: closed segments too.
@@ -190,6 +201,7 @@ impl Log {
             self.seals.pop_back();
         }
         self.high_watermark = self.high_watermark.min(end);
+        self.producers.settle(self.high_watermark, self.synced.end);
         self.next_start = self.next_start.min(end);
         self.log_start = self.log_start.min(end);
         self.cleaned = self.cleaned.min(end);
@@ -288,6 +300,7 @@ impl Log {
         self.reads_producers = false;
         if let Some(producers) = producers {
             self.producers = producers;
+            self.producers.settle(self.high_watermark, state.end);
         }
         self.written = state;
         self.synced = state;

@@ -323,6 +323,7 @@ impl Log {
         self.synced = sync.after;
         self.held.release(self.synced.end);
         self.aborted.synced(self.synced.end);
+        self.producers.settle(self.high_watermark, self.synced.end);
         self.changed = true;
     }
 

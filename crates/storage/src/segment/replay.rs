@@ -2,15 +2,16 @@
 //!
 //! For what is missing or damaged, and for truncations that go back further than memory knows. A segment is read as a whole.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
-use host::{File, Files};
-use protocol::ids::Offset;
+use host::{File, Files, OpenMode};
+use protocol::ids::{Offset, ProducerId};
 use protocol::records::{BatchHeader, TxnMarker, ValidBatch};
 
-use super::names::{FileKind, segment_file};
+use super::names::{FileKind, parse_segment_file, segment_file};
 use super::producer_snapshot;
 use super::scan::{Headers, invalid};
 use crate::producers::{AbortedTransaction, Producers};
@@ -59,6 +60,44 @@ pub fn producers_at(files: &dyn Files, dir: &Path, base: Offset) -> io::Result<O
         }
         Err(error) => Err(error),
     }
+}
+
+/// Ends the transactions, open at `end` for all that a replay knows, of which no batch is left in the segments: they were
+/// decided, and compaction has taken their markers, too; or retention has taken all that there was to decide about. Blocking.
+pub fn end_compacted(
+    files: &dyn Files,
+    dir: &Path,
+    producers: &mut Producers,
+    end: Offset,
+) -> io::Result<()> {
+    let open = producers.iter().filter_map(|(id, state)| Some((id, state.transaction?)));
+    let mut without: BTreeMap<ProducerId, Offset> = open.collect();
+    let Some(from) = without.values().min().copied() else { return Ok(()) };
+    let names = files.read_dir(dir)?;
+    let segments = names.iter().filter_map(|entry| parse_segment_file(&entry.name));
+    let bases: Vec<Offset> =
+        segments.filter(|(_, kind)| *kind == FileKind::Log).map(|(base, _)| base).collect();
+    let first = bases.partition_point(|base| *base <= from).saturating_sub(1);
+    for base in bases.into_iter().skip(first).take_while(|base| *base < end) {
+        let log = files.open(&segment_file(dir, base, FileKind::Log), OpenMode::READ)?;
+        let mut headers = Headers::new(&*log, 0, log.len()?);
+        loop {
+            let header = match headers.advance() {
+                Ok(Some((_, header))) => header,
+                Ok(None) => break,
+                // What cannot be read may have had one.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let is_data = header.attributes.is_transactional() && !header.attributes.is_control();
+            let is_within = |first: &Offset| *first <= header.base_offset && header.last_offset() < end;
+            if is_data && without.get(&header.producer_id).is_some_and(is_within) {
+                without.remove(&header.producer_id);
+            }
+        }
+    }
+    without.into_keys().for_each(|id| producers.end_transaction(id));
+    Ok(())
 }
 
 fn marker(log: &dyn File, at: u64, header: &BatchHeader) -> io::Result<Option<TxnMarker>> {

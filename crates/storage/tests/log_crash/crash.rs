@@ -39,6 +39,7 @@ impl World {
         let model = self.model(count);
         self.check_epochs(&model);
         self.check_producers(&model);
+        self.check_transactions(&model);
         for partition in 0..PARTITIONS {
             if !self.logs.contains_key(&key(partition)) {
                 let dir = Path::new(DIRECTORY);

@@ -13,6 +13,7 @@ mod crash;
 mod model;
 mod rot;
 mod steps;
+mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -30,11 +31,12 @@ use storage::checkpoint::{Record, Section};
 use storage::clean::{self, Cleaning};
 use storage::directory::{self, Opened};
 use storage::journal::{Body, Entry, Options};
-use storage::log::{Outcome, ReadLimits, ReadPlan, recover};
+use storage::log::{Origin, Outcome, ReadLimits, ReadPlan, recover};
 use storage::segment::OpenFiles;
 use storage::{CleanupPolicy, Log, LogConfig, PartitionKey, Position};
 
 use model::Model;
+use transactions::PRODUCERS;
 
 const DIRECTORY: &str = "/data/logs";
 const PARTITIONS: u8 = 3;
@@ -43,6 +45,9 @@ const KEYS: u8 = 12;
 #[derive(Clone, Debug)]
 enum Step {
     Append { partition: u8, records: u8, bytes: u16 },
+    Transact { partition: u8, slot: u8, records: u8, bytes: u16 },
+    End { partition: u8, slot: u8, commit: bool },
+    Transactions { partition: u8 },
     Journal { sync: bool },
     Grow,
     Write { partition: u8 },
@@ -69,7 +74,13 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         24 => (partition(), 1..4_u8, prop_oneof![8 => 0..120_u16, 1 => 0..700_u16])
             .prop_map(|(partition, records, bytes)| Step::Append { partition, records, bytes }),
-        10 => any::<bool>().prop_map(|sync| Step::Journal { sync }),
+        14 => (partition(), 0..PRODUCERS, 1..4_u8, prop_oneof![8 => 0..120_u16, 1 => 0..700_u16]).prop_map(
+            |(partition, slot, records, bytes)| Step::Transact { partition, slot, records, bytes }
+        ),
+        10 => (partition(), 0..PRODUCERS, any::<bool>())
+            .prop_map(|(partition, slot, commit)| Step::End { partition, slot, commit }),
+        4 => partition().prop_map(|partition| Step::Transactions { partition }),
+        12 => any::<bool>().prop_map(|sync| Step::Journal { sync }),
         2 => Just(Step::Grow),
         8 => partition().prop_map(|partition| Step::Write { partition }),
         4 => partition().prop_map(|partition| Step::Sync { partition }),
@@ -210,6 +221,14 @@ impl World {
         self.now.0 += 1_000_000;
         match *step {
             Step::Append { partition, records, bytes } => self.append(partition, records, bytes),
+            Step::Transact { partition, slot, records, bytes } => {
+                self.transact(partition, slot, records, bytes);
+            }
+            Step::End { partition, slot, commit } => self.end(partition, slot, commit),
+            Step::Transactions { partition } => {
+                let model = self.model(self.entries.len()).remove(&key(partition)).unwrap_or_default();
+                self.check_transactions(&BTreeMap::from([(key(partition), model)]));
+            }
             Step::Journal { sync: false } => drop(self.journal_write()),
             Step::Journal { sync: true } => drop(self.journal_sync()),
             Step::Grow => self.grow(),

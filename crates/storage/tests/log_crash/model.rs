@@ -1,11 +1,12 @@
 //! A log as a list of batches.
 
-use protocol::records::{Batches, Limits, Records, Scratch};
+use protocol::records::{Batches, Limits, Records, Scratch, TxnMarker};
+use storage::producers::Producers;
 
 use super::*;
 
 /// Key, value and time of a record.
-type Plain = (Option<Bytes>, Option<Bytes>, i64);
+pub(super) type Plain = (Option<Bytes>, Option<Bytes>, i64);
 
 /// What the entries of a partition give.
 #[derive(Clone, Debug, Default)]
@@ -14,9 +15,18 @@ pub(super) struct Model {
     pub(super) batches: Vec<(i64, Bytes)>,
     pub(super) start: i64,
     pub(super) end: i64,
-    /// The largest offset that each key has ever had. A truncation may take what has superseded others.
+    /// The largest offset that each key has ever had of what counts. A truncation may take what has superseded others.
     pub(super) largest: BTreeMap<Bytes, i64>,
     pub(super) truncated: bool,
+    /// Every batch, those below the start, too.
+    pub(super) all: Vec<(i64, Bytes)>,
+    /// What they did to producers.
+    pub(super) producers: Producers,
+    /// Keys and offsets in transactions that are open, and offsets in those that were aborted.
+    pub(super) open: BTreeMap<ProducerId, Vec<(Bytes, i64)>>,
+    pub(super) aborted: BTreeSet<i64>,
+    /// Those that ever were. A truncation may take the marker that has sent them away.
+    pub(super) ever_aborted: BTreeSet<i64>,
 }
 
 impl PartialEq for Model {
@@ -48,15 +58,19 @@ impl Model {
                 let bytes = [&head(*base_offset, length, *leader_epoch)[..], &batch[..]].concat();
                 self.end += i64::from(i32::from_be_bytes(batch[7..11].try_into().unwrap())) + 1;
                 let bytes = Bytes::from(bytes);
-                for (offset, (key, ..)) in records([bytes.clone()]) {
-                    let largest = self.largest.entry(key.unwrap()).or_insert(offset);
-                    *largest = offset.max(*largest);
-                }
+                self.all.push((base_offset.0, bytes.clone()));
+                self.decide(&bytes);
                 self.batches.push((base_offset.0, bytes));
             }
             Body::Truncate { end, .. } => {
                 self.truncated = true;
+                self.ever_aborted.extend(self.aborted.iter().filter(|offset| **offset < end.0));
                 self.batches.retain(|(base, _)| *base < end.0);
+                self.all.retain(|(base, _)| *base < end.0);
+                (self.producers, self.open, self.aborted) = Default::default();
+                for (_, bytes) in self.all.clone() {
+                    self.decide(&bytes);
+                }
                 self.end = end.0;
                 self.start = self.start.min(self.end);
             }
@@ -73,10 +87,43 @@ impl Model {
     }
 }
 
-/// The records of batches by their offsets.
+impl Model {
+    /// Takes note of what a batch decides.
+    fn decide(&mut self, bytes: &Bytes) {
+        let batch = ValidBatch::split_from(&mut bytes.clone()).unwrap();
+        let header = batch.header();
+        let marker = if header.attributes.is_control() { TxnMarker::of(&batch).unwrap() } else { None };
+        self.producers.apply(header, marker, 0);
+        let id = header.producer_id;
+        let found = records([bytes.clone()]).into_iter().map(|(offset, (key, ..))| (key.unwrap(), offset));
+        match marker {
+            Some(TxnMarker { commit: true, .. }) => {
+                self.count(self.open.get(&id).cloned().unwrap_or_default())
+            }
+            Some(_) => {
+                self.aborted.extend(self.open.get(&id).into_iter().flatten().map(|(_, offset)| *offset))
+            }
+            None if header.attributes.is_transactional() => {
+                return self.open.entry(id).or_default().extend(found);
+            }
+            None => return self.count(found.collect()),
+        }
+        self.open.remove(&id);
+    }
+
+    fn count(&mut self, found: Vec<(Bytes, i64)>) {
+        for (key, offset) in found {
+            let largest = self.largest.entry(key).or_insert(offset);
+            *largest = offset.max(*largest);
+        }
+    }
+}
+
+/// The records of batches by their offsets, without markers.
 fn records(batches: impl IntoIterator<Item = Bytes>) -> BTreeMap<i64, Plain> {
     let mut all = BTreeMap::new();
-    for batch in batches.into_iter().flat_map(|bytes| Batches::new(bytes).map(Result::unwrap)) {
+    let data = |batch: &ValidBatch| !batch.header().attributes.is_control();
+    for batch in batches.into_iter().flat_map(|bytes| Batches::new(bytes).map(Result::unwrap)).filter(data) {
         for record in Records::open(&batch, &mut Scratch::new(), &Limits::default()).unwrap() {
             let record = record.unwrap();
             all.insert(record.offset.0, (record.key, record.value, record.timestamp));
@@ -102,13 +149,23 @@ impl Model {
         records(self.batches.iter().map(|(_, batch)| batch.clone())).split_off(&start)
     }
 
-    /// Whether `found` is this after compaction: nothing is missing but what is superseded, and tombstones.
+    /// Those of them that were not aborted.
+    fn counting(&self, records: &BTreeMap<i64, Plain>) -> BTreeMap<i64, Plain> {
+        let counts = |(offset, _): &(&i64, &Plain)| !self.aborted.contains(*offset);
+        records.iter().filter(counts).map(|(offset, record)| (*offset, record.clone())).collect()
+    }
+
+    /// Whether `found` is this after compaction: nothing is missing but what is superseded or aborted, and tombstones.
     pub(super) fn allows(&self, found: &Model) -> bool {
         let (all, left) = (self.records_from(self.start), found.records_from(self.start));
         (self.start, self.end) == (found.start, found.end)
-            && (self.truncated || outcome(&all) == outcome(&left))
             && left.iter().all(|(offset, record)| all.get(offset) == Some(record))
-            && all.iter().all(|(offset, _)| left.contains_key(offset) || self.may_go(&all, *offset))
+            && self.is_compacted(&self.counting(&all), &self.counting(&left))
+    }
+
+    fn is_compacted(&self, all: &BTreeMap<i64, Plain>, left: &BTreeMap<i64, Plain>) -> bool {
+        (self.truncated || outcome(all) == outcome(left))
+            && all.iter().all(|(offset, _)| left.contains_key(offset) || self.may_go(all, *offset))
     }
 
     /// What a read from `offset` on has got, of this after compaction.
@@ -119,15 +176,40 @@ impl Model {
         }
         let end = left.keys().next_back().copied().unwrap_or(offset);
         for (offset, record) in all.range(offset..end.max(offset)) {
-            assert!(
-                left.contains_key(offset) || self.may_go(&all, *offset),
-                "{record:?} at {offset} is missing"
-            );
+            let is_there = left.contains_key(offset) || self.aborted.contains(offset);
+            assert!(is_there || self.may_go(&all, *offset), "{record:?} at {offset} is missing");
+        }
+    }
+
+    /// What readers of committed records have got of `start..end`.
+    pub(super) fn check_committed(
+        &self,
+        key: &PartitionKey,
+        start: i64,
+        end: i64,
+        got: &BTreeMap<i64, Plain>,
+        cleaned: bool,
+    ) {
+        let mut all = self.counting(&records(self.all.iter().map(|(_, batch)| batch.clone())));
+        all.retain(|offset, _| (start..end).contains(offset));
+        if !cleaned {
+            assert_eq!(got, &all, "{key} from {start} to {end}");
+        }
+        let undecided: BTreeSet<i64> = self.open.values().flatten().map(|(_, offset)| *offset).collect();
+        for (offset, record) in got {
+            assert_eq!(all.get(offset), Some(record), "{key} at {offset}");
+            assert!(!undecided.contains(offset), "{key}: {offset} is not decided");
+        }
+        for (offset, record) in &all {
+            let is_there = got.contains_key(offset) || self.may_go(&all, *offset);
+            assert!(is_there, "{key}: {record:?} at {offset} is missing");
         }
     }
 
     fn may_go(&self, all: &BTreeMap<i64, Plain>, offset: i64) -> bool {
         let (key, value, _) = &all[&offset];
-        value.is_none() || self.largest[key.as_ref().unwrap()] > offset
+        value.is_none()
+            || self.ever_aborted.contains(&offset)
+            || self.largest.get(key.as_ref().unwrap()).is_some_and(|largest| *largest > offset)
     }
 }

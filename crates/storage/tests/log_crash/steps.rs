@@ -10,12 +10,21 @@ impl World {
         }
         self.stamp += 1;
         let sequence = self.sequences.get(&key).copied().unwrap_or(0);
-        let mut builder = BatchBuilder::new(BatchOptions {
+        let options = BatchOptions {
             producer_id: ProducerId(i64::from(partition)),
             producer_epoch: ProducerEpoch(self.epoch as i16),
             base_sequence: sequence,
             ..BatchOptions::default()
-        });
+        };
+        let batch = self.batch(options, records, bytes);
+        let base_offset = self.take(partition, batch.clone());
+        self.sequences.insert(key, sequence + i32::from(records));
+        self.last.insert(key, (batch, base_offset));
+    }
+
+    /// Records of the keys whose turn it is.
+    pub(super) fn batch(&self, options: BatchOptions, records: u8, bytes: u16) -> ValidBatch {
+        let mut builder = BatchBuilder::new(options);
         let value = vec![self.stamp as u8; usize::from(bytes)];
         for n in 0..records {
             let timestamp = i64::from(self.stamp) * 10 + i64::from(n);
@@ -24,13 +33,16 @@ impl World {
             let (key, headers) = (Some(&record_key[..]), &[][..]);
             builder.append(&NewRecord { timestamp, key, value, headers }).unwrap();
         }
-        let batch = builder.build_valid().unwrap();
+        builder.build_valid().unwrap()
+    }
+
+    /// Appends a batch; where it went.
+    pub(super) fn take(&mut self, partition: u8, batch: ValidBatch) -> i64 {
         let now_ms = i64::from(self.stamp);
-        let outcome = self.log(partition).append(batch.clone(), 0, now_ms).unwrap();
+        let outcome = self.log(partition).append(batch, 0, now_ms).unwrap();
         let Outcome::Appended { base_offset, end, entry, .. } = outcome else { panic!("{outcome:?}") };
-        self.sequences.insert(key, sequence + i32::from(records));
-        self.last.insert(key, (batch, base_offset.0));
         self.submit(entry, Meaning::Append(end));
+        base_offset.0
     }
 
     /// One round, written but not synced. False if there is none to write.

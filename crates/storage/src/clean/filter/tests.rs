@@ -3,7 +3,8 @@ use protocol::ids::{LeaderEpoch, ProducerEpoch};
 use protocol::records::Codec;
 
 use super::*;
-use crate::clean::AbortedTransaction;
+use crate::clean::Transactions;
+use crate::producers::AbortedTransaction;
 
 const NOW: i64 = 10_000;
 const RETENTION: i64 = 500;
@@ -54,16 +55,17 @@ fn keep_in(
     transactions: &mut Transactions,
     change: impl FnOnce(&mut Filter<'_>),
 ) -> Kept {
-    let last_offsets = BTreeMap::new();
+    let last_batches = BTreeMap::new();
     let mut filter = Filter {
         map,
         now_ms: NOW,
         delete_retention_ms: RETENTION,
-        last_offsets: &last_offsets,
+        last_batches: &last_batches,
         end: Offset(9_999),
     };
     change(&mut filter);
-    filter.keep(batch, transactions, &mut Scratch::default()).expect("an undamaged batch")
+    let passed = transactions.pass(batch, &mut Scratch::default()).expect("an undamaged batch");
+    filter.keep(batch, passed.may_go, &mut Scratch::default()).expect("an undamaged batch")
 }
 
 /// Offset and key of what is left.
@@ -183,17 +185,16 @@ fn the_last_batch_of_a_producer_and_of_the_part_stay_without_their_records() {
         ("of another producer", 105, 9_999, false),
         ("of the part", 99, 105, true),
     ] {
-        let last_offsets = BTreeMap::from([(ProducerId(7), Offset(last))]);
+        let last_batches = BTreeMap::from([(ProducerId(7), LastBatch::Data(Offset(last)))]);
         let filter = Filter {
             map: &map,
             now_ms: NOW,
             delete_retention_ms: RETENTION,
-            last_offsets: &last_offsets,
+            last_batches: &last_batches,
             end: Offset(end),
         };
-        let keep = |batch: &ValidBatch| {
-            filter.keep(batch, &mut Transactions::default(), &mut Scratch::default()).expect("undamaged")
-        };
+        let keep =
+            |batch: &ValidBatch| filter.keep(batch, false, &mut Scratch::default()).expect("undamaged");
         match keep(&batch) {
             Kept::Rewritten(empty) if stays => {
                 assert_eq!((empty.header().record_count, empty.header().last_sequence()), (0, 54), "{name}");
@@ -233,8 +234,14 @@ fn marker(producer: i64, base: i64, kind: i16) -> ValidBatch {
 #[test]
 fn aborted_records_go_and_markers_follow_when_nothing_is_left_of_their_transaction() {
     let map = map(&[]);
-    let aborted = AbortedTransaction { first_offset: Offset(10), producer_id: ProducerId(1) };
-    let mut transactions = Transactions::new([aborted]);
+    let aborted = AbortedTransaction {
+        first_offset: Offset(10),
+        producer_id: ProducerId(1),
+        last_offset: Offset(30),
+        last_stable_offset: Offset(20),
+    };
+    let mut transactions = Transactions::default();
+    transactions.add([aborted]);
     let mut next = |batch: &ValidBatch| keep_in(batch, &map, &mut transactions, |_| ());
     assert_eq!(next(&transactional(2, 5, "x")), Kept::Whole);
     assert_eq!(next(&transactional(1, 10, "y")), Kept::Nothing);
