@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::api::FetchSessions;
 use crate::controller::Controller;
-use crate::coordinators::GroupCoordinators;
+use crate::coordinators::{GroupCoordinators, TransactionCoordinators};
 use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::producer_ids::ProducerIds;
@@ -22,7 +22,6 @@ use crate::server::ReplyMemory;
 use crate::shard::Shards;
 use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
-use crate::transactions::Transactions;
 use crate::wait::within;
 use crate::workers::Workers;
 
@@ -74,7 +73,7 @@ pub(crate) struct Broker {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) groups: GroupCoordinators,
-    pub(crate) transactions: Transactions,
+    pub(crate) transactions: TransactionCoordinators,
     pub(crate) reply_memory: ReplyMemory,
     pub(crate) loggers: Loggers,
     pub(crate) telemetry: Telemetry,

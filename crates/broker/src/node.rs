@@ -29,7 +29,10 @@ use crate::api::FetchSessions;
 use crate::applier::{Applier, Outlets};
 use crate::broker::{Broker, Limits};
 use crate::controller::Controller;
-use crate::coordinators::{GroupCoordinators, Groups, Searches, Supervisor, TopicsChanged};
+use crate::coordinators::{
+    Coordinators, GroupCoordinators, Groups, Kind, Searches, Supervisor, TopicsChanged,
+    TransactionCoordinators, Transactions,
+};
 use crate::directories::Directories;
 use crate::listening::bind;
 use crate::loggers::Loggers;
@@ -44,7 +47,6 @@ use crate::serving::{Serving, Usage, serve, shares};
 use crate::shard::{CleanerOptions, ScrubOptions, Shards, ShardsOptions};
 use crate::telemetry::Telemetry;
 use crate::topic_settings::SettingsSource;
-use crate::transactions::Transactions;
 use crate::wait::{until, within};
 use crate::workers::Workers;
 
@@ -159,7 +161,7 @@ impl Node {
             shards,
             producer_ids,
             groups: GroupCoordinators::default(),
-            transactions: Transactions::default(),
+            transactions: TransactionCoordinators::default(),
             loggers,
             stopping: watch::Sender::new(false),
         });
@@ -239,7 +241,7 @@ fn settle(broker: &Arc<Broker>, broker_epoch: i64, topics: mpsc::UnboundedReceiv
     broker.host.spawn(Place::Control, "directories", directories.run());
 }
 
-/// Begins to serve groups.
+/// Begins to serve groups and transactions.
 fn coordinate(broker: &Arc<Broker>, topics: mpsc::UnboundedReceiver<TopicsChanged>) {
     let (searches, wanted) = mpsc::unbounded_channel();
     let searching = Searches {
@@ -249,17 +251,27 @@ fn coordinate(broker: &Arc<Broker>, topics: mpsc::UnboundedReceiver<TopicsChange
         coordinators: broker.groups.clone(),
     };
     broker.host.spawn(Place::Control, "topic patterns", searching.run());
+    supervise(broker, Groups { searches }, &broker.groups, Some(topics));
+    supervise(broker, Transactions { broker: Arc::downgrade(broker) }, &broker.transactions, None);
+}
+
+fn supervise<K: Kind>(
+    broker: &Broker,
+    kind: K,
+    coordinators: &Coordinators<K>,
+    topics: Option<mpsc::UnboundedReceiver<TopicsChanged>>,
+) {
     let supervisor = Supervisor {
-        kind: Groups { searches },
+        kind,
         host: broker.host.clone(),
         node_id: broker.node_id,
         shards: broker.shards.clone(),
         view: broker.metadata.clone(),
-        coordinators: broker.groups.clone(),
+        coordinators: coordinators.clone(),
         topics,
         stopping: broker.stopping.subscribe(),
     };
-    broker.host.spawn(Place::Control, "group coordinators", supervisor.run());
+    broker.host.spawn(Place::Control, K::TASK, supervisor.run());
 }
 
 /// Opens what is on disk: the log directories, and the metadata log, which says whose they are.

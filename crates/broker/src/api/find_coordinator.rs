@@ -1,4 +1,5 @@
-//! FindCoordinator (10): where a group is coordinated. The topic that keeps groups is made when the first one is looked for.
+//! FindCoordinator (10): where a group or a transactional id is coordinated. The topics that keep them are made when the first
+//! one is looked for.
 //!
 //! Other coordinators are not there. librdkafka takes the presence of this API for the sign of a broker that knows lz4 (its
 //! feature table asks for FindCoordinator 0).
@@ -10,7 +11,7 @@ use protocol::messages::find_coordinator_response::{Coordinator, FindCoordinator
 use protocol::{ErrorCode, Str};
 
 use super::{Call, Handler, Protest};
-use crate::coordinators::{self, Groups, Kind};
+use crate::coordinators::{Groups, Kind, Transactions, ensure, partition_of};
 
 /// Keys come in a batch from this version on (KIP-699).
 const BATCHED: i16 = 4;
@@ -32,15 +33,12 @@ impl Handler for FindCoordinator {
         request: FindCoordinatorRequest,
     ) -> Result<Option<FindCoordinatorResponse>, Protest> {
         let ready = match request.key_type {
-            GROUP => coordinators::ensure::<Groups>(&call.broker)
-                .await
-                .map_err(|_| ErrorCode::CoordinatorNotAvailable),
-            // Whoever wants a transaction can do nothing without it: what Kafka answers to what is switched off.
-            TRANSACTION => Err(ErrorCode::UnsupportedVersion),
+            GROUP => ready::<Groups>(&call).await,
+            TRANSACTION => ready::<Transactions>(&call).await,
             _ => Err(ErrorCode::InvalidRequest),
         };
         let find = |key: Str| {
-            let found = ready.and_then(|()| locate(&call, &key));
+            let found = ready.and_then(|topic| locate(&call, topic, &key));
             let (node_id, host, port) = found.clone().unwrap_or((NOWHERE, Str::EMPTY, NOWHERE));
             let code = found.err().unwrap_or(ErrorCode::None);
             let error_message = found_message(code);
@@ -66,12 +64,17 @@ fn found_message(code: ErrorCode) -> Option<Str> {
     (code != ErrorCode::None).then(|| Str::from_static(code.message()))
 }
 
-/// The leader of the partition that keeps the group, as this listener names it.
-fn locate(call: &Call, group_id: &str) -> Result<(i32, Str, i32), ErrorCode> {
+/// The topic of a kind, which is there.
+async fn ready<K: Kind>(call: &Call) -> Result<&'static str, ErrorCode> {
+    ensure::<K>(&call.broker).await.map(|()| K::TOPIC).map_err(|_| ErrorCode::CoordinatorNotAvailable)
+}
+
+/// The leader of the partition of a topic that keeps an id, as this listener names it.
+fn locate(call: &Call, topic: &str, id: &str) -> Result<(i32, Str, i32), ErrorCode> {
     let view = call.broker.metadata.view();
     let nowhere = ErrorCode::CoordinatorNotAvailable;
-    let partition = coordinators::partition_of(&view, Groups::TOPIC, group_id).ok_or(nowhere)?;
-    let topic = view.image.topic(Groups::TOPIC).ok_or(nowhere)?;
+    let partition = partition_of(&view, topic, id).ok_or(nowhere)?;
+    let topic = view.image.topic(topic).ok_or(nowhere)?;
     let leader = topic.partition(partition).ok_or(nowhere)?.leader;
     let mut endpoints = view.endpoints(&call.client.listener);
     let (node_id, host, port, _) = endpoints.find(|(id, ..)| *id == leader.0).ok_or(nowhere)?;

@@ -1,20 +1,19 @@
-//! InitProducerId (22): an identity for an idempotent producer (KIP-98, KIP-360).
+//! InitProducerId (22): an identity for an idempotent producer (KIP-98, KIP-360), or the producer of a transactional id from
+//! now on, who fences those before.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
-use protocol::ErrorCode;
+use coordinator::Producer;
+use coordinator::transactions::Request;
 use protocol::messages::init_producer_id_request::InitProducerIdRequest;
 use protocol::messages::init_producer_id_response::InitProducerIdResponse;
+use protocol::{ErrorCode, ProducerEpoch, ProducerId};
 
+use super::transactions::{NOBODY, ask_for_producer, fenced, fresh_producer_id};
 use super::{Call, Handler, Protest};
-use crate::wait::within;
 
-/// No id, no epoch.
-const NONE: i64 = -1;
-
-/// The request has no time of its own, and a new block of ids may have to wait for room on the disk.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// PRODUCER_FENCED is told from this version on (KIP-588).
+const FENCED: i16 = 4;
 
 pub(crate) struct InitProducerId;
 
@@ -27,27 +26,38 @@ impl Handler for InitProducerId {
         call: Call,
         request: InitProducerIdRequest,
     ) -> Result<Option<InitProducerIdResponse>, Protest> {
-        let refused = |code: ErrorCode| InitProducerIdResponse {
+        let result = init(&call, request).await;
+        let Producer { id, epoch } = result.unwrap_or(NOBODY);
+        let code = fenced(result.err().unwrap_or_default(), call.version, FENCED);
+        Ok(Some(InitProducerIdResponse {
             error_code: code.code(),
-            producer_id: NONE,
-            producer_epoch: -1,
+            producer_id: id.0,
+            producer_epoch: epoch.0,
             ..Default::default()
-        };
-        let half_known = (request.producer_id == NONE) != (request.producer_epoch == -1);
-        if half_known || request.transactional_id.as_ref().is_some_and(|id| id.is_empty()) {
-            return Ok(Some(refused(ErrorCode::InvalidRequest)));
-        }
-        if request.transactional_id.is_some() {
-            // Transactional ids belong to a coordinator of transactions, of which there is none yet.
-            return Ok(Some(refused(ErrorCode::NotCoordinator)));
-        }
-        // Without a transactional id a producer that lost its way starts anew, whatever id it had.
-        let late = call.broker.host.clock.sleep(PATIENCE);
-        let next = within(call.broker.producer_ids.next(), late).await;
-        // What Kafka answers until it has a block of ids; producers ask again.
-        Ok(Some(match next.unwrap_or(Err(ErrorCode::CoordinatorLoadInProgress)) {
-            Ok(id) => InitProducerIdResponse { producer_id: id.0, producer_epoch: 0, ..Default::default() },
-            Err(code) => refused(code),
         }))
+    }
+}
+
+async fn init(call: &Call, request: InitProducerIdRequest) -> Result<Producer, ErrorCode> {
+    let current =
+        Producer { id: ProducerId(request.producer_id), epoch: ProducerEpoch(request.producer_epoch) };
+    if (current.id == NOBODY.id) != (current.epoch == NOBODY.epoch) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    let current = Some(current).filter(|current| *current != NOBODY);
+    match &request.transactional_id {
+        // A producer that lost its way starts anew, whatever id it had.
+        None => Ok(Producer { id: fresh_producer_id(call).await?, epoch: ProducerEpoch(0) }),
+        Some(id) if id.is_empty() => Err(ErrorCode::InvalidRequest),
+        Some(id) => {
+            let transactional_id = id.detached();
+            let init = |fresh| Request::InitProducerId {
+                transactional_id: transactional_id.clone(),
+                timeout_ms: request.transaction_timeout_ms,
+                current,
+                fresh,
+            };
+            ask_for_producer(call, &transactional_id, init).await
+        }
     }
 }

@@ -7,6 +7,8 @@
 //! * A handler runs up to its first wait before the next request of the connection is looked at.
 
 mod acls;
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod api_versions;
@@ -26,7 +28,9 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_transactions;
 mod elect_leaders;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod get_telemetry_subscriptions;
@@ -41,6 +45,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -52,6 +57,8 @@ mod push_telemetry;
 mod route;
 mod sasl;
 mod sync_group;
+mod transactions;
+mod txn_offset_commit;
 mod update_features;
 mod write_txn_markers;
 

@@ -20,7 +20,7 @@ use crate::wait::within;
 const BY_ID: i16 = 10;
 /// Bytes of records that one commit may come to; with a long name of a group, few bytes that are asked make many. Kafka
 /// takes what fits one batch, a mebibyte.
-const RECORDS_BYTES_MAX: usize = 16 << 20;
+pub(super) const RECORDS_BYTES_MAX: usize = 16 << 20;
 /// A record without names and metadata.
 const RECORD_BYTES: usize = 64;
 
@@ -50,7 +50,7 @@ impl Handler for OffsetCommit {
             (topic.name.clone(), topic.topic_id, partitions.collect::<Vec<_>>())
         };
         let asked: Vec<_> = request.topics.iter().map(named).collect();
-        if records_bytes(&request) > RECORDS_BYTES_MAX {
+        if records_bytes(&request.group_id, &request.topics) > RECORDS_BYTES_MAX {
             answers.add_all(asked, ErrorCode::InvalidCommitOffsetSize);
             return Ok(Some(answers.into()));
         }
@@ -74,28 +74,28 @@ impl Handler for OffsetCommit {
 }
 
 /// What the records of a commit come to, about: each of them names the group and the topic.
-fn records_bytes(request: &OffsetCommitRequest) -> usize {
+pub(super) fn records_bytes(group_id: &str, topics: &[OffsetCommitRequestTopic]) -> usize {
     let of_topic = |topic: &OffsetCommitRequestTopic| {
         let metadata = topic
             .partitions
             .iter()
             .filter_map(|part| part.committed_metadata.as_ref())
             .map(|text| text.len());
-        let each = RECORD_BYTES + request.group_id.len() + topic.name.len();
+        let each = RECORD_BYTES + group_id.len() + topic.name.len();
         metadata.fold(each.saturating_mul(topic.partitions.len()), usize::saturating_add)
     };
-    request.topics.iter().map(of_topic).fold(0, usize::saturating_add)
+    topics.iter().map(of_topic).fold(0, usize::saturating_add)
 }
 
 /// The answer so far, topic by topic.
 #[derive(Default)]
-struct Answers {
-    topics: Vec<OffsetCommitResponseTopic>,
+pub(super) struct Answers {
+    pub(super) topics: Vec<OffsetCommitResponseTopic>,
     places: HashMap<(Str, Uuid), usize>,
 }
 
 impl Answers {
-    fn add(&mut self, name: &Str, topic_id: Uuid, partition_index: i32, error_code: i16) {
+    pub(super) fn add(&mut self, name: &Str, topic_id: Uuid, partition_index: i32, error_code: i16) {
         let next = self.topics.len();
         let place = *self.places.entry((name.clone(), topic_id)).or_insert(next);
         if place == next {
@@ -107,7 +107,7 @@ impl Answers {
         }
     }
 
-    fn add_all(&mut self, asked: Vec<(Str, Uuid, Vec<i32>)>, code: ErrorCode) {
+    pub(super) fn add_all(&mut self, asked: Vec<(Str, Uuid, Vec<i32>)>, code: ErrorCode) {
         for (name, topic_id, partitions) in asked {
             for partition in partitions {
                 self.add(&name, topic_id, partition, code.code());
@@ -116,7 +116,7 @@ impl Answers {
     }
 
     /// Refuses what there is not; the rest is for the coordinator, by name and id.
-    fn sort(
+    pub(super) fn sort(
         &mut self,
         view: &View,
         mut topic: OffsetCommitRequestTopic,

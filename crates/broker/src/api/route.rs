@@ -7,14 +7,15 @@ use protocol::{ApiKey, Reader, Writer, rpc};
 
 use super::handler::{self, Api, Call, Client, Handler, Protest, Started};
 use super::{
-    acls, alter_configs, alter_partition_reassignments, api_versions, consumer_group_describe,
-    consumer_group_heartbeat, create_partitions, create_topics, delegation_tokens, delete_groups,
-    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
-    describe_producers, describe_quorum, describe_topic_partitions, elect_leaders, fetch, find_coordinator,
-    get_telemetry_subscriptions, heartbeat, incremental_alter_configs, init_producer_id, join_group,
-    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments, metadata,
-    offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, push_telemetry, sasl,
-    sync_group, update_features, write_txn_markers,
+    acls, add_offsets_to_txn, add_partitions_to_txn, alter_configs, alter_partition_reassignments,
+    api_versions, consumer_group_describe, consumer_group_heartbeat, create_partitions, create_topics,
+    delegation_tokens, delete_groups, delete_records, delete_topics, describe_cluster, describe_configs,
+    describe_groups, describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions,
+    describe_transactions, elect_leaders, end_txn, fetch, find_coordinator, get_telemetry_subscriptions,
+    heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
+    list_groups, list_offsets, list_partition_reassignments, list_transactions, metadata, offset_commit,
+    offset_delete, offset_fetch, offset_for_leader_epoch, produce, push_telemetry, sasl, sync_group,
+    txn_offset_commit, update_features, write_txn_markers,
 };
 use crate::Broker;
 
@@ -58,6 +59,12 @@ static ROUTES: LazyLock<Vec<Api>> = LazyLock::new(|| {
         describe_groups::DescribeGroups::api(),
         list_groups::ListGroups::api(),
         delete_groups::DeleteGroups::api(),
+        txn_offset_commit::TxnOffsetCommit::api(),
+        list_transactions::ListTransactions::api(),
+        end_txn::EndTxn::api(),
+        describe_transactions::DescribeTransactions::api(),
+        add_partitions_to_txn::AddPartitionsToTxn::api(),
+        add_offsets_to_txn::AddOffsetsToTxn::api(),
         write_txn_markers::WriteTxnMarkers::api(),
         acls::DescribeAcls::api(),
         acls::CreateAcls::api(),

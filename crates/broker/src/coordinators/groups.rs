@@ -6,7 +6,7 @@ use protocol::records::Codec;
 use tokio::sync::mpsc;
 
 use super::TopicsChanged;
-use super::kind::{Effect, Kind, TopicPlan};
+use super::kind::{Effect, Kind, Led, TopicPlan};
 use crate::metadata_view::View;
 
 /// The kind.
@@ -28,6 +28,7 @@ impl Kind for Groups {
         TopicPlan {
             partitions: config.topic_partitions,
             replication_factor: config.topic_replication_factor,
+            min_insync_replicas: None,
             configs: vec![
                 ("cleanup.policy", "compact".to_owned()),
                 // Compressed by its writers if at all: see `offsets.topic.compression.codec`.
@@ -70,7 +71,7 @@ impl Kind for Groups {
         requests
     }
 
-    fn carry_out(&self, effects: Vec<Effect<Self>>) {
+    fn carry_out(&self, _led: &Led<Self>, effects: Vec<Effect<Self>>) {
         for search in effects {
             // Nobody searches any more when the broker stops.
             let _ = self.searches.send(search);

@@ -9,9 +9,11 @@ use protocol::ErrorCode;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::kind::{Kind, Reply, Request};
-use super::partition::Message;
+use super::partition::{Mark, Message};
 use super::partition_of;
 use crate::metadata_view::View;
+use crate::shard::Verified;
+use crate::transactions::Marker;
 
 /// The way to one coordinator.
 pub(super) type Mailbox<K> = mpsc::UnboundedSender<Message<K>>;
@@ -48,6 +50,28 @@ impl<K: Kind> Coordinators<K> {
         caller: Caller,
         request: Request<K>,
     ) -> Result<Reply<K>, ErrorCode> {
+        self.send(view, id, Message::ask(caller, request)).await
+    }
+
+    /// As [`Self::ask`], for a request that writes to a transaction, of which that one's coordinator knows.
+    pub(crate) async fn ask_verified(
+        &self,
+        view: &View,
+        id: &str,
+        caller: Caller,
+        request: Request<K>,
+        verified: Verified,
+    ) -> Result<Reply<K>, ErrorCode> {
+        let (message, replied) = Message::ask(caller, request);
+        self.send(view, id, (message.verified(verified), replied)).await
+    }
+
+    async fn send(
+        &self,
+        view: &View,
+        id: &str,
+        (message, replied): (Message<K>, Replied<K>),
+    ) -> Result<Reply<K>, ErrorCode> {
         let partition = partition_of(view, K::TOPIC, id).ok_or(ErrorCode::NotCoordinator)?;
         // Whoever has just been told that the coordinator is here finds it here.
         if *self.followed.borrow() < view.index {
@@ -55,11 +79,26 @@ impl<K: Kind> Coordinators<K> {
             let _ = self.followed.subscribe().wait_for(|index| *index >= view.index).await;
         }
         // Who waits must not keep the mailbox: a coordinator ends when nobody has it any more.
-        let replied = match self.mailboxes.load().get(&partition) {
-            Some(mailbox) => send(mailbox, caller, request),
+        match self.mailboxes.load().get(&partition) {
+            // A coordinator that has ended drops the sender of the reply.
+            Some(mailbox) => drop(mailbox.send(message)),
             None => return Err(ErrorCode::NotCoordinator),
-        };
-        replied.await
+        }
+        replied.await.unwrap_or(Err(ErrorCode::NotCoordinator))
+    }
+
+    /// Has the coordinator of a partition write the end of a transaction. It has got it when this returns its future.
+    pub(crate) fn mark(
+        &self,
+        partition: i32,
+        marker: Marker,
+    ) -> impl Future<Output = ErrorCode> + Send + use<K> {
+        let (reply, replied) = oneshot::channel();
+        if let Some(mailbox) = self.mailboxes.load().get(&partition) {
+            // A coordinator that has ended drops the sender of the reply.
+            let _ = mailbox.send(Message::Mark(Mark { marker, reply }));
+        }
+        async move { replied.await.unwrap_or(ErrorCode::NotCoordinator) }
     }
 
     /// Asks all of them.
@@ -71,24 +110,19 @@ impl<K: Kind> Coordinators<K> {
     where
         Request<K>: Clone,
     {
-        let send = |mailbox| send(mailbox, caller.clone(), request.clone());
-        let asked: Vec<_> = self.mailboxes.load().values().map(send).collect();
+        let send = |mailbox: &Mailbox<K>| {
+            let (message, replied) = Message::ask(caller.clone(), request.clone());
+            // A coordinator that has ended drops the sender of the reply.
+            let _ = mailbox.send(message);
+            replied
+        };
+        let asked: Vec<Replied<K>> = self.mailboxes.load().values().map(send).collect();
         let mut replies = Vec::with_capacity(asked.len());
         for reply in asked {
-            replies.push(reply.await);
+            replies.push(reply.await.unwrap_or(Err(ErrorCode::NotCoordinator)));
         }
         replies
     }
 }
 
-/// Has sent its message when it returns its future.
-fn send<K: Kind>(
-    mailbox: &Mailbox<K>,
-    caller: Caller,
-    request: Request<K>,
-) -> impl Future<Output = Result<Reply<K>, ErrorCode>> + Send + use<K> {
-    let (reply, replied) = oneshot::channel();
-    // A coordinator that has ended drops the sender of the reply.
-    let _ = mailbox.send(Message { caller, request, reply });
-    async move { replied.await.unwrap_or(Err(ErrorCode::NotCoordinator)) }
-}
+type Replied<K> = oneshot::Receiver<Result<Reply<K>, ErrorCode>>;

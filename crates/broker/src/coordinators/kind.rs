@@ -3,9 +3,12 @@
 use std::fmt::Debug;
 
 use coordinator::Coordinator;
+use protocol::ids::LeaderEpoch;
 use protocol::records::Codec;
+use tokio::sync::mpsc;
 
 use super::changes::TopicsChanged;
+use super::partition::Message;
 use crate::metadata_view::View;
 
 pub(super) type Request<K> = <<K as Kind>::Coordinator as Coordinator>::Request;
@@ -42,7 +45,15 @@ pub(crate) trait Kind: Clone + Debug + Send + Sync + 'static {
     fn topics_changed(changed: &TopicsChanged) -> Vec<Request<Self>>;
 
     /// What is to happen now that the records are committed.
-    fn carry_out(&self, effects: Vec<Effect<Self>>);
+    fn carry_out(&self, led: &Led<Self>, effects: Vec<Effect<Self>>);
+}
+
+/// The partition that a coordinator keeps, and the way back to it, which does not keep it alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Led<K: Kind> {
+    pub(super) partition: i32,
+    pub(super) leader_epoch: LeaderEpoch,
+    pub(super) mailbox: mpsc::WeakUnboundedSender<Message<K>>,
 }
 
 /// A topic to be made.
@@ -50,5 +61,7 @@ pub(crate) trait Kind: Clone + Debug + Send + Sync + 'static {
 pub(crate) struct TopicPlan {
     pub(crate) partitions: i32,
     pub(crate) replication_factor: i16,
+    /// No more than there are replicas.
+    pub(crate) min_insync_replicas: Option<i32>,
     pub(crate) configs: Vec<(&'static str, String)>,
 }

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use coordinator::{Coordinator, Producer, Record};
 use host::{FileRef, LaneRef, Op};
 use protocol::ids::Offset;
-use protocol::records::{Limits, Scratch, ValidBatch};
+use protocol::records::{Limits, Scratch, TxnMarker, ValidBatch};
 use protocol::wire::Piece;
 use protocol::{ErrorCode, RecordSet};
 use storage::PartitionKey;
@@ -116,6 +116,9 @@ fn replay<C: Coordinator>(
         let header = batch.header();
         next = header.next_offset();
         if header.attributes.is_control() {
+            if let Some(marker) = TxnMarker::of(&batch)? {
+                coordinator.replay_end(header.producer_id, marker.commit);
+            }
             continue;
         }
         let producer = header

@@ -12,6 +12,7 @@
 
 mod batches;
 mod changes;
+mod delivery;
 mod groups;
 mod handle;
 mod kind;
@@ -21,6 +22,7 @@ mod searches;
 mod serving;
 mod supervisor;
 mod topic;
+mod transactions;
 
 use coordinator::Caller;
 use protocol::Str;
@@ -32,11 +34,14 @@ pub(crate) use kind::Kind;
 pub(crate) use searches::Searches;
 pub(crate) use supervisor::Supervisor;
 pub(crate) use topic::ensure;
+pub(crate) use transactions::Transactions;
 
 use crate::metadata_view::View;
 
 /// The coordinators of groups.
 pub(crate) type GroupCoordinators = Coordinators<Groups>;
+/// The coordinators of transactions.
+pub(crate) type TransactionCoordinators = Coordinators<Transactions>;
 
 /// The partition of a coordinator's topic that keeps what has this id, once the topic is there.
 pub(crate) fn partition_of(view: &View, topic: &str, id: &str) -> Option<i32> {

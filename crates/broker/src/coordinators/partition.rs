@@ -12,22 +12,66 @@ use protocol::ErrorCode;
 use storage::PartitionKey;
 use tokio::sync::{mpsc, oneshot};
 
-use super::kind::{Kind, Reply, Request};
+use super::kind::{Kind, Led, Reply, Request};
 use super::load::load;
 use super::serving::{End, Serving};
 use crate::metadata_view::MetadataView;
-use crate::shard::Shards;
+use crate::shard::{Shards, Verified};
+use crate::transactions::Marker;
 use crate::wait::within;
 
 /// Between two attempts to load what could not be loaded.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 
+/// What comes to a coordinator.
+#[derive(Debug)]
+pub(crate) enum Message<K: Kind> {
+    Ask(Ask<K>),
+    Mark(Mark),
+}
+
 /// What a coordinator is asked.
 #[derive(Debug)]
-pub(crate) struct Message<K: Kind> {
+pub(crate) struct Ask<K: Kind> {
     pub(super) caller: Caller,
     pub(super) request: Request<K>,
+    /// Whether the coordinator of its transaction knows of what it may write.
+    pub(super) verified: Verified,
     pub(super) reply: oneshot::Sender<Result<Reply<K>, ErrorCode>>,
+}
+
+/// The end of a transaction that has written to the partition: the coordinator writes it, for it goes by it, too.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    pub(super) marker: Marker,
+    pub(super) reply: oneshot::Sender<ErrorCode>,
+}
+
+impl<K: Kind> Message<K> {
+    /// The question, and where its answer comes.
+    pub(super) fn ask(
+        caller: Caller,
+        request: Request<K>,
+    ) -> (Self, oneshot::Receiver<Result<Reply<K>, ErrorCode>>) {
+        let (reply, replied) = oneshot::channel();
+        (Self::Ask(Ask { caller, request, verified: Verified::Trusted, reply }), replied)
+    }
+
+    /// For a request that writes to a transaction.
+    pub(super) fn verified(self, verified: Verified) -> Self {
+        match self {
+            Self::Ask(ask) => Self::Ask(Ask { verified, ..ask }),
+            Self::Mark(mark) => Self::Mark(mark),
+        }
+    }
+
+    fn refuse(self, code: ErrorCode) {
+        // The asker may be gone.
+        match self {
+            Self::Ask(ask) => drop(ask.reply.send(Err(code))),
+            Self::Mark(mark) => drop(mark.reply.send(code)),
+        }
+    }
 }
 
 /// The task.
@@ -39,6 +83,7 @@ pub(super) struct PartitionTask<K: Kind> {
     /// Reads what is in files when the partition is loaded.
     pub(super) lane: LaneRef,
     pub(super) key: PartitionKey,
+    pub(super) led: Led<K>,
     /// Ends when this broker no longer leads the partition.
     pub(super) inbox: mpsc::UnboundedReceiver<Message<K>>,
 }
@@ -97,7 +142,7 @@ impl<K: Kind> PartitionTask<K> {
         let end = self.host.now().after(RELOAD_PAUSE);
         loop {
             match within(self.inbox.recv(), self.host.clock.sleep_until(end)).await {
-                Some(Some(message)) => drop(message.reply.send(Err(ErrorCode::NotCoordinator))),
+                Some(Some(message)) => message.refuse(ErrorCode::NotCoordinator),
                 Some(None) => return false,
                 None => return true,
             }

@@ -4,6 +4,7 @@
 //! Invariants:
 //! * What has piled up is decided together and appended together; appends overlap, answers keep their order.
 //! * A reply that saw a record waits until that record is committed, and so does what is to happen because of it.
+//! * Records of a transaction, and its end, may be refused by the log; then whoever asked for them is, and nobody else.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -13,11 +14,11 @@ use host::Instant;
 use protocol::{ErrorCode, Uuid};
 use tokio::sync::oneshot;
 
-use super::batches::{Run, batches};
+use super::batches::{Done, Pending, Run, Written, batches};
 use super::kind::{Effect, Kind, Reply};
-use super::partition::{Message, PartitionTask};
+use super::partition::{Ask, Message, PartitionTask};
 use crate::random;
-use crate::shard::{Acks, Append, AppendResult};
+use crate::shard::{Acks, AppendResult, Refusal, Verified};
 use crate::wait::until;
 
 /// What is decided together at most: whoever waits does not wait for all others.
@@ -48,12 +49,13 @@ impl<K: Kind> Default for Then<K> {
 /// An append that is under way, and what happens when it and all before it are done.
 struct InFlight<K: Kind> {
     appending: Appending,
+    done: Done,
     then: Then<K>,
 }
 
-/// What was decided, of several requests.
+/// What was decided, of several requests; each run with the coordinator's order before it.
 struct Decided<K: Kind> {
-    runs: Vec<Run>,
+    runs: Vec<(Run, u64)>,
     then: Then<K>,
 }
 
@@ -64,14 +66,27 @@ impl<K: Kind> Default for Decided<K> {
 }
 
 impl<K: Kind> Decided<K> {
-    fn add(&mut self, outcome: Outcome<Reply<K>, Effect<K>>) {
+    /// What a tick or a load has decided.
+    fn of(outcome: Outcome<Reply<K>, Effect<K>>) -> Self {
+        let mut this = Self::default();
+        this.add(outcome, Verified::Trusted, Ticket(u64::MAX));
+        this
+    }
+
+    /// What was decided for the request of a ticket.
+    fn add(&mut self, outcome: Outcome<Reply<K>, Effect<K>>, verified: Verified, ticket: Ticket) {
         let Outcome { records, producer, replies, effects } = outcome;
         self.then.replies.extend(replies);
         self.then.effects.extend(effects);
-        match self.runs.last_mut() {
-            _ if records.is_empty() => {}
-            Some(run) if run.producer == producer => run.records.extend(records),
-            _ => self.runs.push(Run { producer, records }),
+        if records.is_empty() {
+            return;
+        }
+        match (producer, self.runs.last_mut()) {
+            (Some(producer), _) => {
+                self.runs.push((Run::Pending(Pending { producer, verified, records, ticket }), 0));
+            }
+            (None, Some((Run::Records(last), _))) => last.extend(records),
+            (None, _) => self.runs.push((Run::Records(records), 0)),
         }
     }
 }
@@ -101,9 +116,8 @@ impl<'a, K: Kind> Serving<'a, K> {
 
     pub(super) async fn run(&mut self) -> End {
         self.tell();
-        let mut decided = Decided::default();
         let now = self.now(Uuid::ZERO);
-        decided.add(self.coordinator.loaded(now));
+        let mut decided = Decided::of(self.coordinator.loaded(now));
         loop {
             if let Err(code) = self.carry_out(decided) {
                 return End::Failed(code);
@@ -111,10 +125,9 @@ impl<'a, K: Kind> Serving<'a, K> {
             decided = match self.next().await {
                 Event::Asked(message) => self.decide(*message),
                 Event::Due => {
+                    self.tell();
                     let now = self.now(Uuid::ZERO);
-                    let mut decided = Decided::default();
-                    decided.add(self.coordinator.tick(now));
-                    decided
+                    Decided::of(self.coordinator.tick(now))
                 }
                 Event::Appended(results) => match self.appended(results) {
                     Ok(()) => Decided::default(),
@@ -176,17 +189,25 @@ impl<'a, K: Kind> Serving<'a, K> {
         let mut all = Decided::default();
         let mut next = Some(first);
         let mut decided = 0;
-        while let Some(Message { caller, request, reply }) = next {
-            let ticket = Ticket(self.next_ticket);
-            self.next_ticket += 1;
-            self.waiting.insert(ticket, reply);
-            let wants_id = K::Coordinator::wants_fresh_id(&request);
-            let now = self.now(if wants_id { random::uuid(&self.task.host) } else { Uuid::ZERO });
-            all.add(self.coordinator.handle(ticket, &caller, request, now));
+        while let Some(message) = next {
+            match message {
+                Message::Ask(ask) => self.decide_one(ask, &mut all),
+                Message::Mark(mark) => all.runs.push((Run::Mark(mark), self.coordinator.order())),
+            }
             decided += 1;
             next = if decided < TOGETHER_MAX { self.task.inbox.try_recv().ok() } else { None };
         }
         all
+    }
+
+    fn decide_one(&mut self, ask: Ask<K>, all: &mut Decided<K>) {
+        let Ask { caller, request, verified, reply } = ask;
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.waiting.insert(ticket, reply);
+        let wants_id = K::Coordinator::wants_fresh_id(&request);
+        let now = self.now(if wants_id { random::uuid(&self.task.host) } else { Uuid::ZERO });
+        all.add(self.coordinator.handle(ticket, &caller, request, now), verified, ticket);
     }
 
     fn carry_out(&mut self, decided: Decided<K>) -> Result<(), ErrorCode> {
@@ -201,34 +222,80 @@ impl<'a, K: Kind> Serving<'a, K> {
             }
             return Ok(());
         }
-        let batches = batches(self.task, &runs).map_err(|error| {
+        let batches = batches(self.task, runs).map_err(|error| {
             let partition = self.task.key.partition;
             tracing::error!(partition, "could not write records of {}: {error}", K::CONTENT);
             ErrorCode::UnknownServerError
         })?;
         let mut then = Some(then);
         let last = batches.len().saturating_sub(1);
-        for (place, batch) in batches.into_iter().enumerate() {
-            let append = Append::trusted(self.task.key, batch);
+        for (place, Written { append, done }) in batches.into_iter().enumerate() {
             let appending = Box::pin(self.task.shards.append(Acks::All, vec![append]));
             let then = if place == last { then.take() } else { None };
-            self.in_flight.push_back(InFlight { appending, then: then.unwrap_or_default() });
+            self.in_flight.push_back(InFlight { appending, done, then: then.unwrap_or_default() });
         }
         Ok(())
     }
 
+    /// The oldest append is done.
     fn appended(&mut self, results: Vec<AppendResult>) -> Result<(), ErrorCode> {
-        let then = self.in_flight.pop_front().map(|done| done.then).unwrap_or_default();
-        for (_, result) in results {
-            if let Err(refusal) = result {
-                let partition = self.task.key.partition;
-                let (code, message) = (refusal.code.name(), refusal.message.unwrap_or_default());
-                tracing::warn!(partition, code, "records of {} were not written: {message}", K::CONTENT);
-                return Err(said(refusal.code));
-            }
+        let Some(InFlight { done, then, .. }) = self.in_flight.pop_front() else { return Ok(()) };
+        let refusal = results.into_iter().find_map(|(_, result)| result.err());
+        match refusal {
+            None => self.written(done),
+            Some(refusal) => self.refused(done, refusal)?,
         }
         self.go_on(then);
         Ok(())
+    }
+
+    fn written(&mut self, done: Done) {
+        if let Done::Marker { producer, commit, order, reply } = done {
+            self.coordinator.ended(producer.id, commit, order);
+            // Whoever sent it may be gone.
+            let _ = reply.send(ErrorCode::None);
+        }
+    }
+
+    /// An error is the end of what the coordinator knows.
+    fn refused(&mut self, done: Done, refusal: Refusal) -> Result<(), ErrorCode> {
+        let Refusal { code, message } = refusal;
+        let (partition, message) = (self.task.key.partition, message.unwrap_or_default());
+        match done {
+            Done::Pending { producer, records, ticket } if is_of_producer(code) => {
+                tracing::info!(
+                    partition,
+                    code = code.name(),
+                    "records of a transaction were refused: {message}"
+                );
+                self.coordinator.refused(producer, &records);
+                if let Some(waiting) = self.waiting.remove(&ticket) {
+                    // The asker may be gone.
+                    let _ = waiting.send(Err(code));
+                }
+                Ok(())
+            }
+            Done::Marker { reply, .. } if is_of_producer(code) => {
+                tracing::info!(
+                    partition,
+                    code = code.name(),
+                    "the end of a transaction was refused: {message}"
+                );
+                // Whoever sent it may be gone.
+                let _ = reply.send(code);
+                Ok(())
+            }
+            _ => {
+                let code_name = code.name();
+                tracing::warn!(
+                    partition,
+                    code = code_name,
+                    "records of {} were not written: {message}",
+                    K::CONTENT
+                );
+                Err(said(code))
+            }
+        }
     }
 
     fn go_on(&mut self, then: Then<K>) {
@@ -239,9 +306,22 @@ impl<'a, K: Kind> Serving<'a, K> {
             }
         }
         if !then.effects.is_empty() {
-            self.task.kind.carry_out(then.effects);
+            self.task.kind.carry_out(&self.task.led, then.effects);
         }
     }
+}
+
+/// Whether the log has refused because of what it knows of the producer and its transaction.
+fn is_of_producer(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::InvalidProducerEpoch
+            | ErrorCode::InvalidTxnState
+            | ErrorCode::TransactionCoordinatorFenced
+            | ErrorCode::ConcurrentTransactions
+            | ErrorCode::OutOfOrderSequenceNumber
+            | ErrorCode::UnknownProducerId
+    )
 }
 
 /// What a member is told when a write failed so.

@@ -8,10 +8,10 @@ use host::{Host, Place};
 use protocol::ids::LeaderEpoch;
 use protocol::{NodeId, Str};
 use storage::PartitionKey;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::handle::Mailboxes;
-use super::kind::Kind;
+use super::kind::{Kind, Led};
 use super::partition::{Message, PartitionTask};
 use super::{Coordinators, TopicsChanged};
 use crate::metadata_view::MetadataView;
@@ -26,8 +26,8 @@ pub(crate) struct Supervisor<K: Kind> {
     pub(crate) shards: Shards,
     pub(crate) view: Arc<MetadataView>,
     pub(crate) coordinators: Coordinators<K>,
-    /// What becomes of topics.
-    pub(crate) topics: mpsc::UnboundedReceiver<TopicsChanged>,
+    /// What becomes of topics, for kinds that go by it.
+    pub(crate) topics: Option<mpsc::UnboundedReceiver<TopicsChanged>>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
@@ -62,9 +62,9 @@ impl<K: Kind> Supervisor<K> {
     async fn next(&mut self, changes: &mut watch::Receiver<u64>) -> Event {
         let changed = async { changes.changed().await.map_or(Event::Stop, |()| Event::Changed) };
         let topics = async {
-            match self.topics.recv().await {
-                Some(changed) => Event::Topics(changed),
-                None => Event::Stop,
+            match &mut self.topics {
+                Some(topics) => topics.recv().await.map_or(Event::Stop, Event::Topics),
+                None => std::future::pending().await,
             }
         };
         // An error means that the broker is gone.
@@ -92,7 +92,7 @@ impl<K: Kind> Supervisor<K> {
         }
         let mut mailboxes = Mailboxes::<K>::clone(&self.coordinators.mailboxes.load());
         mailboxes.retain(|partition, _| led.get(partition) == now.get(partition));
-        for (partition, (key, _)) in &now {
+        for (partition, (key, leader_epoch)) in &now {
             if mailboxes.contains_key(partition) {
                 continue;
             }
@@ -103,6 +103,7 @@ impl<K: Kind> Supervisor<K> {
                 view: self.view.clone(),
                 lane: lane.clone(),
                 key: *key,
+                led: Led { partition: *partition, leader_epoch: *leader_epoch, mailbox: send.downgrade() },
                 kind: self.kind.clone(),
                 inbox,
             };
@@ -120,8 +121,8 @@ impl<K: Kind> Supervisor<K> {
         for mailbox in self.coordinators.mailboxes.load().values() {
             for request in K::topics_changed(changed) {
                 // Nobody waits for the answer.
-                let (reply, _) = oneshot::channel();
-                let _ = mailbox.send(Message { caller: caller.clone(), request, reply });
+                let (message, _) = Message::ask(caller.clone(), request);
+                let _ = mailbox.send(message);
             }
         }
     }

@@ -18,15 +18,19 @@ pub(crate) async fn ensure<K: Kind>(broker: &Arc<Broker>) -> Result<(), ErrorCod
     if view.image.topic(K::TOPIC).is_some() {
         return Ok(());
     }
-    let TopicPlan { partitions, replication_factor, configs } = K::topic(&view);
+    let TopicPlan { partitions, replication_factor, min_insync_replicas, mut configs } = K::topic(&view);
     // A small cluster keeps as many replicas as it can; Kafka would not serve groups and transactions at all.
     let brokers = i16::try_from(view.live_brokers().count()).unwrap_or(i16::MAX).max(1);
+    let replication_factor = replication_factor.min(brokers);
+    if let Some(replicas) = min_insync_replicas {
+        configs.push(("min.insync.replicas", replicas.min(i32::from(replication_factor)).to_string()));
+    }
     let config_of = |(name, value): (&'static str, String)| (Str::from_static(name), Some(Str::from(value)));
     let topic = NewTopic {
         name: Str::from_static(K::TOPIC),
         topic_id: TopicId(random::uuid(&broker.host)),
         num_partitions: partitions,
-        replication_factor: replication_factor.min(brokers),
+        replication_factor,
         assignments: Vec::new(),
         configs: configs.into_iter().map(config_of).collect(),
     };

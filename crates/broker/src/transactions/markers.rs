@@ -1,5 +1,6 @@
 //! [`write_markers`]: the end of a transaction, written to its partitions.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use protocol::records::{TimestampType, TxnMarker};
 use protocol::{ErrorCode, ProducerEpoch, ProducerId, Str};
 
 use crate::Broker;
+use crate::coordinators::{Groups, Kind};
 use crate::shard::{Acks, Append, Origin};
 use crate::wait::within;
 
@@ -51,15 +53,17 @@ pub(crate) fn write_markers(
     }
 }
 
-fn write(
-    broker: &Arc<Broker>,
-    marker: &Marker,
-    topic: &str,
-    partition: i32,
-) -> Result<impl Future<Output = ErrorCode> + Send + use<>, ErrorCode> {
+type Writing = Pin<Box<dyn Future<Output = ErrorCode> + Send>>;
+
+fn write(broker: &Arc<Broker>, marker: &Marker, topic: &str, partition: i32) -> Result<Writing, ErrorCode> {
     let view = broker.metadata.view();
     let topic = view.image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let key = broker.led_here(topic, partition)?;
+    if **topic.name() == *Groups::TOPIC {
+        // Offsets that it has pending there become visible, or go, with the marker.
+        let marked = broker.groups.mark(partition, *marker);
+        return Ok(Box::pin(async move { of_coordinator(marked.await) }));
+    }
     let settings = view.settings_of(topic.id()).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let is_log_append_time = settings.rules.timestamp_type == TimestampType::LogAppendTime;
     let Marker { producer_id, producer_epoch, commit, coordinator_epoch, transaction_version } = *marker;
@@ -76,7 +80,7 @@ fn write(
     let append = Append { key, batch, origin: Origin::Marker { transaction_version } };
     let appending = broker.shards.append(Acks::All, vec![append]);
     let topic = topic.name().clone();
-    Ok(async move {
+    Ok(Box::pin(async move {
         match appending.await.pop() {
             Some((_, Ok(_))) => ErrorCode::None,
             Some((_, Err(refusal))) => {
@@ -86,5 +90,15 @@ fn write(
             }
             None => ErrorCode::UnknownServerError,
         }
-    })
+    }))
+}
+
+/// A coordinator of groups that is not there, or not yet, leads nothing: whoever sends markers comes back.
+fn of_coordinator(code: ErrorCode) -> ErrorCode {
+    match code {
+        ErrorCode::NotCoordinator
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::CoordinatorLoadInProgress => ErrorCode::NotLeaderOrFollower,
+        code => code,
+    }
 }

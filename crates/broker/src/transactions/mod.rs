@@ -10,10 +10,10 @@
 mod markers;
 mod verification;
 
-use protocol::{ErrorCode, ProducerEpoch, ProducerId, Str};
+use protocol::{ProducerEpoch, ProducerId, Str};
 
 pub(crate) use markers::{Marker, write_markers};
-pub(crate) use verification::{Asker, verify};
+pub(crate) use verification::{Asker, verify, verify_offsets};
 
 /// What a coordinator is asked before the first batch of a transaction is appended.
 #[derive(Clone, Debug)]
@@ -25,17 +25,4 @@ pub(crate) struct Verification {
     pub(crate) partitions: Vec<(Str, i32)>,
     /// Whether the partitions are added to the transaction, by version 2 of transactions; if not, they have to be in it.
     pub(crate) adds: bool,
-}
-
-/// Cheap handle to the coordinators of transactions.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Transactions {}
-
-impl Transactions {
-    /// Asks the coordinator of a transaction about its partitions; answers in their order.
-    pub(crate) async fn verify(&self, verification: &Verification) -> Vec<ErrorCode> {
-        let Verification { transactional_id, producer_id, producer_epoch, .. } = verification;
-        tracing::debug!(%transactional_id, ?producer_id, ?producer_epoch, "nobody coordinates this transaction");
-        verification.partitions.iter().map(|_| ErrorCode::CoordinatorNotAvailable).collect()
-    }
 }

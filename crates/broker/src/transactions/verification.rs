@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
+use coordinator::Producer;
+use protocol::records::NO_SEQUENCE;
 use protocol::{ErrorCode, ProducerEpoch, ProducerId, Str};
+use storage::PartitionKey;
 
 use super::Verification;
 use crate::Broker;
+use crate::coordinators::{Groups, Kind};
 use crate::shard::{Append, Asked, Guard, Origin, Question, Refusal, Verified};
 
 /// Who wants to append.
@@ -33,7 +36,8 @@ pub(crate) async fn verify(
     let transactional: Vec<usize> = (0..appends.len()).filter(|at| is_transactional(appends, *at)).collect();
     let mut outcomes: Vec<Result<(), Refusal>> = appends.iter().map(|_| Ok(())).collect();
     let is_asked_for = broker.metadata.view().config.transactions.partition_verification;
-    if transactional.is_empty() || !is_asked_for {
+    // Who adds its partitions so is never trusted: nobody else would, and the transaction would not end there.
+    if transactional.is_empty() || (!is_asked_for && !asker.adds) {
         return outcomes;
     }
     let producers: BTreeSet<_> = transactional.iter().filter_map(|at| producer(appends, *at)).collect();
@@ -81,6 +85,51 @@ pub(crate) async fn verify(
     outcomes
 }
 
+/// As [`verify`], of offsets in a transaction, before their batch is there: the coordinator of their group makes it. `key` is the
+/// partition that keeps the group.
+pub(crate) async fn verify_offsets(
+    broker: &Arc<Broker>,
+    asker: &Asker<'_>,
+    producer: Producer,
+    key: PartitionKey,
+) -> Result<Verified, ErrorCode> {
+    let is_asked_for = broker.metadata.view().config.transactions.partition_verification;
+    if !is_asked_for && !asker.adds {
+        return Ok(Verified::Trusted);
+    }
+    let question = Question {
+        producer_id: producer.id,
+        epoch: producer.epoch.0,
+        first_sequence: NO_SEQUENCE,
+        epoch_per_transaction: asker.adds,
+    };
+    let asked = broker.shards.ask_about(vec![(key, question)]).await.pop();
+    let guard = match asked {
+        Some(Ok(guard)) => guard,
+        Some(Err(refusal)) => return Err(refusal.code),
+        None => return Err(ErrorCode::UnknownServerError),
+    };
+    if guard.is_some() {
+        let verification = Verification {
+            transactional_id: asker.transactional_id.detached(),
+            producer_id: producer.id,
+            producer_epoch: producer.epoch,
+            partitions: vec![(Str::from_static(Groups::TOPIC), key.partition)],
+            adds: asker.adds,
+        };
+        let code = ask(broker, &verification).await.pop().unwrap_or(ErrorCode::UnknownServerError);
+        match code {
+            ErrorCode::None => {}
+            ErrorCode::ProducerFenced => return Err(ErrorCode::InvalidProducerEpoch),
+            ErrorCode::TransactionAbortable if !asker.knows_abortable => {
+                return Err(ErrorCode::InvalidTxnState);
+            }
+            code => return Err(code),
+        }
+    }
+    Ok(Verified::By(guard))
+}
+
 fn is_transactional(appends: &[Append], at: usize) -> bool {
     appends.get(at).is_some_and(|append| append.batch.header().attributes.is_transactional())
 }
@@ -102,21 +151,10 @@ fn set(outcomes: &mut [Result<(), Refusal>], at: usize, outcome: Result<(), Refu
     }
 }
 
-/// Asks the coordinator. While it is still ending the transaction before, which takes milliseconds, it is asked again a few
-/// times, for a producer would wait longer before it comes back.
+/// Asks the coordinator. While it is still completing the transaction before, which takes milliseconds, it lets whoever wants
+/// to begin the next one wait.
 async fn ask(broker: &Arc<Broker>, verification: &Verification) -> Vec<ErrorCode> {
-    let config = broker.metadata.view().config.transactions.clone();
-    let ms = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    let (pause, end) =
-        (ms(config.add_retry_backoff_ms), broker.host.now().after(ms(config.add_retry_backoff_max_ms)));
-    loop {
-        let codes = broker.transactions.verify(verification).await;
-        let is_ending = codes.contains(&ErrorCode::ConcurrentTransactions);
-        if !verification.adds || !is_ending || broker.host.now().after(pause) > end {
-            return codes;
-        }
-        broker.host.clock.sleep(pause).await;
-    }
+    broker.transactions.verify(&broker.metadata.view(), verification).await
 }
 
 /// What a producer is told when the coordinator says so.

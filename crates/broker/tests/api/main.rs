@@ -41,6 +41,18 @@
 //! | large batches keep their place (checked beside the shards) | `large_batches::a_large_batch_keeps_its_place_among_those_of_its_connection`, `large_batches::large_batches_stand_beside_small_and_bad_ones_in_one_request` |
 //! | internal topics | `produce::internal_topics_are_flagged_and_not_for_clients_to_write_to` |
 //!
+//! | rule: transactions | test |
+//! |---|---|
+//! | seen whole or not at all | `coordinated::ends::a_transaction_is_seen_whole_or_not_at_all` |
+//! | what is decided is completed, after a crash too; retries hear the same | `coordinated::ends::what_is_decided_stays_decided_and_is_completed` |
+//! | who comes while a transaction is completed waits (CONCURRENT_TRANSACTIONS in the end) | `coordinated::ends::a_producer_does_not_have_to_wait_between_its_transactions`, and in `coordinator` |
+//! | PRODUCER_FENCED against INVALID_PRODUCER_EPOCH by version | `coordinated::fences::producers_that_are_fenced_are_told_so_in_terms_that_they_know` |
+//! | zombies; ids of others; partitions that were not added | `coordinated::fences::a_new_producer_fences_the_old_one_and_aborts_what_it_has_begun`, `coordinated::fences::a_transactional_id_of_another_is_refused`, `coordinated::fences::a_partition_that_was_not_added_is_not_written_to` |
+//! | offsets are invisible until the marker; UNSTABLE_OFFSET_COMMIT (KIP-447) | `coordinated::offsets::an_offset_is_invisible_until_its_transaction_is_committed` |
+//! | timeouts; a commit after one | `coordinated::ends::a_transaction_that_takes_too_long_is_aborted_and_its_producer_told` |
+//! | markers: of deleted topics; late ones and by force in `coordinated/tools.rs` (KIP-664) | `coordinated::ends::a_transaction_of_which_a_topic_is_deleted_is_completed` |
+//! | last stable offset, aborted transactions, segment borders | `transactions` |
+//!
 //! | rule: compaction | test |
 //! |---|---|
 //! | the newest record of each key, at its offset; gaps are passed over | `compaction::of_each_key_the_newest_record_survives` |
@@ -113,6 +125,7 @@ mod cleaning;
 mod compaction;
 mod configs;
 mod connections;
+mod coordinated;
 mod disks;
 mod features;
 mod fetch;
@@ -155,6 +168,9 @@ fn the_table_above_names_tests_that_exist() {
         ("compaction", include_str!("compaction.rs")),
         ("configs", include_str!("configs.rs")),
         ("connections", include_str!("connections.rs")),
+        ("coordinated::ends", include_str!("coordinated/ends.rs")),
+        ("coordinated::fences", include_str!("coordinated/fences.rs")),
+        ("coordinated::offsets", include_str!("coordinated/offsets.rs")),
         ("disks", include_str!("disks.rs")),
         ("features", include_str!("features.rs")),
         ("fetch", include_str!("fetch.rs")),
@@ -185,7 +201,7 @@ fn the_table_above_names_tests_that_exist() {
     ];
     let table = include_str!("main.rs").lines().filter(|line| line.starts_with("//! |"));
     let named: Vec<(&str, &str)> =
-        table.flat_map(|line| line.split('`')).filter_map(|name| name.split_once("::")).collect();
+        table.flat_map(|line| line.split('`')).filter_map(|name| name.rsplit_once("::")).collect();
     assert!(named.len() > 50, "{named:?}");
     for (module, test) in named {
         let source = sources.iter().find(|(name, _)| *name == module).map(|(_, source)| *source);

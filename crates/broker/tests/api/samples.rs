@@ -1,6 +1,10 @@
 //! One sound request of every API in every version, to be spoilt.
 
 use bytes::Bytes;
+use protocol::messages::add_offsets_to_txn_request::AddOffsetsToTxnRequest;
+use protocol::messages::add_partitions_to_txn_request::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
+};
 use protocol::messages::alter_configs_request::{self, AlterConfigsRequest};
 use protocol::messages::alter_partition_reassignments_request::{
     AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
@@ -26,7 +30,9 @@ use protocol::messages::describe_groups_request::DescribeGroupsRequest;
 use protocol::messages::describe_log_dirs_request::{DescribableLogDirTopic, DescribeLogDirsRequest};
 use protocol::messages::describe_producers_request::{self, DescribeProducersRequest};
 use protocol::messages::describe_topic_partitions_request::{DescribeTopicPartitionsRequest, TopicRequest};
+use protocol::messages::describe_transactions_request::DescribeTransactionsRequest;
 use protocol::messages::elect_leaders_request::{ElectLeadersRequest, TopicPartitions};
+use protocol::messages::end_txn_request::EndTxnRequest;
 use protocol::messages::expire_delegation_token_request::ExpireDelegationTokenRequest;
 use protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use protocol::messages::heartbeat_request::HeartbeatRequest;
@@ -41,6 +47,7 @@ use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsets
 use protocol::messages::list_partition_reassignments_request::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
 };
+use protocol::messages::list_transactions_request::ListTransactionsRequest;
 use protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use protocol::messages::offset_commit_request::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -54,6 +61,9 @@ use protocol::messages::renew_delegation_token_request::RenewDelegationTokenRequ
 use protocol::messages::sasl_authenticate_request::SaslAuthenticateRequest;
 use protocol::messages::sasl_handshake_request::SaslHandshakeRequest;
 use protocol::messages::sync_group_request::SyncGroupRequest;
+use protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
 use protocol::messages::update_features_request::{FeatureUpdateKey, UpdateFeaturesRequest};
 use protocol::messages::write_txn_markers_request::{
     WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
@@ -94,6 +104,56 @@ fn transactions(all: &mut Vec<Bytes>, topic: &Topic) {
             vec![WritableTxnMarkerTopic { name: topic.name.clone(), partition_indexes: vec![0, 1, 9] }];
         let marker = WritableTxnMarker { producer_id: 3, topics, ..Default::default() };
         WriteTxnMarkersRequest { markers: vec![marker] }
+    });
+    encode(all, 0..=5, |version| {
+        let topics = vec![AddPartitionsToTxnTopic { name: topic.name.clone(), partitions: vec![0, 1] }];
+        if version < 4 {
+            return AddPartitionsToTxnRequest {
+                v3_and_below_transactional_id: "tx".into(),
+                v3_and_below_topics: topics,
+                ..Default::default()
+            };
+        }
+        let transaction = AddPartitionsToTxnTransaction {
+            transactional_id: "tx".into(),
+            verify_only: version == 4,
+            topics,
+            ..Default::default()
+        };
+        AddPartitionsToTxnRequest { transactions: vec![transaction], ..Default::default() }
+    });
+    encode(all, 0..=4, |_| AddOffsetsToTxnRequest {
+        transactional_id: "tx".into(),
+        group_id: "g".into(),
+        ..Default::default()
+    });
+    encode(all, 0..=5, |_| EndTxnRequest {
+        transactional_id: "tx".into(),
+        committed: true,
+        ..Default::default()
+    });
+    encode(all, 0..=6, |version| {
+        let partition = TxnOffsetCommitRequestPartition { committed_offset: 5, ..Default::default() };
+        let by_id = version >= 6;
+        let topic = TxnOffsetCommitRequestTopic {
+            name: if by_id { Str::EMPTY } else { topic.name.clone() },
+            topic_id: if by_id { topic.id } else { Uuid::ZERO },
+            partitions: vec![partition],
+        };
+        TxnOffsetCommitRequest {
+            transactional_id: "tx".into(),
+            group_id: "g".into(),
+            generation_id_or_member_epoch: -1,
+            topics: vec![topic],
+            ..Default::default()
+        }
+    });
+    encode(all, 0..=0, |_| DescribeTransactionsRequest { transactional_ids: vec!["tx".into(), "".into()] });
+    encode(all, 0..=2, |version| ListTransactionsRequest {
+        state_filters: vec!["Ongoing".into(), "None".into()],
+        duration_filter: if version > 0 { 5 } else { -1 },
+        transactional_id_pattern: if version > 1 { Some("t.*".into()) } else { None },
+        ..Default::default()
     });
 }
 

@@ -20,7 +20,9 @@ use crate::support::requests::{
 use crate::support::{Client, World, ms, run};
 
 const MARKERS: i16 = 2;
-/// Nobody is there to be asked.
+/// The newest version in which partitions are not added by their first batch.
+const NOT_ADDED: i16 = 11;
+/// Nobody is asked.
 const ON_TRUST: &[(&str, &str)] = &[("transaction.partition.verification.enable", "false")];
 
 /// A batch of a transaction.
@@ -121,9 +123,9 @@ impl Client {
     async fn send_part(&mut self, topic: &Topic, batch: Bytes) -> ErrorCode {
         let request = ProduceRequest {
             transactional_id: Some(Str::from("tx")),
-            ..produce(PRODUCE, -1, topic, &[(0, batch)])
+            ..produce(NOT_ADDED, -1, topic, &[(0, batch)])
         };
-        let response = self.call(PRODUCE, &request).await;
+        let response = self.call(NOT_ADDED, &request).await;
         ErrorCode::from(only_produced(&response).error_code)
     }
 

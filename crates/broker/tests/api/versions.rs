@@ -47,7 +47,11 @@ const VERSIONS: &[(i16, i16, i16)] = &[
     (21, 0, 2),
     (22, 0, 5),
     (23, 2, 4),
+    (24, 0, 5),
+    (25, 0, 4),
+    (26, 0, 5),
     (27, 1, 2),
+    (28, 0, 6),
     (29, 1, 3),
     (30, 1, 3),
     (31, 1, 3),
@@ -70,6 +74,8 @@ const VERSIONS: &[(i16, i16, i16)] = &[
     (57, 0, 2),
     (60, 0, 2),
     (61, 0, 0),
+    (65, 0, 0),
+    (66, 0, 2),
     (68, 0, 1),
     (69, 0, 1),
     (74, 0, 1),
@@ -250,9 +256,8 @@ fn coordinators_that_are_not_there_are_refused_for_good() {
     use protocol::messages::find_coordinator_request::FindCoordinatorRequest;
     run(&[], async |world| {
         let mut client = world.connect().await;
-        for (key_type, code) in [(1, ErrorCode::UnsupportedVersion), (2, ErrorCode::InvalidRequest)] {
-            let oldest = i16::from(key_type != 0);
-            for version in oldest..=6 {
+        for (key_type, code) in [(2, ErrorCode::InvalidRequest), (3, ErrorCode::InvalidRequest)] {
+            for version in 1..=6 {
                 let keys = vec![Str::from("g")];
                 let request = if version < 4 {
                     FindCoordinatorRequest { key: Str::from("g"), key_type, ..Default::default() }

@@ -210,10 +210,21 @@ impl Reader<'_> {
     }
 
     fn transactions(&self) -> TransactionsConfig {
+        let factor = self.number("transaction.state.log.replication.factor");
         TransactionsConfig {
             partition_verification: self.flag("transaction.partition.verification.enable"),
-            add_retry_backoff_ms: self.number("add.partitions.to.txn.retry.backoff.ms"),
             add_retry_backoff_max_ms: self.number("add.partitions.to.txn.retry.backoff.max.ms"),
+            max_timeout_ms: self.int("transaction.max.timeout.ms"),
+            id_expiration_ms: self.number("transactional.id.expiration.ms"),
+            timeout_check_interval_ms: self
+                .number("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            expiration_check_interval_ms: self
+                .number("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            load_buffer_bytes: self.count("transaction.state.log.load.buffer.size"),
+            topic_partitions: self.int("transaction.state.log.num.partitions"),
+            topic_replication_factor: i16::try_from(factor).unwrap_or(i16::MAX),
+            topic_min_insync_replicas: self.int("transaction.state.log.min.isr"),
+            topic_segment_bytes: self.number("transaction.state.log.segment.bytes"),
         }
     }
 

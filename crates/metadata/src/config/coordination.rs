@@ -81,12 +81,20 @@ pub struct GroupsConfig {
     pub topic_codec: u8,
 }
 
-/// `transaction.*`: transactions, and what partitions have to do with them.
+/// `transaction.*`, `transactional.*`: transactions, the topic that keeps them, and what partitions have to do with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionsConfig {
     /// Whether the coordinator is asked before the first batch of a transaction is appended.
     pub partition_verification: bool,
-    /// Between two questions, while it is still ending the transaction before, and for how long it is asked.
-    pub add_retry_backoff_ms: i64,
+    /// How long who comes while a transaction is completed waits for that.
     pub add_retry_backoff_max_ms: i64,
+    pub max_timeout_ms: i32,
+    pub id_expiration_ms: i64,
+    pub timeout_check_interval_ms: i64,
+    pub expiration_check_interval_ms: i64,
+    pub load_buffer_bytes: usize,
+    pub topic_partitions: i32,
+    pub topic_replication_factor: i16,
+    pub topic_min_insync_replicas: i32,
+    pub topic_segment_bytes: i64,
 }

@@ -4,6 +4,8 @@ pub(super) const BUFFERS: &str = "the system sizes the buffers of each socket as
 pub(super) const CHORES: &str =
     "retention and old producers are looked at every log.retention.check.interval.ms";
 pub(super) const CLUSTER: &str = "there is one node so far; it takes effect with replication";
+pub(super) const PARKED: &str =
+    "who comes while a transaction is completed waits until it is, and does not ask again";
 pub(super) const PIECES: &str = "compaction copies in pieces of 256 KiB";
 pub(super) const TABLE: &str = "the table of keys is filled to nine tenths";
 pub(super) const GATHERED: &str =
@@ -24,4 +26,5 @@ pub(super) const SYNCED: &str =
     "each round of the journal is synced as soon as it is written, whatever bourn.durability is";
 pub(super) const THREADS: &str = "shards share the cores, one a core; there are no pools of threads";
 pub(super) const TIERED: &str = "tiered storage is not there yet";
-pub(super) const TRANSACTIONS: &str = "transactions are not there yet";
+pub(super) const TWO_PHASES: &str =
+    "transactions that an outside coordinator commits are not there yet (KIP-939)";
