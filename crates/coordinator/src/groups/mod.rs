@@ -8,6 +8,8 @@
 
 mod commit;
 mod consumer;
+#[cfg(test)]
+mod consumer_tests;
 mod delete;
 mod describe;
 mod driven;

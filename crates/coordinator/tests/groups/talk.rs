@@ -234,16 +234,39 @@ impl Talk {
         generation: i32,
         assignments: &[(&str, &str)],
     ) -> Ticket {
+        let assignments: Vec<(String, Bytes)> = assignments
+            .iter()
+            .map(|(member, assignment)| ((*member).to_owned(), Bytes::copy_from_slice(assignment.as_bytes())))
+            .collect();
+        self.sync_bytes_as(member, instance, generation, &assignments)
+    }
+
+    pub(crate) fn sync_bytes(
+        &mut self,
+        member: &str,
+        generation: i32,
+        assignments: &[(String, Bytes)],
+    ) -> Ticket {
+        self.sync_bytes_as(member, None, generation, assignments)
+    }
+
+    pub(crate) fn sync_bytes_as(
+        &mut self,
+        member: &str,
+        instance: Option<&str>,
+        generation: i32,
+        assignments: &[(String, Bytes)],
+    ) -> Ticket {
         let assignments = assignments.iter().map(|(member, assignment)| SyncGroupRequestAssignment {
-            member_id: Str::from(*member),
-            assignment: Bytes::copy_from_slice(assignment.as_bytes()),
+            member_id: member.as_str().into(),
+            assignment: assignment.clone(),
         });
         let request = SyncGroupRequest {
             group_id: GROUP.into(),
             generation_id: generation,
             member_id: member.into(),
             group_instance_id: instance.map(Str::from),
-            protocol_type: Some("consumer".into()),
+            protocol_type: None,
             protocol_name: None,
             assignments: assignments.collect(),
         };

@@ -122,9 +122,7 @@ impl Ruling<'_, '_> {
             classic: Some(Box::new(classic)),
         };
         if self.member(id).is_some() && told == known {
-            if !self.attendance.is_current {
-                self.bump_if_topics_changed();
-            }
+            self.catch_up();
             return false;
         }
         self.retell(id, told)
@@ -198,6 +196,10 @@ impl Ruling<'_, '_> {
         if member.current.epoch != request.generation_id {
             return Err(ErrorCode::IllegalGeneration);
         }
+        // There may be nobody of the consumer protocol any more to see to that.
+        self.catch_up();
+        let group = self.group();
+        let Some(member) = group.member(&request.member_id) else { return Ok(()) };
         let must_join = member.current.epoch < group.target_epoch.epoch
             || member.current.state == State::UnrevokedPartitions
             || group.could_get_more(&request.member_id, member);

@@ -29,6 +29,15 @@ impl Ruling<'_, '_> {
         }
     }
 
+    /// Sees to what has happened since somebody was heard the last time.
+    pub(super) fn catch_up(&mut self) {
+        self.search_if_due();
+        if !self.attendance.is_current {
+            self.bump_if_topics_changed();
+        }
+        self.retarget();
+    }
+
     fn settle_hash(&mut self) {
         self.attendance.is_current = true;
         if self.group().has_subscription_metadata {

@@ -235,10 +235,7 @@ impl Ruling<'_, '_> {
         if let Some(told) = told {
             return self.retell(id, told);
         }
-        self.search_if_due();
-        if !self.attendance.is_current {
-            self.bump_if_topics_changed();
-        }
+        self.catch_up();
         false
     }
 
