@@ -6,6 +6,7 @@ mod files;
 mod producers;
 mod reads;
 mod scrub;
+mod transactions;
 
 use std::path::Path;
 use std::sync::Arc;
