@@ -58,6 +58,12 @@ impl Aborted {
         }
     }
 
+    /// What files say below `end` is no longer what memory says.
+    pub(super) fn forget_below(&mut self, end: Offset) {
+        while self.entries.pop_front_if(|oldest| oldest.last_offset < end).is_some() {}
+        self.from = self.from.max(end);
+    }
+
     /// What was appended from `end` on is gone.
     pub(super) fn truncate(&mut self, end: Offset) {
         while self.entries.pop_back_if(|aborted| aborted.last_offset >= end).is_some() {}
@@ -155,6 +161,10 @@ impl AbortedSearch {
             read => return read,
         };
         let log = files.open(&segment_file(&self.dir, base, FileKind::Log), OpenMode::READ)?;
+        if is_closed && log.len()? != u64::from(bytes) {
+            let text = format!("{}: its segment was replaced meanwhile", path.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        }
         let replayed = replay(files, &self.dir, base, (&*log, u64::from(bytes)), end)?;
         let shown = path.display();
         let Some(aborted) = replayed.map(|replayed| replayed.aborted) else {

@@ -267,6 +267,7 @@ impl Log {
         self.sealed.insert(at, segment);
         // Memory holds what the segments no longer do.
         self.tail.evict_below(segment.end);
+        self.aborted.forget_below(segment.end);
         self.suspects.retain(|base, _| !(segment.base..segment.end).contains(base));
         self.swaps += 1;
         self.changed = true;
