@@ -111,8 +111,11 @@ fn many(bench: &mut Bench, count: i32) -> Vec<AbortedTransaction> {
         *sequence += 1;
         open.entry(i64::from(producer)).or_insert((offset, n));
         // Each goes on for another time.
-        let ended: Vec<i64> =
-            open.iter().filter(|(id, (_, began))| n - began >= **id as i32 * 9).map(|(id, _)| *id).collect();
+        let ended: Vec<i64> = open
+            .iter()
+            .filter(|(id, (_, began))| i64::from(n - began) >= **id * 9)
+            .map(|(id, _)| *id)
+            .collect();
         for id in ended {
             let (first, _) = open.remove(&id).expect("it is open");
             let commit = n % 4 == 0;
