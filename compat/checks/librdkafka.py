@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import brokers, librdkafka
@@ -22,12 +23,22 @@ GROUP_SETTINGS = {"num.partitions": 4, "group.initial.rebalance.delay.ms": 3000}
 OTHER_CLASSES = ("groups", "transactions", "alter-configs")
 
 
+@dataclass(frozen=True)
+class Entry:
+    label: str
+    number: str
+    subtest: str = ""
+    quick: bool = True
+    protocol: str = "classic"
+
+
 def entries():
-    """(label, number, sub-test, quick) of each entry of the allow list."""
-    for words in librdkafka.read_list("allow.txt"):
-        options = dict(word.partition("=")[::2] for word in words[1:])
-        subtest = options.get("sub", "")
-        yield "-".join(words[:1] + ([subtest] if subtest else [])), words[0], subtest, "quick" in options or not FULL
+    """The entries of the allow list."""
+    for number, *words in librdkafka.read_list("allow.txt"):
+        options = dict(word.partition("=")[::2] for word in words)
+        subtest, protocol = options.get("sub", ""), options.get("protocol", "classic")
+        label = "-".join([number] + [word for word in (subtest, protocol) if word not in ("", "classic")])
+        yield Entry(label, number, subtest, "quick" in options or not FULL, protocol)
 
 
 def classed():
@@ -47,15 +58,16 @@ def consistent(numbers, allowed, classes):
 
 
 def run(job):
-    label, number, subtest, quick, broker, scenario = job
-    start = time.monotonic()
+    entry, broker, scenario = job
+    label, start = entry.label, time.monotonic()
     home = WORK / label
-    states = librdkafka.run(number, broker.bootstrap, home, 180 if quick else 600, scenario, quick, subtest)
+    bound = 180 if entry.quick else 600
+    states = librdkafka.run(entry.number, broker.bootstrap, home, bound, scenario, entry.quick, entry.subtest, entry.protocol)
     failed = {name: reason for name, (state, reason) in states.items() if state not in ("PASSED", "SKIPPED")}
     passed = [name for name, (state, _) in states.items() if state == "PASSED"]
     seconds = time.monotonic() - start
     with LOCK:
-        if failed or not states or not passed and label == number:
+        if failed or not states or not passed and label == entry.number:
             reason = "; ".join(f"{name}: {reason}" for name, reason in (failed or {n: r for n, (_, r) in states.items()}).items())
             print(f"=== {label}\n{(home / 'tests' / 'output.log').read_text(errors='replace')[-6000:]}")
             report(label, "FAIL", seconds, reason[:300] or "nothing passed")
@@ -74,28 +86,28 @@ def main():
     librdkafka.build()
     numbers, classes = librdkafka.numbers(), classed()
     chosen = [entry for entry in entries()]
-    good = consistent(numbers, {number for _, number, _, _ in chosen}, classes) if not WANTED else True
+    good = consistent(numbers, {entry.number for entry in chosen}, classes) if not WANTED else True
     absent = absent_classes()
     for number, name in sorted(classes.items()):
         if name in OTHER_CLASSES and name not in absent and FULL:
-            chosen.append((f"{number}-{name}", number, "", False))
+            chosen.append(Entry(f"{number}-{name}", number, quick=False))
     if WANTED:
-        chosen = [entry for entry in chosen if WANTED in (entry[0], entry[1])]
+        chosen = [entry for entry in chosen if WANTED in (entry.label, entry.number)]
     # The longest first, so that the end is not a wait for one.
     slow = ["0088", "0075", "0114", "0123", "0041", "0017", "0110", "0086"]
-    chosen.sort(key=lambda entry: slow.index(entry[1]) if entry[1] in slow else len(slow))
+    chosen.sort(key=lambda entry: slow.index(entry.number) if entry.number in slow else len(slow))
     started = {}
     try:
         jobs = []
-        for label, number, subtest, quick in chosen:
-            scenario = numbers[number][0].scenario
-            name = f"{scenario}-groups" if label.endswith("-groups") else scenario
+        for entry in chosen:
+            scenario = numbers[entry.number][0].scenario
+            name = f"{scenario}-groups" if entry.label.endswith("-groups") else scenario
             if name not in started:
                 settings = GROUP_SETTINGS if name.endswith("-groups") else SETTINGS
                 if scenario == "noautocreate":
                     settings = dict(settings, **{"auto.create.topics.enable": "false"})
                 started[name] = brokers.make(KIND, WORK / f"broker-{name}", settings).start()
-            jobs.append((label, number, subtest, quick, started[name], scenario))
+            jobs.append((entry, started[name], scenario))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             good = all(list(pool.map(run, jobs))) and good
         for name, broker in started.items():

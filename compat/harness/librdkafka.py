@@ -100,8 +100,9 @@ def numbers():
     return found
 
 
-def run(number, bootstrap, directory, seconds, scenario="default", quick=True, subtest=""):
-    """Runs the tests of one number. Returns {test: (state, reason)}; {} when the runner died without a report."""
+def run(number, bootstrap, directory, seconds, scenario="default", quick=True, subtest="", protocol="classic"):
+    """Runs the tests of one number, their groups with that protocol. Returns {test: (state, reason)}; {} when the runner
+    died without a report."""
     home, directory = Path(directory), Path(directory) / "tests"
     directory.mkdir(parents=True, exist_ok=True)
     if not (home / "src").exists():
@@ -113,7 +114,7 @@ def run(number, bootstrap, directory, seconds, scenario="default", quick=True, s
             shutil.copytree(BUILD / "tests" / name, directory / name, symlinks=True)
     environment = {key: value for key, value in os.environ.items() if key != "CI"}
     environment.update(TESTS=number, TEST_REPORT=str(report), KAFKA_PATH=str(LISTS), BROKERS=bootstrap, COMPAT_JARS=str(JARS),
-                       TEST_KAFKA_VERSION="4.3.1", RDKAFKA_TEST_CONF="test.conf", TEST_CONSUMER_GROUP_PROTOCOL="classic")
+                       TEST_KAFKA_VERSION="4.3.1", RDKAFKA_TEST_CONF="test.conf", TEST_CONSUMER_GROUP_PROTOCOL=protocol)
     if subtest:
         environment["SUBTESTS"] = subtest
     words = [RUNNER, "-p1", "-L", "-s", scenario] + (["-Q"] if quick else [])
