@@ -173,6 +173,10 @@ pub trait File: Send + Sync + fmt::Debug {
     /// A hint: these bytes will be read soon, the disk may begin. A direct file does not care.
     fn read_ahead(&self, offset: u64, len: u64);
 
+    /// Waits until these bytes are in the page cache, as far as the file has them: who sends them from there does not wait
+    /// for the disk then. Nothing is copied.
+    fn load(&self, offset: u64, len: u64) -> io::Result<()>;
+
     /// For the network of the same host, which sends file regions without copying.
     fn as_any(&self) -> &dyn Any;
 }

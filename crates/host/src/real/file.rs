@@ -1,6 +1,7 @@
 //! An open file of the operating system.
 
 use std::any::Any;
+use std::fs::OpenOptions;
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
@@ -15,6 +16,9 @@ use crate::disk::{AlignedBuf, BLOCK_BYTES, File, check_direct};
 
 /// Pieces in one vectored write; Linux takes at most 1024 (`IOV_MAX`).
 const PIECES_MAX: usize = 1024;
+
+/// What one call brings into the page cache at most; the kernel takes less than 2 GiB.
+const LOAD_BYTES_MAX: usize = 1 << 30;
 
 /// Bounce buffer of reads from direct files.
 const BOUNCE_BYTES_MAX: usize = 1 << 20;
@@ -51,6 +55,19 @@ impl OsFile {
             }
         }
         Ok(done)
+    }
+
+    /// Has the kernel pass pages of the file on to a device that takes everything and wants none of it, for which it has to
+    /// get hold of them.
+    fn send_nowhere(&self, mut from: u64, to: u64) -> io::Result<()> {
+        let nowhere = OpenOptions::new().write(true).open("/dev/null")?;
+        while from < to {
+            let len = usize::try_from(to - from).unwrap_or(usize::MAX).min(LOAD_BYTES_MAX);
+            if retry_on_intr(|| rustix::fs::sendfile(&nowhere, &self.fd, Some(&mut from), len))? == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Reads whole blocks into aligned memory and copies what was asked for.
@@ -163,6 +180,10 @@ impl File for OsFile {
 
     fn read_ahead(&self, offset: u64, len: u64) {
         self.advise(offset, len, Advice::WillNeed);
+    }
+
+    fn load(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.send_nowhere(offset, offset.saturating_add(len)).map_err(at(&self.path, "read"))
     }
 
     fn as_any(&self) -> &dyn Any {

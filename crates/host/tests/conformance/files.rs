@@ -214,5 +214,7 @@ pub(crate) async fn space_and_allocation(host: Host, dir: PathBuf) {
     assert_eq!(read(&file, 0, 100), b"abc");
     file.forget(0, 3);
     file.forget(0, 0);
+    file.load(0, 3).unwrap();
+    file.load(1, 1 << 40).unwrap();
     assert_eq!(read(&file, 0, 100), b"abc");
 }

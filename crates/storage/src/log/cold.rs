@@ -132,10 +132,15 @@ impl ColdRead {
             self.check_passed(&*file, from, start)?;
         }
         let End { position: end, is_full, offset: end_offset } = self.end(&segment, start, &first)?;
-        // The check also brings what may not be in the page cache, here, on the lane: sending it does not wait for the disk on
-        // a network thread. What was written a short while ago is there: the open segment is not read.
+        // Either brings what may not be in the page cache, here, on the lane: sending it does not wait for the disk on a
+        // network thread.
         let behind = before.unwrap_or(first.base_offset);
-        let end = if self.checked { self.whole(&*file, start, end, behind)? } else { end };
+        let end = if self.checked {
+            self.whole(&*file, start, end, behind)?
+        } else {
+            load(&*file, start, end)?;
+            end
+        };
         let len = usize::try_from(end - start).unwrap_or(usize::MAX);
         Ok(ColdRegion { file, position: start, len, end: end_offset, is_full, goes_on_at: None })
     }
@@ -219,6 +224,21 @@ struct End {
     is_full: bool,
     /// Behind the last batch, if not further.
     offset: Offset,
+}
+
+/// The disk is asked for so much at once, and for as much ahead of it: a reader gets what the disk can give, and the journal
+/// does not have to wait for long.
+const LOAD_BYTES: u64 = 256 << 10;
+
+fn load(file: &dyn File, start: u64, end: u64) -> io::Result<()> {
+    let mut at = start;
+    while at < end {
+        let next = at.saturating_add(LOAD_BYTES);
+        file.read_ahead(next, LOAD_BYTES);
+        file.load(at, end.min(next) - at)?;
+        at = next;
+    }
+    Ok(())
 }
 
 /// A search for the first record at or after a time, in segment files.

@@ -83,6 +83,10 @@ pub struct Log {
     synced: SegmentState,
     /// What to do when the writer gets to the end of each closed segment that it has not passed yet.
     seals: VecDeque<Seal>,
+    /// How far the file is written that `written` is in.
+    file_bytes: u64,
+    /// It reaches further than that.
+    overhangs: bool,
     writing: bool,
     syncing: bool,
     /// The space that the open segment's file was given when it was begun.
@@ -161,6 +165,8 @@ impl Log {
             written: open,
             synced: open,
             seals: VecDeque::new(),
+            file_bytes: u64::from(open.bytes),
+            overhangs: false,
             writing: false,
             syncing: false,
             reserved_bytes,

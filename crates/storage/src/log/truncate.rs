@@ -213,6 +213,7 @@ impl Log {
         if end < self.written.end || reads_producers || self.writing || self.cut.is_some() {
             self.cut_files(end);
         } else {
+            self.forget_beginning();
             self.count_active();
         }
         Some(Entry { key: self.key, body: Body::Truncate { end, leader_epoch: epoch } })
@@ -233,6 +234,13 @@ impl Log {
     #[must_use]
     pub fn is_cutting(&self) -> bool {
         self.cut.is_some()
+    }
+
+    /// The file may have the beginning of a batch that is gone.
+    fn forget_beginning(&mut self) {
+        let written = u64::from(self.written.bytes);
+        self.overhangs |= self.file_bytes > written;
+        self.file_bytes = written;
     }
 
     fn cut_files(&mut self, end: Offset) {
@@ -304,6 +312,8 @@ impl Log {
         }
         self.written = state;
         self.synced = state;
+        self.file_bytes = u64::from(state.bytes);
+        self.overhangs = false;
         self.count_active();
         self.changed = true;
     }

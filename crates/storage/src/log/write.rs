@@ -1,4 +1,10 @@
 //! From memory to segment files: paced writes, the closing of segments, syncs. Operations for a lane.
+//!
+//! Where much is to be written it goes past the page cache, in whole blocks; what is left of the last one stays in memory
+//! until there is more of it, or everything is to be written.
+//!
+//! Invariant: what the file has behind `written` is the beginning of the next batch, in whole blocks, unless a truncation
+//! has taken that batch: then the next write cuts the file first.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,6 +15,7 @@ use protocol::ids::Offset;
 
 use super::Log;
 use super::retention::is_full;
+use crate::segment::blocks::{block_below, write_blocks};
 use crate::segment::index::IndexBytes;
 use crate::segment::names::{EPOCHS_FILE, FileKind, METADATA_FILE, partition_metadata, segment_file};
 use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
@@ -17,6 +24,9 @@ use crate::segment::{OpenFiles, SegmentState};
 
 /// One write of this size beside the journal leaves the journal's latency alone; 8 MiB do not.
 pub const PIECE_BYTES_MAX: usize = 256 << 10;
+
+/// Past the page cache goes what is at least such a part of a piece.
+const DIRECT_SHARE: usize = 4;
 
 /// What the writer does when it gets to the end of a closed segment.
 #[derive(Clone, Debug)]
@@ -38,6 +48,10 @@ pub struct SegmentWrite {
     position: u64,
     pieces: Vec<Bytes>,
     bytes: usize,
+    /// Whole blocks of so many bytes go past the page cache.
+    direct_bytes_min: u64,
+    /// Something else is behind `position`, which is cut off first.
+    cuts: bool,
     /// Space to reserve for the segment when it is begun; set free at its end.
     reserve_bytes: u64,
     index_at: u64,
@@ -63,7 +77,11 @@ impl SegmentWrite {
             self.begin(files, open)?;
         }
         let path = |kind| segment_file(&self.dir, self.base, kind);
-        open.get(files, &path(FileKind::Log))?.write_at(&self.pieces, self.position)?;
+        let log = path(FileKind::Log);
+        if self.cuts {
+            open.get(files, &log)?.set_len(self.position)?;
+        }
+        write_blocks(files, open, &log, (&self.pieces, self.position), self.direct_bytes_min)?;
         for (kind, at, bytes) in [
             (FileKind::Index, self.index_at, &self.index.offset),
             (FileKind::TimeIndex, self.time_index_at, &self.index.time),
@@ -166,7 +184,12 @@ impl Log {
     /// Bytes that are synced in the journal or on their way there, and not written to their segments.
     #[must_use]
     pub fn unwritten_bytes(&self) -> usize {
-        self.tail.unwritten_bytes()
+        self.tail.unwritten_bytes().saturating_sub(self.bytes_ahead())
+    }
+
+    /// What the file has of the batch behind `written`.
+    fn bytes_ahead(&self) -> usize {
+        usize::try_from(self.file_bytes.saturating_sub(u64::from(self.written.bytes))).unwrap_or(0)
     }
 
     /// Whether a closed segment waits for the rest of its batches.
@@ -186,8 +209,10 @@ impl Log {
         self.closing = true;
     }
 
+    /// Not before everything is written: writes go on beside a sync.
     fn wants_trim(&self) -> bool {
-        self.closing && self.reserved_bytes > 0 && self.written.bytes > 0
+        let all_written = self.tail.unwritten_bytes() == 0 && self.seals.is_empty();
+        self.closing && self.reserved_bytes > 0 && self.written.bytes > 0 && all_written
     }
 
     /// Bytes written and not synced.
@@ -204,26 +229,39 @@ impl Log {
     /// The next write of at most [`PIECE_BYTES_MAX`] bytes (one batch if it is larger); `None` if there is nothing
     /// that the journal has synced, or while another write or a truncation is under way.
     pub fn next_write(&mut self) -> Option<SegmentWrite> {
+        self.next_piece(PIECE_BYTES_MAX)
+    }
+
+    /// The same, with pieces of at most `bytes_max`.
+    pub fn next_piece(&mut self, bytes_max: usize) -> Option<SegmentWrite> {
         if self.writing || self.cut.is_some() {
             return None;
         }
-        let mut after = self.written;
         let segment_end = self.seals.front().map_or(Offset(i64::MAX), |seal| seal.next.base);
-        let (mut pieces, mut bytes, mut batches, mut aborted) = (Vec::new(), 0, 0, Vec::new());
+        let position = self.file_bytes;
+        let to = self.piece_end(segment_end, bytes_max);
+        let mut after = self.written;
+        let (mut pieces, mut batches, mut aborted) = (Vec::new(), 0, Vec::new());
         let mut index = IndexBytes::default();
+        let mut at = u64::from(after.bytes);
         for batch in self.tail.unwritten() {
-            let facts = &batch.facts;
-            let full = bytes > 0 && bytes + batch.size() > PIECE_BYTES_MAX;
-            if full || facts.last_offset >= self.journal_synced || facts.base_offset >= segment_end {
+            if at >= to {
                 break;
             }
-            index.push(after.base, after.advance(facts));
-            batch.pieces(|piece| pieces.push(piece));
-            bytes += batch.size();
-            batches += 1;
+            batch.pieces(|piece| {
+                let end = at + piece.len() as u64;
+                let within = |border: u64| usize::try_from(border.clamp(at, end) - at).unwrap_or(0);
+                let piece = piece.slice(within(position)..within(to));
+                pieces.extend((!piece.is_empty()).then_some(piece));
+                at = end;
+            });
+            if at <= to {
+                index.push(after.base, after.advance(&batch.facts));
+                batches += 1;
+            }
         }
         let seal = if after.end == segment_end { self.seals.front().cloned() } else { None };
-        if batches == 0 && seal.is_none() {
+        if pieces.is_empty() && batches == 0 && seal.is_none() {
             return None;
         }
         for ended in self.aborted.between(self.written.end, after.end) {
@@ -236,7 +274,7 @@ impl Log {
             }
             after = seal.next;
         }
-        if self.written.bytes == 0 {
+        if position == 0 {
             let wanted = self.config.preallocate && !self.closing;
             self.reserved_bytes = if wanted { u64::from(self.config.segment_bytes) } else { 0 };
         }
@@ -245,9 +283,11 @@ impl Log {
             dir: self.dir.clone(),
             topic_id: self.key.topic_id,
             base: self.written.base,
-            position: u64::from(self.written.bytes),
+            position,
+            bytes: pieces.iter().map(Bytes::len).sum(),
             pieces,
-            bytes,
+            direct_bytes_min: (bytes_max / DIRECT_SHARE) as u64,
+            cuts: self.overhangs,
             reserve_bytes: self.reserved_bytes,
             index_at: u64::from(self.written.offset_entries) * u64::from(OFFSET_ENTRY_BYTES),
             time_index_at: u64::from(self.written.time_entries) * u64::from(TIME_ENTRY_BYTES),
@@ -260,6 +300,25 @@ impl Log {
         })
     }
 
+    /// Up to where in the file the next piece goes: to a border of blocks if more comes behind it soon.
+    fn piece_end(&self, segment_end: Offset, bytes_max: usize) -> u64 {
+        let from = self.file_bytes;
+        let (mut end, mut end_offset) = (u64::from(self.written.bytes), self.written.end);
+        for batch in self.tail.unwritten() {
+            let (facts, size) = (&batch.facts, batch.size() as u64);
+            if facts.last_offset >= self.journal_synced || facts.base_offset >= segment_end {
+                break;
+            }
+            if block_below(end) > from && end + size - from > bytes_max as u64 {
+                return block_below(end);
+            }
+            end += size;
+            end_offset = facts.last_offset.next();
+        }
+        let closes = end_offset == segment_end;
+        if !closes && self.unwritten_bytes() >= bytes_max { block_below(end).max(from) } else { end }
+    }
+
     /// `write` has been carried out.
     pub fn wrote(&mut self, write: &SegmentWrite) {
         assert!(self.writing, "{}: a write has ended that had not begun", self.key);
@@ -268,6 +327,8 @@ impl Log {
         let is_first_aborted = write.aborted_at == 0 && !write.aborted.is_empty();
         self.new_names |= write.position == 0 || write.seal.is_some() || is_first_aborted;
         self.written = write.after;
+        self.file_bytes = if write.seal.is_some() { 0 } else { write.position + write.bytes as u64 };
+        self.overhangs = false;
         // A truncation may have taken the seal away.
         let sealed = write.seal.as_ref().map(|seal| seal.next.base);
         if sealed.is_some() && self.seals.front().map(|seal| seal.next.base) == sealed {

@@ -2,6 +2,7 @@
 //!
 //! `docs/format/segments.md` describes the bytes. Everything in a file is big-endian.
 
+pub(crate) mod blocks;
 pub mod check;
 pub mod epoch_file;
 pub mod index;

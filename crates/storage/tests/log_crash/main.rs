@@ -41,6 +41,8 @@ use transactions::PRODUCERS;
 const DIRECTORY: &str = "/data/logs";
 const PARTITIONS: u8 = 3;
 const KEYS: u8 = 12;
+/// Of what is written to a segment at once. Where batches are large, some of it is whole blocks that end within a batch.
+const PIECE_BYTES: usize = 5_000;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -127,6 +129,8 @@ struct World {
     opened: Option<Opened>,
     now: Instant,
     config: Arc<LogConfig>,
+    /// Everything is so many times as large.
+    scale: u16,
     logs: BTreeMap<PartitionKey, Log>,
     /// Every entry that may still count, in order.
     entries: Vec<(PartitionKey, Body)>,
@@ -157,10 +161,11 @@ impl World {
     fn new(seed: u64) -> Self {
         let disk = SimDisk::new(seed);
         let files = disk.files();
+        let scale = if seed.is_multiple_of(3) { 12 } else { 1 };
         let config = LogConfig {
-            segment_bytes: 2_500,
+            segment_bytes: 2_500 * u32::from(scale),
             index_interval_bytes: 300,
-            retention_bytes: Some(4_000),
+            retention_bytes: Some(4_000 * u64::from(scale)),
             retention_ms: None,
             cleanup_policy: CleanupPolicy { delete: true, compact: true },
             min_cleanable_dirty_ppm: 0,
@@ -174,6 +179,7 @@ impl World {
             opened: None,
             now: Instant(1),
             config: Arc::new(config),
+            scale,
             logs: BTreeMap::new(),
             entries: Vec::new(),
             first: 0,

@@ -25,7 +25,7 @@ impl World {
     /// Records of the keys whose turn it is.
     pub(super) fn batch(&self, options: BatchOptions, records: u8, bytes: u16) -> ValidBatch {
         let mut builder = BatchBuilder::new(options);
-        let value = vec![self.stamp as u8; usize::from(bytes)];
+        let value = vec![self.stamp as u8; usize::from(bytes) * usize::from(self.scale)];
         for n in 0..records {
             let timestamp = i64::from(self.stamp) * 10 + i64::from(n);
             let record_key = [(self.stamp as u8).wrapping_add(n) % KEYS];
@@ -109,7 +109,7 @@ impl World {
     }
 
     pub(super) fn segment_write(&mut self, partition: u8) {
-        if let Some(write) = self.log(partition).next_write() {
+        if let Some(write) = self.log(partition).next_piece(PIECE_BYTES) {
             write.run(&*self.files, &self.open).unwrap();
             self.log(partition).wrote(&write);
         }
@@ -254,7 +254,8 @@ impl World {
         assert_eq!((log.log_start().0, log.log_end().0), (start, model.end));
         let offset = model.start + i64::from(at) % (model.end - model.start + 1);
         let limit = log.high_watermark();
-        let got = self.read(log, offset, limit, usize::from(bytes));
+        let bytes = usize::from(bytes) * usize::from(self.scale);
+        let got = self.read(log, offset, limit, bytes);
         // Where a truncation came behind what was compacted away, nothing may be left before the end.
         if !(got.is_empty() && model.truncated) {
             assert_eq!(got.is_empty(), offset >= limit.0, "from {offset} on, up to {limit}");

@@ -173,6 +173,13 @@ impl File for SimFile {
 
     fn read_ahead(&self, _offset: u64, _len: u64) {}
 
+    fn load(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.run(OpKind::Read, "read", &[offset, len], |_, gate| match gate {
+            Gate::Pass => Ok(()),
+            Gate::Fail(error) | Gate::Die(error) => Err(error),
+        })
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -143,3 +143,63 @@ fn the_first_write_syncs_nothing_and_the_first_sync_everything() {
     disk.inject(Rule::next(OpKind::Sync, METADATA_FILE, 1));
     assert!(sync.run(&*bench.files, &bench.open).is_err(), "the metadata is synced, too");
 }
+
+/// A batch that is partly in its segment, as far as whole blocks go, is in memory and in the journal until all of it is.
+#[test]
+fn whole_blocks_may_end_within_a_batch() {
+    const PIECE: usize = 5_000;
+    let large = |timestamp| batch_of(BatchOptions::default(), &[timestamp], &[9; 20_000]);
+    let mut bench = Bench::new(LogConfig { segment_bytes: 50_000, ..LogConfig::default() });
+    bench.append(batch(&[1]));
+    bench.append(large(2));
+    let path = crate::segment::names::segment_file(bench.log.dir(), Offset(0), FileKind::Log);
+    let len = |bench: &Bench| bench.files.read(&path, 1 << 20).expect("a segment").len() as u64;
+    let write = bench.log.next_piece(PIECE).expect("there is much to write");
+    write.run(&*bench.files, &bench.open).expect("the disk works");
+    bench.log.wrote(&write);
+    assert_eq!((len(&bench), bench.log.segments_end()), (16_384, Offset(1)));
+    assert!(bench.log.unwritten_bytes() < PIECE);
+    bench.evict();
+    assert_eq!(bench.read_all(), [(0, 0), (1, 1)]);
+    // Another leader does not have it. What comes in its place stands where it stood, and nothing behind it.
+    bench.log.truncate_to(Offset(1), LeaderEpoch(1)).expect("it has it");
+    bench.log.truncation_wrote();
+    bench.log.truncation_synced();
+    bench.append(batch(&[3]));
+    bench.append(large(4));
+    bench.append(large(5));
+    bench.append(large(6));
+    bench.flush();
+    let state = bench.log.state();
+    assert_eq!(u64::from(state.sealed[0].bytes), len(&bench));
+    bench.evict();
+    let all: Vec<_> = (0..5).map(|offset| (offset, offset)).collect();
+    assert_eq!(bench.read_all(), all);
+    bench.reopen();
+    assert_eq!(bench.read_all(), all);
+}
+
+/// Writes go on beside a sync: what it set free behind its own end was cut off what they had just written.
+#[test]
+fn what_was_reserved_is_set_free_when_everything_is_written() {
+    let large = |timestamp| batch_of(BatchOptions::default(), &[timestamp], &[9; 20_000]);
+    let config = LogConfig { segment_bytes: 1 << 20, preallocate: true, ..LogConfig::default() };
+    let mut bench = Bench::new(config);
+    bench.append(batch(&[1]));
+    bench.append(large(2));
+    let first = bench.log.next_piece(5_000).expect("there is much to write");
+    first.run(&*bench.files, &bench.open).expect("the disk works");
+    bench.log.wrote(&first);
+    bench.log.close();
+    let sync = bench.log.next_sync().expect("a batch is written");
+    while let Some(write) = bench.log.next_write() {
+        write.run(&*bench.files, &bench.open).expect("the disk works");
+        bench.log.wrote(&write);
+    }
+    sync.run(&*bench.files, &bench.open).expect("the disk works");
+    bench.log.synced(&sync);
+    bench.flush();
+    assert!(!bench.log.needs_sync());
+    bench.evict();
+    assert_eq!(bench.read_all(), [(0, 0), (1, 1)]);
+}
