@@ -102,15 +102,16 @@ class Connection:
         self.close()
 
 
-def produce_body(topic, records, *, partition=0, acks=-1, timeout=10_000):
+def produce_body(topic, records, *, partition=0, acks=-1, timeout=10_000, transactional_id=None):
     """Produce v3 to v8."""
-    out = Writer().string(None).i16(acks).i32(timeout).i32(1).string(topic).i32(1).i32(partition)
+    out = Writer().string(transactional_id).i16(acks).i32(timeout).i32(1).string(topic).i32(1).i32(partition)
     return out.blob(records).done()
 
 
-def produce(connection, topic, records, *, partition=0, acks=-1, version=8):
+def produce(connection, topic, records, *, partition=0, acks=-1, version=8, transactional_id=None):
     """Returns (error code, base offset) of a Produce to one partition."""
-    reader = connection.ask(PRODUCE, version, produce_body(topic, records, partition=partition, acks=acks))
+    body = produce_body(topic, records, partition=partition, acks=acks, transactional_id=transactional_id)
+    reader = connection.ask(PRODUCE, version, body)
     assert reader.i32() == 1
     reader.string()
     assert reader.i32() == 1

@@ -10,8 +10,12 @@ struct Feature {
     max_level: i16,
 }
 
-/// Groups of the consumer protocol (KIP-848).
-const FEATURES: [Feature; 1] = [Feature { name: "group.version", max_level: 1 }];
+const FEATURES: [Feature; 2] = [
+    // Groups of the consumer protocol (KIP-848).
+    Feature { name: "group.version", max_level: 1 },
+    // 1: tagged fields in records; 2: an epoch a transaction, to which partitions are added by their first batch (KIP-890).
+    Feature { name: "transaction.version", max_level: 2 },
+];
 
 /// What a broker tells of itself.
 pub(crate) fn supported() -> Vec<BrokerFeature> {

@@ -34,11 +34,11 @@ fn features_that_do_not_work_here_are_neither_told_nor_finalized() {
         let mut client = world.connect().await;
         for version in 0..=2 {
             for (asked, code) in [
-                (&[("transaction.version", 2, 1)][..], ErrorCode::InvalidUpdateVersion),
+                (&[("share.version", 1, 1)][..], ErrorCode::InvalidUpdateVersion),
                 (&[("kraft.version", 1, 1), ("no.such.feature", 1, 1)], ErrorCode::InvalidUpdateVersion),
-                (&[("transaction.version", -1, 1)], ErrorCode::InvalidUpdateVersion),
+                (&[("share.version", -1, 1)], ErrorCode::InvalidUpdateVersion),
                 // Taken back already.
-                (&[("transaction.version", 0, 3)], ErrorCode::None),
+                (&[("share.version", 0, 3)], ErrorCode::None),
                 (&[("no.such.feature", 0, 3)], ErrorCode::InvalidUpdateVersion),
                 (&[("no.such.feature", 0, 1)], ErrorCode::InvalidUpdateVersion),
                 (&[], ErrorCode::None),
@@ -66,14 +66,18 @@ fn a_new_cluster_has_the_newest_levels_and_can_take_them_back() {
     run(&[], async |world| {
         let mut client = world.connect().await;
         let told = client.call(4, &asks(4)).await;
-        let supported = &told.supported_features[0];
-        assert_eq!(
-            (supported.name.as_str(), supported.min_version, supported.max_version),
-            ("group.version", 0, 1)
-        );
-        let finalized = &told.finalized_features[0];
-        let levels = (finalized.min_version_level, finalized.max_version_level);
-        assert_eq!((finalized.name.as_str(), levels), ("group.version", (1, 1)));
+        let supported = told
+            .supported_features
+            .iter()
+            .map(|feature| (feature.name.to_string(), feature.min_version, feature.max_version));
+        let of = |name: &str, min, max| (name.to_owned(), min, max);
+        let (groups, transactions) = ("group.version", "transaction.version");
+        assert_eq!(supported.collect::<Vec<_>>(), [of(groups, 0, 1), of(transactions, 0, 2)]);
+        let finalized = told
+            .finalized_features
+            .iter()
+            .map(|feature| (feature.name.to_string(), feature.min_version_level, feature.max_version_level));
+        assert_eq!(finalized.collect::<Vec<_>>(), [of(groups, 1, 1), of(transactions, 2, 2)]);
         assert!(told.finalized_features_epoch >= 0);
         // Clients of before take a level of 0 for malformed.
         assert_eq!(client.call(3, &asks(3)).await.supported_features.len(), 0);
@@ -84,7 +88,7 @@ fn a_new_cluster_has_the_newest_levels_and_can_take_them_back() {
 
         assert_eq!(joins(&mut client).await, ErrorCode::None);
         assert_eq!(update(&mut client, 1, &[("group.version", 0, 2)]).await.0, ErrorCode::None);
-        assert_eq!(client.call(4, &asks(4)).await.finalized_features.len(), 0);
+        assert_eq!(client.call(4, &asks(4)).await.finalized_features.len(), 1);
         assert_eq!(joins(&mut client).await, ErrorCode::UnsupportedVersion);
         let describe = ConsumerGroupDescribeRequest { group_ids: vec!["g".into()], ..Default::default() };
         let described = client.call(1, &describe).await.groups.remove(0);

@@ -201,3 +201,43 @@ async fn want_replicas(client: &mut Client, replicas: &str) {
     use crate::alter_configs::{TOPIC, set};
     set(client, (TOPIC, "__transaction_state"), "min.insync.replicas", replicas).await;
 }
+
+/// The level of transactions goes down and up again while producers of either version go on (KIP-890).
+#[test]
+fn the_transaction_version_changes_under_producers() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[]).await;
+        let mut old = Tx::init(&mut client, "old", 1).await;
+        let mut new = Tx::init(&mut client, "new", 2).await;
+        let mut expected = 0;
+        for (level, upgrade_type) in [(1, 2), (0, 2), (2, 1), (1, 2)] {
+            for tx in [&mut old, &mut new] {
+                assert_eq!(tx.send(&mut client, &topic, 0, &["a"]).await, ErrorCode::None);
+            }
+            set_level(&mut client, level, upgrade_type).await;
+            world.restart().await;
+            client = world.connect().await;
+            for tx in [&mut old, &mut new] {
+                assert_eq!(find(&mut client, 1, &tx.id).await, ErrorCode::None);
+                assert_eq!(tx.send(&mut client, &topic, 0, &["b"]).await, ErrorCode::None, "level {level}");
+                assert_eq!(tx.end(&mut client, true).await, ErrorCode::None, "level {level}");
+                expected += 2;
+            }
+            assert_eq!(settled(&mut client, &topic, expected).await.len(), expected);
+        }
+    });
+}
+
+async fn set_level(client: &mut Client, level: i16, upgrade_type: i8) {
+    use protocol::messages::update_features_request::{FeatureUpdateKey, UpdateFeaturesRequest};
+    let update = FeatureUpdateKey {
+        feature: "transaction.version".into(),
+        max_version_level: level,
+        upgrade_type,
+        ..Default::default()
+    };
+    let request =
+        UpdateFeaturesRequest { timeout_ms: 5_000, feature_updates: vec![update], validate_only: false };
+    assert_eq!(ErrorCode::from(client.call(2, &request).await.error_code), ErrorCode::None);
+}
