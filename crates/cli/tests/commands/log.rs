@@ -1,5 +1,7 @@
 //! `bourn log` on files that are sound and files that are not.
 
+mod transactions;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
