@@ -18,9 +18,9 @@ use storage::segment::names::{deleted_dir, partition_dir};
 use storage::{LogConfig, PartitionKey, Position};
 
 use super::api::Refusal;
+use super::deletion::rename_away;
 use super::directory::{Lane, Meaning};
 use super::housekeeping::Removal;
-use super::lifecycle::rename_away;
 use super::message::{Done, Reply};
 use super::shard::Shard;
 
