@@ -11,6 +11,7 @@ use host::sim::{OpKind, Rule, SimDisk};
 use host::{Instant, OpenMode};
 use protocol::Uuid;
 use protocol::ids::{LeaderEpoch, Offset, TopicId};
+use protocol::records::crc32c;
 use storage::checkpoint::{Record, Section};
 use storage::directory::{self, Opened};
 use storage::journal::{Body, Entry, Options};
@@ -97,6 +98,8 @@ fn a_damaged_round_is_missed_when_the_next_file_has_been_begun() {
     let large = |seq: u64| {
         let mut batch = vec![7; 50_000];
         batch[7..11].fill(0);
+        let crc = crc32c(&batch[5..]);
+        batch[1..5].copy_from_slice(&crc.to_be_bytes());
         let base_offset = Offset(i64::try_from(seq).unwrap() - 2);
         Body::Append { leader_epoch: LeaderEpoch(0), base_offset, batch: batch.into() }
     };

@@ -13,6 +13,7 @@ use host::{Files, Instant};
 use proptest::prelude::*;
 use protocol::Uuid;
 use protocol::ids::{LeaderEpoch, Offset, TopicId};
+use protocol::records::crc32c;
 use storage::checkpoint::{Record, Section};
 use storage::directory::{self, Opened, RecoveredPartition};
 use storage::journal::{Body, Entry, Options};
@@ -40,9 +41,9 @@ fn apply(logs: &mut BTreeMap<PartitionKey, Log>, key: PartitionKey, body: &Body)
             let log = logs.get_mut(&key).expect("a written partition is there");
             if base_offset.0 == log_end(log) {
                 let delta = i64::from(i32::from_be_bytes(batch[7..11].try_into().unwrap()));
-                let stamp = u32::from_be_bytes(batch[0..4].try_into().unwrap());
+                let stamp = u32::from_be_bytes(batch[12..16].try_into().unwrap());
                 let filler = u8::try_from(stamp % 251).unwrap();
-                assert!(batch[11..].iter().all(|byte| *byte == filler), "payload of {stamp}");
+                assert!(batch[16..].iter().all(|byte| *byte == filler), "payload of {stamp}");
                 log.push((base_offset.0, base_offset.0 + delta, leader_epoch.0, stamp, batch.len()));
             }
         }
@@ -231,8 +232,10 @@ impl World {
         let base = log_end(&self.logs[&key]);
         self.stamp += 1;
         let mut batch = vec![u8::try_from(self.stamp % 251).unwrap(); 45 + usize::from(bytes)];
-        batch[0..4].copy_from_slice(&self.stamp.to_be_bytes());
+        batch[12..16].copy_from_slice(&self.stamp.to_be_bytes());
         batch[7..11].copy_from_slice(&i32::from(delta).to_be_bytes());
+        let crc = crc32c(&batch[5..]);
+        batch[1..5].copy_from_slice(&crc.to_be_bytes());
         let leader_epoch = LeaderEpoch(i32::try_from(self.crashes).unwrap());
         self.submit(key, Body::Append { leader_epoch, base_offset: Offset(base), batch: batch.into() });
     }

@@ -21,7 +21,8 @@ pub enum Body {
     Append {
         leader_epoch: LeaderEpoch,
         base_offset: Offset,
-        /// The batch from its 16th byte (the magic) on; base offset, length and epoch in front of it are rebuilt.
+        /// The batch from its 16th byte (the magic) on; base offset, length and epoch in front of it are rebuilt. Its CRC is
+        /// believed.
         batch: Bytes,
     },
     /// Everything from `end` on is gone; `leader_epoch` is the epoch on whose behalf.
