@@ -1,4 +1,4 @@
-//! Measures ways to write on this machine: `cargo run --release -p bourn-storage --example write_path -- DIR [MIB]`.
+//! Measures ways to write on this machine: `cargo run --release -p bourn-storage --example write_path -- DIR [MIB [VARIANT]]`.
 //!
 //! First small synced rounds (one block each): latency of write and sync together. Then bulk (MIB per variant):
 //! seconds, and CPU seconds of this process for a GB. Last what bulk does to small synced rounds beside it. Variants take turns, so that a noisy machine is noisy for all of
@@ -23,6 +23,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let dir = PathBuf::from(arguments.next().unwrap_or_else(|| ".".to_owned())).join("write-path");
     let bulk_mib: u64 = arguments.next().map_or(512, |mib| mib.parse().unwrap());
+    let only = arguments.next();
     real::run(real::Options::default(), |host| async move {
         let files = host.disk.files();
         if files.exists(&dir).unwrap() {
@@ -30,9 +31,13 @@ fn main() {
             files.remove_dir_all(&dir).unwrap();
         }
         files.create_dir_all(&dir).unwrap();
-        small(files.as_ref(), &dir);
-        bulk(&files, &dir, bulk_mib << 20);
-        beside(&files, &dir);
+        if only.is_none() {
+            small(files.as_ref(), &dir);
+        }
+        bulk(&files, &dir, bulk_mib << 20, only.as_deref());
+        if only.is_none() {
+            beside(&files, &dir);
+        }
         files.remove_dir_all(&dir).unwrap();
     })
     .unwrap();
@@ -167,10 +172,14 @@ impl Bulk {
     }
 }
 
-fn bulk(files: &Arc<dyn Files>, dir: &Path, bytes: u64) {
+fn bulk(files: &Arc<dyn Files>, dir: &Path, bytes: u64, only: Option<&str>) {
     let mut results = vec![Vec::new(); Bulk::ALL.len()];
     for turn in 0..3 {
         for (variant, results) in Bulk::ALL.iter().zip(&mut results) {
+            if only.is_some_and(|only| only != format!("{variant:?}")) {
+                results.push((0.0, 0.0));
+                continue;
+            }
             let mut path = WritePath::new(files.as_ref(), dir, *variant);
             let (began, cpu) = (Instant::now(), cpu_seconds(files));
             path.write(bytes, None);

@@ -2,7 +2,7 @@
 
 use protocol::ErrorCode;
 use storage::TimestampSource;
-use storage::log::{AppendRefusal, Outcome, PIECE_BYTES_MAX};
+use storage::log::{AppendRefusal, Outcome, PIECE_BYTES};
 
 use super::api::{Acks, Append, Appended, Refusal};
 use super::directory::Meaning;
@@ -84,7 +84,7 @@ impl Shard {
         partition.answer(&mut self.groups);
         Self::count_memory(&self.common.budget, partition);
         let wants_write =
-            partition.log.unwritten_bytes() >= PIECE_BYTES_MAX || partition.log.has_unwritten_segment();
+            partition.log.unwritten_bytes() >= PIECE_BYTES || partition.log.has_unwritten_segment();
         if let (Some(entry), Some(directory)) = (entry, self.directories.get_mut(dir)) {
             directory.submit(entry, Meaning::Append { end });
         }

@@ -8,16 +8,17 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use protocol::ids::Offset;
-use storage::log::{PIECE_BYTES_MAX, SegmentSync, SegmentWrite};
+use storage::log::{PIECE_BYTES, SegmentSync, SegmentWrite};
 use storage::{PartitionKey, Position};
 
 use super::directory::{Directory, Lane, Meaning};
 use super::message::Done;
 use super::shard::Shard;
 
-/// Written and not synced bytes of a partition that are worth a sync of their own. It bounds what the page cache
-/// has to write back at once.
-const SYNC_BYTES: u64 = 4 << 20;
+/// Written and not synced bytes of a partition that are worth a sync of their own. Of what goes through the page cache it
+/// bounds how much has to be written back at once, of all of it how much the journal keeps.
+const SYNC_BYTES: u64 = 8 << 20;
+const SYNC_CACHED_BYTES: u64 = 4 << 20;
 
 /// A partition with no more than this to be synced is submitted to the journal again when the journal wants space:
 /// that shares a sync with everybody, where a file needs one of its own.
@@ -79,7 +80,7 @@ impl Shard {
         self.evictable.push_back(key);
         let log = &partition.log;
         let urgent = partition.sync_wanted || self.common.budget.is_tight() || self.stopping.is_some();
-        let more = log.unwritten_bytes() >= if urgent { 1 } else { PIECE_BYTES_MAX };
+        let more = log.unwritten_bytes() >= if urgent { 1 } else { PIECE_BYTES };
         if more || log.has_unwritten_segment() {
             self.queue_write(key);
         }
@@ -108,7 +109,8 @@ impl Shard {
         if partition.deleting.is_some() {
             return;
         }
-        let enough = partition.log.unsynced_bytes() >= SYNC_BYTES;
+        let log = &partition.log;
+        let enough = log.unsynced_bytes() >= SYNC_BYTES || log.unsynced_cached_bytes() >= SYNC_CACHED_BYTES;
         let all_written = partition.sync_wanted && !partition.queued;
         if !enough && !all_written {
             return;
@@ -282,14 +284,14 @@ impl Shard {
             let Some(key) = self.evictable.pop_front() else { break };
             let Some(partition) = self.partitions.get_mut(&key) else { continue };
             let mut freed = 0;
-            while freed < PIECE_BYTES_MAX {
+            while freed < PIECE_BYTES {
                 match partition.log.evict_one() {
                     0 => break,
                     bytes => freed += bytes,
                 }
             }
             Self::count_memory(&self.common.budget, partition);
-            if freed >= PIECE_BYTES_MAX {
+            if freed >= PIECE_BYTES {
                 self.evictable.push_back(key);
             }
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use host::Instant;
 use storage::PartitionKey;
 use storage::journal::{Body, ToCommitter};
-use storage::log::{DeletedFiles, PIECE_BYTES_MAX};
+use storage::log::{DeletedFiles, PIECE_BYTES};
 
 use super::directory::{Lane, Meaning};
 use super::message::Done;
@@ -154,7 +154,7 @@ impl Shard {
         let Ok(available) = result else { return };
         directory.available_bytes = Some(available);
         // A write of a piece was refused, so less than one is as good as nothing.
-        let floor = reserve.max(PIECE_BYTES_MAX as u64);
+        let floor = reserve.max(PIECE_BYTES as u64);
         let full = available < floor;
         if full == directory.full {
             return;

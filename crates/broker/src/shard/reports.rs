@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use storage::Position;
 use storage::journal::{CheckpointPart, Released, Report, ToCommitter};
-use storage::log::PIECE_BYTES_MAX;
+use storage::log::PIECE_BYTES;
 
 use super::directory::{Directory, Meaning, Submitted};
 use super::shard::{Shard, storage_error};
@@ -71,7 +71,7 @@ impl Shard {
                 partition.gained(gained);
                 partition.answer(&mut self.groups);
                 let log = &partition.log;
-                let worth_it = log.unwritten_bytes() >= PIECE_BYTES_MAX || log.has_unwritten_segment();
+                let worth_it = log.unwritten_bytes() >= PIECE_BYTES || log.has_unwritten_segment();
                 if worth_it || partition.sync_wanted {
                     self.queue_write(key);
                 }

@@ -9,7 +9,7 @@ use host::{FileRef, Files, OpenMode};
 use protocol::ids::Offset;
 use protocol::records::ValidBatch;
 
-use crate::log::PIECE_BYTES_MAX;
+use crate::log::PIECE_BYTES;
 use crate::producers::AbortedTransaction;
 use crate::segment::index::IndexBytes;
 use crate::segment::names::{CLEANED_KINDS, FileKind, cleaned_file};
@@ -59,7 +59,7 @@ impl Output {
             state,
             index: IndexBytes::default(),
             log,
-            pending: AlignedBuf::with_capacity(PIECE_BYTES_MAX),
+            pending: AlignedBuf::with_capacity(PIECE_BYTES),
             written: 0,
             check_at: 0,
             disk_reserve_bytes,
@@ -86,7 +86,7 @@ impl Output {
         let bytes = self.pending.len() - self.pending.len() % BLOCK_BYTES;
         if bytes > 0 {
             self.check(files)?;
-            let pending = std::mem::replace(&mut self.pending, AlignedBuf::with_capacity(PIECE_BYTES_MAX));
+            let pending = std::mem::replace(&mut self.pending, AlignedBuf::with_capacity(PIECE_BYTES));
             let mut whole = pending.freeze();
             self.pending.extend_from_slice(&whole.split_off(bytes));
             self.log.write_at(&[whole], self.written)?;

@@ -8,7 +8,7 @@ use host::{FileRef, Files, OpenMode};
 use protocol::ids::Offset;
 use protocol::records::{BATCH_OVERHEAD, BatchHeader, ValidBatch};
 
-use crate::log::PIECE_BYTES_MAX;
+use crate::log::PIECE_BYTES;
 use crate::segment::SealedSegment;
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::scan::invalid;
@@ -52,7 +52,7 @@ impl Source {
     /// before must have been taken.
     pub(super) fn fill(&mut self) -> io::Result<usize> {
         let left = usize::try_from(self.bytes - self.position).unwrap_or(usize::MAX);
-        self.chunk = self.read(left.min(PIECE_BYTES_MAX))?;
+        self.chunk = self.read(left.min(PIECE_BYTES))?;
         if left > 0 {
             let size = self.header()?.size();
             if size > left {

@@ -53,7 +53,7 @@ pub use retention::{DeletedFiles, SegmentDelete, expired_segments};
 pub use roll::{Limits, RollReason, roll_reason};
 pub use scrub::{Scrubbed, SegmentScrub};
 pub use truncate::{Cut, SegmentCut};
-pub use write::{PIECE_BYTES_MAX, Seal, SegmentSync, SegmentWrite};
+pub use write::{PIECE_BYTES, Seal, SegmentSync, SegmentWrite, WRITE_BYTES_MAX};
 
 use crate::epochs::{EpochEntry, Epochs};
 use crate::journal::{Body, Entry};
@@ -87,6 +87,8 @@ pub struct Log {
     file_bytes: u64,
     /// It reaches further than that.
     overhangs: bool,
+    /// Bytes written through the page cache and not synced.
+    cached_bytes: u64,
     writing: bool,
     syncing: bool,
     /// The space that the open segment's file was given when it was begun.
@@ -167,6 +169,7 @@ impl Log {
             seals: VecDeque::new(),
             file_bytes: u64::from(open.bytes),
             overhangs: false,
+            cached_bytes: 0,
             writing: false,
             syncing: false,
             reserved_bytes,

@@ -314,6 +314,7 @@ impl Log {
         self.synced = state;
         self.file_bytes = u64::from(state.bytes);
         self.overhangs = false;
+        self.cached_bytes = 0;
         self.count_active();
         self.changed = true;
     }

@@ -15,15 +15,18 @@ use protocol::ids::Offset;
 
 use super::Log;
 use super::retention::is_full;
-use crate::segment::blocks::{block_below, write_blocks};
+use crate::segment::blocks::{block_below, direct_part, write_blocks};
 use crate::segment::index::IndexBytes;
 use crate::segment::names::{EPOCHS_FILE, FileKind, METADATA_FILE, partition_metadata, segment_file};
 use crate::segment::state::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
 use crate::segment::txn_index::{self, TXN_ENTRY_BYTES};
 use crate::segment::{OpenFiles, SegmentState};
 
-/// One write of this size beside the journal leaves the journal's latency alone; 8 MiB do not.
-pub const PIECE_BYTES_MAX: usize = 256 << 10;
+/// One write of this size beside the journal leaves the journal's latency alone; 8 MiB do not. What is less waits for more.
+pub const PIECE_BYTES: usize = 256 << 10;
+/// Where as much as this is to be written at once, somebody writes in bulk, and each write costs its share of the processor. A
+/// request of a virtual disk has room for 254 pages.
+pub const WRITE_BYTES_MAX: usize = 1000 << 10;
 
 /// Past the page cache goes what is at least such a part of a piece.
 const DIRECT_SHARE: usize = 4;
@@ -154,6 +157,8 @@ pub struct SegmentSync {
     names: bool,
     /// What was reserved for the last of them is no longer needed.
     trims: bool,
+    /// What had been written through the page cache.
+    cached_bytes: u64,
     after: SegmentState,
 }
 
@@ -226,20 +231,26 @@ impl Log {
         (closed + u64::from(self.written.bytes)).saturating_sub(u64::from(self.synced.bytes))
     }
 
-    /// The next write of at most [`PIECE_BYTES_MAX`] bytes (one batch if it is larger); `None` if there is nothing
-    /// that the journal has synced, or while another write or a truncation is under way.
-    pub fn next_write(&mut self) -> Option<SegmentWrite> {
-        self.next_piece(PIECE_BYTES_MAX)
+    /// Bytes written through the page cache and not synced.
+    #[must_use]
+    pub fn unsynced_cached_bytes(&self) -> u64 {
+        self.cached_bytes
     }
 
-    /// The same, with pieces of at most `bytes_max`.
-    pub fn next_piece(&mut self, bytes_max: usize) -> Option<SegmentWrite> {
+    /// The next write of at most [`WRITE_BYTES_MAX`] bytes (one batch if it is larger); `None` if there is nothing
+    /// that the journal has synced, or while another write or a truncation is under way.
+    pub fn next_write(&mut self) -> Option<SegmentWrite> {
+        self.next_piece(PIECE_BYTES)
+    }
+
+    /// The same with another size of what is worth a write, of which there may be a few in one.
+    pub fn next_piece(&mut self, piece_bytes: usize) -> Option<SegmentWrite> {
         if self.writing || self.cut.is_some() {
             return None;
         }
         let segment_end = self.seals.front().map_or(Offset(i64::MAX), |seal| seal.next.base);
         let position = self.file_bytes;
-        let to = self.piece_end(segment_end, bytes_max);
+        let to = self.piece_end(segment_end, piece_bytes);
         let mut after = self.written;
         let (mut pieces, mut batches, mut aborted) = (Vec::new(), 0, Vec::new());
         let mut index = IndexBytes::default();
@@ -286,7 +297,7 @@ impl Log {
             position,
             bytes: pieces.iter().map(Bytes::len).sum(),
             pieces,
-            direct_bytes_min: (bytes_max / DIRECT_SHARE) as u64,
+            direct_bytes_min: (piece_bytes / DIRECT_SHARE) as u64,
             cuts: self.overhangs,
             reserve_bytes: self.reserved_bytes,
             index_at: u64::from(self.written.offset_entries) * u64::from(OFFSET_ENTRY_BYTES),
@@ -301,22 +312,23 @@ impl Log {
     }
 
     /// Up to where in the file the next piece goes: to a border of blocks if more comes behind it soon.
-    fn piece_end(&self, segment_end: Offset, bytes_max: usize) -> u64 {
+    fn piece_end(&self, segment_end: Offset, piece_bytes: usize) -> u64 {
         let from = self.file_bytes;
+        let to_max = from + (piece_bytes * WRITE_BYTES_MAX / PIECE_BYTES) as u64;
         let (mut end, mut end_offset) = (u64::from(self.written.bytes), self.written.end);
         for batch in self.tail.unwritten() {
             let (facts, size) = (&batch.facts, batch.size() as u64);
             if facts.last_offset >= self.journal_synced || facts.base_offset >= segment_end {
                 break;
             }
-            if block_below(end) > from && end + size - from > bytes_max as u64 {
+            if block_below(end) > from && end + size > to_max {
                 return block_below(end);
             }
             end += size;
             end_offset = facts.last_offset.next();
         }
         let closes = end_offset == segment_end;
-        if !closes && self.unwritten_bytes() >= bytes_max { block_below(end).max(from) } else { end }
+        if !closes && self.unwritten_bytes() >= piece_bytes { block_below(end).max(from) } else { end }
     }
 
     /// `write` has been carried out.
@@ -329,6 +341,9 @@ impl Log {
         self.written = write.after;
         self.file_bytes = if write.seal.is_some() { 0 } else { write.position + write.bytes as u64 };
         self.overhangs = false;
+        let bytes = write.bytes as u64;
+        let direct = direct_part(write.position, bytes, write.direct_bytes_min);
+        self.cached_bytes += bytes - direct.map_or(0, |part| part.end - part.start);
         // A truncation may have taken the seal away.
         let sealed = write.seal.as_ref().map(|seal| seal.next.base);
         if sealed.is_some() && self.seals.front().map(|seal| seal.next.base) == sealed {
@@ -370,6 +385,7 @@ impl Log {
             segments,
             names: std::mem::take(&mut self.new_names),
             trims: self.wants_trim(),
+            cached_bytes: self.cached_bytes,
             after: self.written,
         })
     }
@@ -382,6 +398,7 @@ impl Log {
             self.reserved_bytes = 0;
         }
         self.synced = sync.after;
+        self.cached_bytes = self.cached_bytes.saturating_sub(sync.cached_bytes);
         self.held.release(self.synced.end);
         self.aborted.synced(self.synced.end);
         self.producers.settle(self.high_watermark, self.synced.end);

@@ -1,10 +1,11 @@
 //! Writes to a segment: whole blocks past the page cache, what is left of them at both ends through it.
 //!
 //! Invariants: no block is written both ways, so that neither way has to wait for the other. A write past the page cache
-//! is no larger than what leaves the journal its latency.
+//! has at most [`WRITE_BYTES_MAX`].
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -12,15 +13,21 @@ use host::Files;
 use host::disk::BLOCK_BYTES;
 
 use super::OpenFiles;
-use crate::log::PIECE_BYTES_MAX;
+use crate::log::WRITE_BYTES_MAX;
 
 /// The last border of a block at or before `position`.
 pub(crate) fn block_below(position: u64) -> u64 {
     position - position % BLOCK_BYTES as u64
 }
 
-/// Writes `pieces`, one behind the other, to the file at `path` from `position` on: past the page cache if whole blocks of
-/// at least `direct_bytes_min` are among them. Fewer are cheaper to write through it, where they wait for no disk.
+/// What goes past the page cache of a write of so many bytes: its whole blocks, if there are `direct_bytes_min` at least. Fewer are
+/// cheaper to write through it, where they wait for no disk.
+pub(crate) fn direct_part(position: u64, bytes: u64, direct_bytes_min: u64) -> Option<Range<u64>> {
+    let (from, to) = (position.next_multiple_of(BLOCK_BYTES as u64), block_below(position + bytes));
+    (from < to && to - from >= direct_bytes_min).then_some(from..to)
+}
+
+/// Writes `pieces`, one behind the other, to the file at `path` from `position` on.
 pub(crate) fn write_blocks(
     files: &dyn Files,
     open: &OpenFiles,
@@ -28,11 +35,12 @@ pub(crate) fn write_blocks(
     (pieces, position): (&[Bytes], u64),
     direct_bytes_min: u64,
 ) -> io::Result<()> {
-    let end = position + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-    let (from, to) = (position.next_multiple_of(BLOCK_BYTES as u64), block_below(end));
-    let is_worth_it = to > from && to - from >= direct_bytes_min;
-    let direct = if is_worth_it { Some(open.get_direct(files, path)?) } else { None };
-    let Some(direct) = direct.filter(|file| file.is_direct()) else {
+    let bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
+    let direct = match direct_part(position, bytes, direct_bytes_min) {
+        Some(part) => Some((open.get_direct(files, path)?, part)),
+        None => None,
+    };
+    let Some((direct, Range { start: from, end: to })) = direct.filter(|(file, _)| file.is_direct()) else {
         return open.get(files, path)?.write_at(pieces, position);
     };
     let mut rest = Rest(pieces.iter().cloned().collect());
@@ -43,13 +51,13 @@ pub(crate) fn write_blocks(
     through_cache(&rest.take(from - position), position)?;
     let mut at = from;
     while at < to {
-        let len = (to - at).min(PIECE_BYTES_MAX as u64);
-        let mut blocks = open.buffer(PIECE_BYTES_MAX);
+        let len = (to - at).min(WRITE_BYTES_MAX as u64);
+        let mut blocks = open.buffer(WRITE_BYTES_MAX);
         rest.take(len).iter().for_each(|piece| blocks.extend_from_slice(piece));
         direct.write_at(&[blocks.freeze()], at)?;
         at += len;
     }
-    through_cache(&rest.take(end - to), to)
+    through_cache(&rest.take(position + bytes - to), to)
 }
 
 /// What is still to be written.

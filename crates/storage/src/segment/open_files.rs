@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use host::disk::{AlignedBuf, AlignedPool};
 use host::{FileRef, Files, OpenMode};
 
-use crate::log::PIECE_BYTES_MAX;
+use crate::log::WRITE_BYTES_MAX;
 
 /// Buffers that are kept: as many writes are under way at once, about.
 const BUFFERS_MAX: usize = 2;
@@ -81,7 +81,7 @@ impl State {
 impl OpenFiles {
     #[must_use]
     pub fn new(files_max: usize) -> Self {
-        let buffers = AlignedPool::new(BUFFERS_MAX, PIECE_BYTES_MAX);
+        let buffers = AlignedPool::new(BUFFERS_MAX, WRITE_BYTES_MAX);
         Self { files_max, buffers, state: Mutex::default() }
     }
 
