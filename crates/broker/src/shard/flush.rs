@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use protocol::ids::Offset;
-use storage::log::{PIECE_BYTES, SegmentSync, SegmentWrite};
+use storage::log::{PIECE_BYTES, Reach, SegmentSync, SegmentWrite};
 use storage::{PartitionKey, Position};
 
 use super::directory::{Directory, Lane, Meaning};
@@ -42,6 +42,7 @@ impl Shard {
 
     /// Begins the next write of a directory if none is under way.
     pub(super) fn write_next(&mut self, dir: usize) {
+        let urgent = self.common.budget.is_tight() || self.stopping.is_some();
         while let Some(directory) = self.directories.get_mut(dir) {
             if directory.writing || directory.failed.is_some() || directory.full {
                 return;
@@ -52,7 +53,8 @@ impl Shard {
             if partition.deleting.is_some() {
                 continue;
             }
-            let Some(write) = partition.log.next_write() else {
+            let reach = if urgent || partition.sync_wanted { Reach::Everything } else { Reach::Blocks };
+            let Some(write) = partition.log.next_write(reach) else {
                 self.sync_if_wanted(key);
                 continue;
             };

@@ -53,7 +53,7 @@ pub use retention::{DeletedFiles, SegmentDelete, expired_segments};
 pub use roll::{Limits, RollReason, roll_reason};
 pub use scrub::{Scrubbed, SegmentScrub};
 pub use truncate::{Cut, SegmentCut};
-pub use write::{PIECE_BYTES, Seal, SegmentSync, SegmentWrite, WRITE_BYTES_MAX};
+pub use write::{PIECE_BYTES, Reach, Seal, SegmentSync, SegmentWrite, WRITE_BYTES_MAX};
 
 use crate::epochs::{EpochEntry, Epochs};
 use crate::journal::{Body, Entry};

@@ -31,6 +31,15 @@ pub const WRITE_BYTES_MAX: usize = 1000 << 10;
 /// Past the page cache goes what is at least such a part of a piece.
 const DIRECT_SHARE: usize = 4;
 
+/// How far a write goes at the end of what there is to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// If there is much more, to the border of a block: the rest of it comes with what is on its way to the journal.
+    Blocks,
+    /// To its end. What is on its way may be waiting for that.
+    Everything,
+}
+
 /// What the writer does when it gets to the end of a closed segment.
 #[derive(Clone, Debug)]
 pub struct Seal {
@@ -239,18 +248,18 @@ impl Log {
 
     /// The next write of at most [`WRITE_BYTES_MAX`] bytes (one batch if it is larger); `None` if there is nothing
     /// that the journal has synced, or while another write or a truncation is under way.
-    pub fn next_write(&mut self) -> Option<SegmentWrite> {
-        self.next_piece(PIECE_BYTES)
+    pub fn next_write(&mut self, reach: Reach) -> Option<SegmentWrite> {
+        self.next_piece(reach, PIECE_BYTES)
     }
 
     /// The same with another size of what is worth a write, of which there may be a few in one.
-    pub fn next_piece(&mut self, piece_bytes: usize) -> Option<SegmentWrite> {
+    pub fn next_piece(&mut self, reach: Reach, piece_bytes: usize) -> Option<SegmentWrite> {
         if self.writing || self.cut.is_some() {
             return None;
         }
         let segment_end = self.seals.front().map_or(Offset(i64::MAX), |seal| seal.next.base);
         let position = self.file_bytes;
-        let to = self.piece_end(segment_end, piece_bytes);
+        let to = self.piece_end(segment_end, reach, piece_bytes);
         let mut after = self.written;
         let (mut pieces, mut batches, mut aborted) = (Vec::new(), 0, Vec::new());
         let mut index = IndexBytes::default();
@@ -312,7 +321,7 @@ impl Log {
     }
 
     /// Up to where in the file the next piece goes: to a border of blocks if more comes behind it soon.
-    fn piece_end(&self, segment_end: Offset, piece_bytes: usize) -> u64 {
+    fn piece_end(&self, segment_end: Offset, reach: Reach, piece_bytes: usize) -> u64 {
         let from = self.file_bytes;
         let to_max = from + (piece_bytes * WRITE_BYTES_MAX / PIECE_BYTES) as u64;
         let (mut end, mut end_offset) = (u64::from(self.written.bytes), self.written.end);
@@ -327,8 +336,8 @@ impl Log {
             end += size;
             end_offset = facts.last_offset.next();
         }
-        let closes = end_offset == segment_end;
-        if !closes && self.unwritten_bytes() >= piece_bytes { block_below(end).max(from) } else { end }
+        let more_comes = self.unwritten_bytes() >= piece_bytes && end_offset != segment_end;
+        if reach == Reach::Blocks && more_comes { block_below(end).max(from) } else { end }
     }
 
     /// `write` has been carried out.

@@ -31,7 +31,7 @@ use storage::checkpoint::{Record, Section};
 use storage::clean::{self, Cleaning};
 use storage::directory::{self, Opened};
 use storage::journal::{Body, Entry, Options};
-use storage::log::{Origin, Outcome, ReadLimits, ReadPlan, recover};
+use storage::log::{Origin, Outcome, Reach, ReadLimits, ReadPlan, recover};
 use storage::segment::OpenFiles;
 use storage::{CleanupPolicy, Log, LogConfig, PartitionKey, Position};
 

@@ -109,7 +109,8 @@ impl World {
     }
 
     pub(super) fn segment_write(&mut self, partition: u8) {
-        if let Some(write) = self.log(partition).next_piece(PIECE_BYTES) {
+        let reach = if self.stamp.is_multiple_of(2) { Reach::Blocks } else { Reach::Everything };
+        if let Some(write) = self.log(partition).next_piece(reach, PIECE_BYTES) {
             write.run(&*self.files, &self.open).unwrap();
             self.log(partition).wrote(&write);
         }

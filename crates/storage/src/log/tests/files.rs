@@ -119,7 +119,7 @@ fn the_first_write_syncs_nothing_and_the_first_sync_everything() {
         disk.inject(rule);
     }
     // Once more over what power loss has left of it.
-    let write = bench.log.next_write().expect("there is a batch");
+    let write = bench.log.next_write(Reach::Everything).expect("there is a batch");
     for left in [None, Some(&b""[..])] {
         if let Some(left) = left {
             bench
@@ -154,7 +154,7 @@ fn whole_blocks_may_end_within_a_batch() {
     bench.append(large(2));
     let path = crate::segment::names::segment_file(bench.log.dir(), Offset(0), FileKind::Log);
     let len = |bench: &Bench| bench.files.read(&path, 1 << 20).expect("a segment").len() as u64;
-    let write = bench.log.next_piece(PIECE).expect("there is much to write");
+    let write = bench.log.next_piece(Reach::Blocks, PIECE).expect("there is much to write");
     write.run(&*bench.files, &bench.open).expect("the disk works");
     bench.log.wrote(&write);
     assert_eq!((len(&bench), bench.log.segments_end()), (16_384, Offset(1)));
@@ -179,6 +179,25 @@ fn whole_blocks_may_end_within_a_batch() {
     assert_eq!(bench.read_all(), all);
 }
 
+/// The journal was full and waited for a segment, the segment for more to come out of the journal: bulk stood still until the
+/// next checkpoint, half a minute later.
+#[test]
+fn everything_that_the_journal_has_can_be_written() {
+    const PIECE: usize = 5_000;
+    let large = |timestamp| batch_of(BatchOptions::default(), &[timestamp], &[9; 20_000]);
+    let mut bench = Bench::new(LogConfig::default());
+    bench.append(large(1));
+    bench.log.append(large(2), 0, 0).expect("it is accepted");
+    for (reach, end) in [(Reach::Blocks, Offset(0)), (Reach::Everything, Offset(1))] {
+        let write = bench.log.next_piece(reach, PIECE).expect("there is something to write");
+        write.run(&*bench.files, &bench.open).expect("the disk works");
+        bench.log.wrote(&write);
+        assert!(bench.log.next_piece(reach, PIECE).is_none());
+        assert_eq!(bench.log.segments_end(), end, "{reach:?}");
+    }
+    assert!(bench.log.unwritten_bytes() > PIECE);
+}
+
 /// Writes go on beside a sync: what it set free behind its own end was cut off what they had just written.
 #[test]
 fn what_was_reserved_is_set_free_when_everything_is_written() {
@@ -187,12 +206,12 @@ fn what_was_reserved_is_set_free_when_everything_is_written() {
     let mut bench = Bench::new(config);
     bench.append(batch(&[1]));
     bench.append(large(2));
-    let first = bench.log.next_piece(5_000).expect("there is much to write");
+    let first = bench.log.next_piece(Reach::Blocks, 5_000).expect("there is much to write");
     first.run(&*bench.files, &bench.open).expect("the disk works");
     bench.log.wrote(&first);
     bench.log.close();
     let sync = bench.log.next_sync().expect("a batch is written");
-    while let Some(write) = bench.log.next_write() {
+    while let Some(write) = bench.log.next_write(Reach::Everything) {
         write.run(&*bench.files, &bench.open).expect("the disk works");
         bench.log.wrote(&write);
     }

@@ -45,7 +45,10 @@ fn unsynced_batches_are_not_read_on_synced_topics() {
         let outcome = bench.log.append(batch(&[5, 5]), 0, 0).expect("it is accepted");
         assert!(matches!(outcome, Outcome::Appended { base_offset: Offset(0), end: Offset(2), .. }));
         assert_eq!(bench.log.high_watermark(), Offset(0), "{durability:?}: it is only in memory");
-        assert!(bench.log.next_write().is_none(), "{durability:?}: not before the journal has synced it");
+        assert!(
+            bench.log.next_write(Reach::Everything).is_none(),
+            "{durability:?}: not before the journal has synced it"
+        );
         bench.log.journal_wrote(Offset(2), Position(9));
         assert_eq!(bench.log.high_watermark(), Offset(high_watermark), "{durability:?}");
         assert_eq!(bench.log.oldest_needed(), Some(Position(9)));
