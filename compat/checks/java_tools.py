@@ -3,7 +3,7 @@ import json
 import re
 
 from harness import shell, wire
-from harness.cases import BOOTSTRAP, KIND, Skip, Suite, absent_classes, new_topic, same
+from harness.cases import BOOTSTRAP, KIND, Skip, Suite, new_topic, same
 
 PORT = int(BOOTSTRAP.rpartition(":")[2])
 TOOLS = "org.apache.kafka.tools."
@@ -188,7 +188,7 @@ def _():
     topic = create(new_topic("java-compat"))
     told = tool("ClientCompatibilityTest", *SERVER, "--topic", topic, "--num-cluster-nodes", 1, "--offsets-for-times-supported", "true",
                 "--cluster-id-supported", "true", "--expect-record-too-large-exception", "false", "--create-topics-supported", "true",
-                "--describe-acls-supported", str("security" not in absent_classes()).lower(), "--describe-configs-supported", "true", "--idempotent-producer-supported", "true", seconds=100)
+                "--describe-acls-supported", "true", "--describe-configs-supported", "true", "--idempotent-producer-supported", "true", seconds=100)
     assert "SUCCESS" in told.text + told.error
 
 
