@@ -8,7 +8,11 @@ import shutil
 import subprocess
 import sys
 
-from .paths import BOURN, CACHE, COMPAT, JARS, NODE, ROOT, VENV
+from .paths import BOURN, CACHE, COMPAT, GO, JARS, NODE, ROOT, VENV
+
+
+class Absent(Exception):
+    """What a check needs is not on this machine, and is nothing to install for it."""
 
 
 def run_logged(*command, cwd=None, log="install.log"):
@@ -106,4 +110,12 @@ def bourn():
         raise RuntimeError(f"the build left no {BOURN}")
 
 
-KINDS = {"java": java, "clients": clients, "python": python, "node": node, "kcat": kcat, "librdkafka": librdkafka}
+def go():
+    """The check written in Go, built. Go is not installed for it: Debian's is older than what its clients want."""
+    if not shutil.which("go"):
+        raise Absent("there is no go")
+    lists = sorted((COMPAT / "go").glob("*.*"))
+    _once("go", lists, lambda: run_logged("go", "build", "-o", GO, ".", cwd=COMPAT / "go"))
+
+
+KINDS = {"java": java, "clients": clients, "python": python, "node": node, "kcat": kcat, "go": go, "librdkafka": librdkafka}

@@ -8,6 +8,7 @@ CACHE = Path(os.environ.get("COMPAT_CACHE") or COMPAT / ".cache")
 JARS = CACHE / "java"
 VENV = CACHE / "venv"
 NODE = CACHE / "node"
+GO = CACHE / "compat-go"
 LOGS = CACHE / "logs"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 BOURN = Path(os.environ.get("COMPAT_BOURN") or TARGET / "release" / "bourn")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import brokers, install
 from .cases import absent_classes
-from .paths import CACHE, COMPAT, LOGS, NODE, VENV
+from .paths import CACHE, COMPAT, GO, LOGS, NODE, VENV
 
 
 @dataclass
@@ -86,8 +86,11 @@ class Runner:
             if entry.get("bourn_only"):
                 return self.say(name, "", "SKIP", 0, "only about Bourn")
             install.java()
-        for need in entry.get("needs", []):
-            install.KINDS[need]()
+        try:
+            for need in entry.get("needs", []):
+                install.KINDS[need]()
+        except install.Absent as missing:
+            return self.say(name, "", "SKIP", 0, missing)
         with tempfile.TemporaryDirectory(prefix=f"bourn-compat-{name}-", ignore_cleanup_errors=True) as work:
             if entry.get("own"):
                 return self.program(name, entry, case, work, None)
@@ -118,7 +121,7 @@ class Runner:
             self.say(name, "broker", "PASS", time.monotonic() - start, f"ready in {started:.2f} s, {memory} MiB resident at the end")
 
     def command(self, words):
-        tools = {"python": [str(VENV / "bin" / "python")], "node": ["node"]}
+        tools = {"python": [str(VENV / "bin" / "python")], "node": ["node"], "go": [str(GO)]}
         if not (VENV / "bin" / "python").exists():
             tools["python"] = [sys.executable]
         return tools.get(words[0], [words[0]]) + [str(COMPAT / word) if "/" in word else word for word in words[1:]]
