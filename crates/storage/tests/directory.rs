@@ -144,6 +144,37 @@ fn everything_comes_back() {
     assert_eq!((opened.found.rounds, &opened.found.cut, opened.found.clean), (20, &None, false));
 }
 
+/// Fuzzing: the damaged entry was the one that creates a partition. The partition was not there, and nobody missed it: the
+/// broker would have made it anew, empty.
+#[test]
+fn a_partition_whose_creation_is_damaged_is_offline() {
+    let disk = SimDisk::new(1);
+    let mut opened = fill(&disk);
+    commit(&mut opened, ROUNDS + 1, key(2), create());
+    commit(&mut opened, ROUNDS + 2, key(2), append(0));
+    drop(opened);
+    let places = |disk: &SimDisk| {
+        let bytes = disk.files().read(Path::new(RING), 1 << 20).unwrap();
+        let name_behind_the_head = |at: usize| bytes[at..at + 8] == *b"BournJ01" && bytes[at + 64 + 23] == 5;
+        let places = (0..bytes.len()).step_by(4096).filter(|at| name_behind_the_head(*at));
+        places.map(|at| at as u64 + 64 + 44).collect::<Vec<_>>()
+    };
+    disk.flip_bit(Path::new(RING), places(&disk)[2], 0).unwrap();
+    let opened = open(&disk).unwrap();
+    assert_eq!(found(&opened), [(9, false), (9, false), (0, true)]);
+    assert_eq!(opened.partitions[2].state.key, key(2));
+
+    // Deleted later, it is not missed.
+    drop(opened);
+    disk.flip_bit(Path::new(RING), places(&disk)[2], 0).unwrap();
+    let mut opened = open(&disk).unwrap();
+    commit(&mut opened, 1, key(2), Body::Delete);
+    commit(&mut opened, 2, key(0), append(9));
+    drop(opened);
+    disk.flip_bit(Path::new(RING), places(&disk)[2], 0).unwrap();
+    assert_eq!(found(&open(&disk).unwrap()), [(10, false), (9, false)]);
+}
+
 #[test]
 fn a_flipped_bit_in_a_synced_round_is_never_overlooked() {
     let rounds = {

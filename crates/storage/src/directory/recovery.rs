@@ -28,6 +28,8 @@ pub struct RecoveredPartition {
 #[derive(Debug)]
 pub(super) struct Fold {
     partitions: BTreeMap<PartitionKey, RecoveredPartition>,
+    /// Where each partition went away that did.
+    gone: BTreeMap<PartitionKey, Position>,
 }
 
 impl Fold {
@@ -43,10 +45,13 @@ impl Fold {
             let recovered = RecoveredPartition { state, as_of: *as_of, entries: Vec::new(), damage: None };
             partitions.insert(*key, recovered);
         }
-        Ok(Self { partitions })
+        Ok(Self { partitions, gone: BTreeMap::new() })
     }
 
     pub(super) fn take(&mut self, position: Position, entry: Entry) {
+        if matches!(entry.body, Body::Delete | Body::MovedAway { .. }) {
+            self.gone.insert(entry.key, position);
+        }
         match (self.partitions.get_mut(&entry.key), entry.body) {
             (Some(known), body) if position <= known.as_of => reflected(known, position, body),
             (Some(_), Body::Delete | Body::MovedAway { .. }) => {
@@ -80,10 +85,21 @@ impl Fold {
                     continue;
                 }
                 partition.damage.get_or_insert_with(|| damage.clone());
+            } else if damage.creates && self.gone.get(&damage.key).is_none_or(|gone| *gone < damage.position) {
+                self.partitions.insert(damage.key, never_created(damage));
             }
         }
         self.partitions.into_values().collect()
     }
+}
+
+/// A partition of which there is all but the entry that creates it, and names its topic. Were it left out, it would be made
+/// anew, empty.
+fn never_created(damage: &Damage) -> RecoveredPartition {
+    let topic = damage.key.topic_id.to_string().into();
+    let state = PartitionState::empty(damage.key, topic);
+    let (as_of, damage) = (damage.position, Some(damage.clone()));
+    RecoveredPartition { state, as_of, entries: Vec::new(), damage }
 }
 
 /// An entry whose effect the state has. What remains to be done is to rebuild the tail that is in no segment yet.
@@ -141,7 +157,7 @@ mod tests {
         state.synced = SegmentState { end: Offset(synced), ..state.synced };
         state.cut = cut.map(Offset);
         let recovered = RecoveredPartition { state, as_of: Position(10), entries: Vec::new(), damage: None };
-        let mut fold = Fold { partitions: BTreeMap::from([(KEY, recovered)]) };
+        let mut fold = Fold { partitions: BTreeMap::from([(KEY, recovered)]), gone: BTreeMap::new() };
         for (position, body) in entries {
             fold.take(Position(position), Entry { key: KEY, body });
         }
@@ -171,7 +187,7 @@ mod tests {
     #[test]
     fn what_was_deleted_stays_deleted() {
         let create = || Body::Create { topic: std::sync::Arc::from("t"), start_offset: Offset(0) };
-        let mut fold = Fold { partitions: BTreeMap::new() };
+        let mut fold = Fold { partitions: BTreeMap::new(), gone: BTreeMap::new() };
         for (position, body) in
             [(1, append(1, 0)), (2, create()), (3, append(1, 0)), (4, Body::Delete), (5, append(1, 1))]
         {

@@ -209,6 +209,11 @@ impl EntryHead {
         (self.kind == u32::from(kind::APPEND)).then_some(self.offset)
     }
 
+    /// The partition begins with it.
+    pub(super) fn creates(&self) -> bool {
+        self.kind == u32::from(kind::CREATE)
+    }
+
     /// The entry, unless the payload is not the one that was written. `head` is what this was parsed from.
     pub(super) fn entry(&self, head: &[u8], payload: &[u8]) -> Result<Entry, EntryDamage> {
         let (Some(covered), Some(mut stored)) = (head.get(..HEAD_CRC_AT), head.get(HEAD_CRC_AT..)) else {

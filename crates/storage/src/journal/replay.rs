@@ -63,6 +63,8 @@ pub struct Damage {
     pub position: Position,
     /// The batch's first offset, if the entry holds one.
     pub base_offset: Option<Offset>,
+    /// The entry is the one that creates the partition.
+    pub creates: bool,
 }
 
 /// Rounds that were not synced and did not survive.
@@ -272,8 +274,8 @@ impl Replay {
             match entry {
                 Ok(entry) => on_entry(position, entry),
                 Err((head, EntryDamage::Payload)) => {
-                    let (key, base_offset) = (head.key, head.base_offset());
-                    self.damages.push(Damage { key, path: path.clone(), offset, position, base_offset });
+                    let (key, base_offset, creates) = (head.key, head.base_offset(), head.creates());
+                    self.damages.push(Damage { key, path: path.clone(), offset, position, base_offset, creates });
                 }
                 Err((_, EntryDamage::Unknown)) => {
                     let what = "an entry of a kind that this version does not know".to_owned();
