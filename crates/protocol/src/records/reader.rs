@@ -33,6 +33,8 @@ pub struct Records {
     /// What is left of `contents`, and the header with what is left of its count.
     left: Range<usize>,
     header: BatchHeader,
+    /// How many have been read, for errors.
+    read: usize,
 }
 
 impl Records {
@@ -46,7 +48,7 @@ impl Records {
                 Bytes::copy_from_slice(contents)
             }
         };
-        Ok(Records { left: 0..contents.len(), contents, header: *batch.header() })
+        Ok(Records { left: 0..contents.len(), contents, header: *batch.header(), read: 0 })
     }
 
     #[must_use]
@@ -68,6 +70,12 @@ impl Iterator for Records {
         let record = records.next()?;
         let (behind, count) = (records.unread(), records.remaining());
         self.left.start = self.left.end - behind.min(self.left.len());
+        let read = self.read;
+        self.read += 1;
+        let record = record.map_err(|error| match error {
+            Error::Record { index, what } => Error::Record { index: index + read, what },
+            error => error,
+        });
         let record = record.map(|record| Record {
             offset: record.offset,
             timestamp: record.timestamp,

@@ -85,7 +85,8 @@ impl Fold {
                     continue;
                 }
                 partition.damage.get_or_insert_with(|| damage.clone());
-            } else if damage.creates && self.gone.get(&damage.key).is_none_or(|gone| *gone < damage.position) {
+            } else if damage.creates && self.gone.get(&damage.key).is_none_or(|gone| *gone < damage.position)
+            {
                 self.partitions.insert(damage.key, never_created(damage));
             }
         }

@@ -275,7 +275,14 @@ impl Replay {
                 Ok(entry) => on_entry(position, entry),
                 Err((head, EntryDamage::Payload)) => {
                     let (key, base_offset, creates) = (head.key, head.base_offset(), head.creates());
-                    self.damages.push(Damage { key, path: path.clone(), offset, position, base_offset, creates });
+                    self.damages.push(Damage {
+                        key,
+                        path: path.clone(),
+                        offset,
+                        position,
+                        base_offset,
+                        creates,
+                    });
                 }
                 Err((_, EntryDamage::Unknown)) => {
                     let what = "an entry of a kind that this version does not know".to_owned();

@@ -1,8 +1,8 @@
 //! [`Segment`]: where in a segment file to begin, by its indexes.
 //!
 //! Invariants: an entry of the offset index counts if the batch that it names is where it says. One of the time index is not
-//! counted on alone: the walk begins at the one in front of it, which is right if either of them is. What is wrong with the
-//! indexes of a closed segment has them written anew, from a segment that is whole; those of the open one, and of one
+//! counted on alone: the walk begins at the one in front of it, which is right if either of them is, and counts if there is the
+//! batch that it names, of its time. What is wrong with the indexes of a closed segment has them written anew, from a segment that is whole; those of the open one, and of one
 //! that is known to be damaged, are passed over, and the walk is longer.
 
 use std::io;
@@ -15,7 +15,7 @@ use crate::segment::check::check_segment;
 use crate::segment::index::{last_offset_entry, last_time_entries};
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::scan::{Headers, invalid, rebuild};
-use crate::segment::{OffsetEntry, OpenFiles};
+use crate::segment::{OffsetEntry, OpenFiles, TimeEntry};
 
 /// A file and what is needed to look something up in its indexes.
 pub(super) struct Segment<'a> {
@@ -90,9 +90,27 @@ impl Segment<'_> {
         let index = self.open.get(self.files, &path)?;
         let found = last_time_entries(&*index, self.read.base, |entry| entry.timestamp_ms < timestamp_ms)?;
         let Some((Some(before), last)) = found else { return Ok(None) };
-        if before.timestamp_ms < last.timestamp_ms && before.offset < last.offset {
-            return Ok(Some(before.offset));
+        if before.timestamp_ms >= last.timestamp_ms || before.offset >= last.offset {
+            let TimeEntry { offset, .. } = before;
+            return Err(invalid(format!("the times of offsets {offset} and {} do not grow", last.offset)));
         }
-        Err(invalid(format!("the times of offsets {} and {} do not grow", before.offset, last.offset)))
+        self.check_time_entry(&before)?;
+        Ok(Some(before.offset))
+    }
+
+    /// The batch that ends at the entry's offset has the entry's time.
+    fn check_time_entry(&self, entry: &TimeEntry) -> io::Result<()> {
+        let from = self.checked_entry(|indexed| indexed.last_offset <= entry.offset)?;
+        let mut headers = Headers::new(&**self.file, from, u64::from(self.read.bytes));
+        while let Some((_, header)) = headers.advance()? {
+            if header.last_offset() < entry.offset {
+                continue;
+            }
+            if header.last_offset() == entry.offset && header.max_timestamp == entry.timestamp_ms {
+                return Ok(());
+            }
+            break;
+        }
+        Err(invalid(format!("no batch ends at offset {} with time {}", entry.offset, entry.timestamp_ms)))
     }
 }

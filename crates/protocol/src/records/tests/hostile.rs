@@ -40,6 +40,20 @@ fn sealed(codec: Codec, count: i32, contents: &[u8]) -> Bytes {
     rebuild(&header, contents).1
 }
 
+/// Fuzzing: the error of a reader that keeps its records called each of them the first one.
+#[test]
+fn the_record_that_is_malformed_is_named() {
+    // A record of one byte that is too short, behind two whole ones.
+    let whole = [12, 0, 0, 0, 1, 1, 0];
+    let contents = [&whole[..], &whole, &[2, 0]].concat();
+    let mut bytes = sealed(Codec::None, 3, &contents);
+    let batch = ValidBatch::split_from(&mut bytes).unwrap();
+    let kept = Records::open(&batch, &mut Scratch::new(), &Limits::default()).unwrap();
+    let kept: Vec<_> = kept.map(Result::err).collect();
+    let what = "its timestamp is cut off";
+    assert_eq!(kept, [None, None, Some(Error::Record { index: 2, what })]);
+}
+
 proptest! {
     #[test]
     fn random_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
