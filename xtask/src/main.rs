@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod codegen;
+mod fuzz;
 mod kill9;
 mod sim;
 mod tidy;
@@ -19,6 +20,7 @@ const TASKS: &[Task] = &[
         help: "write the messages of the protocol from Kafka's definitions",
         run: codegen::run,
     },
+    Task { name: "fuzz", help: "look for inputs that break a target of fuzz/", run: fuzz::run },
     Task {
         name: "kill9",
         help: "kill a real broker under load many times, and check what is left",

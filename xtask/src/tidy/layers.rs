@@ -23,6 +23,8 @@ pub(super) struct Room {
     pub(super) pure: bool,
     /// The one that reaches the machine itself.
     pub(super) machine: bool,
+    /// A workspace of its own, with versions and lints of its own.
+    outside: bool,
     pub(super) allow: BTreeSet<String>,
 }
 
@@ -61,7 +63,9 @@ impl Layers {
         for package in packages {
             let path = format!("{}/Cargo.toml", package.folder);
             let finding = |what: String, why: &str, fix: &str| Finding::new(&path, 1, what, why, fix);
-            findings.extend(workspace_rules(package, &path));
+            if !self.rooms.get(&package.name).is_some_and(|room| room.outside) {
+                findings.extend(workspace_rules(package, &path));
+            }
             let Some(room) = self.rooms.get(&package.name) else {
                 let what = format!("crate {} has no place in layers.toml", package.name);
                 findings.push(finding(what, "nobody knows what it may use", "add it, with its arrows"));
@@ -156,6 +160,7 @@ fn parse_room(value: &Value) -> anyhow::Result<Room> {
         uses: strings(Some(value.get("uses").context("no `uses`")?))?.into_iter().collect(),
         pure: flag("pure"),
         machine: flag("machine"),
+        outside: flag("outside"),
         allow: allow.collect::<anyhow::Result<_>>()?,
     })
 }
@@ -196,6 +201,9 @@ pub(super) mod tests {
         uses = ["low"]
         [crates.high.allow]
         "std::fs" = "users' files"
+        [crates.elsewhere]
+        uses = []
+        outside = true
     "#;
 
     fn package(name: &str, manifest: &str) -> Package {
@@ -232,6 +240,9 @@ pub(super) mod tests {
     fn versions_stand_in_one_place() {
         let high = "[dependencies]\nbytes = \"1\"\n[dev-dependencies]\nlow = { workspace = true }\nhigh = { path = \".\" }";
         assert_eq!(check(&[package("high", high)]), ["dependency bytes has a version of its own"]);
+        assert_eq!(check(&[package("elsewhere", high)]), [""; 0]);
+        let low = "[dependencies]\nlow = { path = \"../low\" }";
+        assert_eq!(check(&[package("low", ""), package("elsewhere", low)]), ["elsewhere depends on low"]);
     }
 
     #[test]

@@ -130,9 +130,13 @@ fn packages(root: &Path, files: &[String]) -> anyhow::Result<Vec<Package>> {
 fn sources(root: &Path, files: &[String], packages: &[Package]) -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for file in files.iter().filter(|file| file.ends_with(".rs")) {
+        // One may lie in another: the innermost.
         let owner = packages
             .iter()
-            .find(|package| file.strip_prefix(&package.folder).is_some_and(|inside| inside.starts_with('/')));
+            .filter(|package| {
+                file.strip_prefix(&package.folder).is_some_and(|inside| inside.starts_with('/'))
+            })
+            .max_by_key(|package| package.folder.len());
         if let Some(owner) = owner {
             sources.push(Source::new(&owner.name, file, read(root, file)?));
         }
