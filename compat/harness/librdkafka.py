@@ -2,6 +2,7 @@
 
 The unit is the test number: the test runner selects by it, so 0045 is all tests of that number that need a broker.
 """
+import functools
 import json
 import os
 import re
@@ -21,15 +22,20 @@ LISTS = COMPAT / "librdkafka"
 PACKAGES = {"libssl-dev": "openssl/ssl.h", "libcurl4-openssl-dev": "curl/curl.h", "libzstd-dev": "zstd.h", "zlib1g-dev": "zlib.h", "rapidjson-dev": "rapidjson/schema.h"}
 
 
+@functools.cache
 def source():
     """The directory of librdkafka inside the crate, wherever cargo keeps it."""
     package = HOME / "find"
     (package / "src").mkdir(parents=True, exist_ok=True)
     (package / "src" / "lib.rs").touch()
-    (package / "Cargo.toml").write_text(
+    manifest = (
         '[package]\nname = "find"\nversion = "0.0.0"\nedition = "2021"\n\n[workspace]\n\n'
         f'[dependencies]\nrdkafka-sys = {{ version = "={VERSION}", default-features = false }}\n'
     )
+    path = package / "Cargo.toml"
+    # Only once: another run may be reading it.
+    if not path.exists() or path.read_text() != manifest:
+        path.write_text(manifest)
     done = subprocess.run(["cargo", "metadata", "--quiet", "--format-version", "1"], cwd=package, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"cargo metadata: {done.stderr[-500:]}")
@@ -58,6 +64,17 @@ def build():
     words = [f"-D{key}={value}" for key, value in options.items()]
     install.run_logged("cmake", "-S", source(), "-B", BUILD, *words, log="librdkafka.log")
     install.run_logged("make", "-C", BUILD, "-j2", "test-runner", "interceptor_test", log="librdkafka.log")
+
+
+@functools.cache
+def java_classes():
+    """The directory of the Java programs that some tests start, compiled."""
+    target = HOME / "java"
+    shutil.copytree(source() / "tests" / "java", target, dirs_exist_ok=True)
+    programs = [path for path in target.glob("*.java") if not path.with_suffix(".class").exists()]
+    if programs:
+        install.run_logged("javac", "-nowarn", "-cp", f"{JARS}/*", "-d", target, *programs, log="librdkafka.log")
+    return target
 
 
 def has_header(name):
@@ -112,6 +129,8 @@ def run(number, bootstrap, directory, seconds, scenario="default", quick=True, s
     for name in ("interceptor_test", ):
         if not (directory / name).exists():
             shutil.copytree(BUILD / "tests" / name, directory / name, symlinks=True)
+    (directory / "Makefile").write_text(".PHONY: java\njava:\n\t@:\n")  # they are compiled already
+    (directory / "java").symlink_to(java_classes())
     environment = {key: value for key, value in os.environ.items() if key != "CI"}
     environment.update(TESTS=number, TEST_REPORT=str(report), KAFKA_PATH=str(LISTS), BROKERS=bootstrap, COMPAT_JARS=str(JARS),
                        TEST_KAFKA_VERSION="4.3.1", RDKAFKA_TEST_CONF="test.conf", TEST_CONSUMER_GROUP_PROTOCOL=protocol)
