@@ -120,6 +120,27 @@ fn with_no_block_left_topics_are_read_and_deleted_and_changes_wait() {
     });
 }
 
+/// The last checkpoint says that the journal has nothing for the next start. It was written, into the little room that is set aside,
+/// after the one with what the shards had to say had found none: everything was gone, and what came next began at offset 0.
+#[test]
+fn a_clean_stop_without_room_for_a_checkpoint_leaves_everything_to_the_journal() {
+    run(&[], async |world| {
+        let mut client = world.connect().await;
+        let topic = client.create("t", 1, &[("retention.ms", "-1")]).await;
+        client.fill(&topic, &["a"]).await;
+        let no_room = Rule {
+            error: std::io::ErrorKind::StorageFull,
+            ..Rule::next(OpKind::Write, "/data/checkpoint", 1)
+        };
+        world.sim.disk(SERVER).inject(no_room);
+        world.restart().await;
+        let mut client = world.connect().await;
+        assert_eq!(values(&client.read(&topic, 0).await), ["a"]);
+        client.fill(&topic, &["b"]).await;
+        assert_eq!(values(&client.read(&topic, 0).await), ["a", "b"]);
+    });
+}
+
 /// Eight topics, each with one record that is its name, spread over two directories.
 async fn spread(client: &mut Client, world: &World) -> Vec<(Topic, bool)> {
     let mut topics = Vec::new();

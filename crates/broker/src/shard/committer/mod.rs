@@ -227,9 +227,10 @@ impl Committer {
         }
     }
 
-    /// Begins whatever can be begun.
+    /// Begins whatever can be begun. Nothing once it has ended: a section that says that nothing remains would do away with
+    /// what the journal still has to give to the next start.
     fn drive(&mut self) {
-        if self.failed {
+        if self.failed || self.ended {
             return;
         }
         let now = self.host.now();
