@@ -20,6 +20,11 @@ const TASKS: &[Task] = &[
         help: "write the messages of the protocol from Kafka's definitions",
         run: codegen::run,
     },
+    Task {
+        name: "crash",
+        help: "let every operation on a simulated disk fail; --help tells more",
+        run: sim::crash,
+    },
     Task { name: "fuzz", help: "look for inputs that break a target of fuzz/", run: fuzz::run },
     Task {
         name: "kill9",

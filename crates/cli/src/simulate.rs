@@ -22,7 +22,7 @@ pub(crate) struct Simulate {
     /// How many seeds are run, one after the other
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// What it is mainly about: mixed, crowd, retention, compaction, configs, directories or rot; the seed decides if
+    /// What it is mainly about: mixed, crowd, retention, compaction, configs, directories, rot or steps; the seed decides if
     /// none is given
     #[arg(long)]
     family: Option<Family>,
@@ -204,6 +204,8 @@ mod tests {
             steps: 1234,
             virtual_time: Duration::from_millis(6500),
             counts,
+            operations: 900,
+            struck: None,
             lines: vec!["first".to_owned(), "last".to_owned()],
         });
         let what = "p1#5 was acked at t0-0@7, where now is None".to_owned();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use host::disk::FileRef;
-use host::sim::{CrashPolicy, Faults, OpKind, Rule, SimDisk};
+use host::sim::{CrashPolicy, Failing, Faults, OpKind, Rule, SimDisk, Strike};
 use host::{Op, OpenMode};
 
 const SEEDS: u64 = 200;
@@ -296,4 +296,54 @@ fn operations_can_be_carried_out_without_a_lane() {
     let (disk, file) = disk_with(1, 10, 1);
     let op = Op::Read { file, offset: 8, len: 10 };
     assert_eq!(op.execute(&*disk.files()).unwrap(), [1, 1].as_slice());
+}
+
+#[test]
+fn a_strike_hits_operations_by_their_number() {
+    let (disk, file) = disk_with(1, 100, 1);
+    let before = disk.operations();
+    disk.strike(Strike { operation: before + 2, times: 2, failing: Failing::Device });
+    file.sync().unwrap();
+    assert_eq!(disk.struck(), None);
+    let error = file.sync().unwrap_err();
+    assert_eq!(error.kind(), std::io::Error::from_raw_os_error(5).kind());
+    disk.files().exists(path("file")).unwrap_err();
+    file.sync().unwrap();
+    assert_eq!(disk.clear_strike(), Some((before + 2, OpKind::Sync)));
+}
+
+#[test]
+fn only_what_needs_room_finds_a_disk_full() {
+    let (disk, file) = disk_with(1, 100, 1);
+    let strike = Strike { operation: disk.operations(), times: u64::MAX, failing: Failing::Full };
+    disk.strike(strike);
+    file.sync().unwrap();
+    assert_eq!(file.read_at(&mut [0; 10], 0).unwrap(), 10);
+    let error = file.write_at(&[Bytes::from_static(b"more")], 100).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    assert_eq!(disk.clear_strike(), Some((disk.operations(), OpKind::Write)));
+    write(&file, 100, 4, 2);
+}
+
+#[test]
+fn a_file_that_is_cut_at_rest_stays_cut() {
+    let (disk, file) = disk_with(1, 5000, 7);
+    disk.truncate(path("file"), 4500).unwrap();
+    assert_eq!(file.len().unwrap(), 4500);
+    disk.crash();
+    assert_eq!(content(&disk, "file"), [7; 4500]);
+    disk.truncate(path("none"), 1).unwrap_err();
+}
+
+#[test]
+fn a_strike_of_the_power_waits_for_its_operation_through_restarts() {
+    let (disk, file) = disk_with(1, 100, 1);
+    let operation = disk.operations() + 2;
+    disk.strike(Strike { operation, times: 1, failing: Failing::Power });
+    file.sync().unwrap();
+    disk.kill();
+    assert!(disk.files().exists(path("file")).is_err() && disk.is_dead());
+    disk.crash();
+    assert!(disk.files().exists(path("file")).unwrap());
+    assert_eq!(disk.struck(), Some((operation, OpKind::ReadDir)));
 }

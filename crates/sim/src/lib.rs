@@ -20,9 +20,13 @@ mod history;
 mod load;
 mod run;
 mod scenario;
+mod script;
 mod server;
+mod strike;
+pub mod sweep;
 mod value;
 
 pub use history::{Counts, Violation};
 pub use run::{Failure, Options, Report, run};
 pub use scenario::{Family, Scenario};
+pub use strike::{Blow, Strike};

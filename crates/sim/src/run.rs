@@ -1,15 +1,17 @@
 //! [`run`]: one simulated run, from its seed to its report.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::Admin;
 use client::admin::NewTopic;
-use host::sim::{NodeOptions, Sim};
+use client::{Admin, Error};
+use host::sim::{NodeOptions, OpKind, Sim};
 use host::{Host, Instant};
+use protocol::ErrorCode;
 
 use crate::alive::Alive;
 use crate::chaos::Chaos;
@@ -17,8 +19,10 @@ use crate::dice::Dice;
 use crate::event::Setback;
 use crate::history::{Counts, History, Violation};
 use crate::load::{self, Load};
-use crate::scenario::{Family, Scenario};
+use crate::scenario::{BROKER, Family, Scenario};
+use crate::script::Script;
 use crate::server::Server;
+use crate::strike::Strike;
 
 /// How often the supervisor looks.
 const SLICE: Duration = Duration::from_millis(10);
@@ -34,11 +38,13 @@ pub struct Options {
     pub time: Duration,
     /// A line for every decision of the simulation, too.
     pub verbose: bool,
+    /// What happens at an operation on the broker's disk.
+    pub strike: Option<Strike>,
 }
 
 impl Options {
     pub fn new(seed: u64) -> Self {
-        Self { seed, family: None, time: Duration::from_secs(60), verbose: false }
+        Self { seed, family: None, time: Duration::from_secs(60), verbose: false, strike: None }
     }
 }
 
@@ -52,6 +58,10 @@ pub struct Report {
     pub steps: u64,
     pub virtual_time: Duration,
     pub counts: Counts,
+    /// On the broker's disk, until the faults were over.
+    pub operations: u64,
+    /// Which of them the strike has hit first.
+    pub struck: Option<(u64, OpKind)>,
     /// The log of the run, its latest lines.
     pub lines: Vec<String>,
 }
@@ -91,12 +101,23 @@ pub fn run(options: &Options) -> Result<Report, Box<Failure>> {
     let scenario = Arc::new(Scenario::draw(&dice, options.family));
     let history = History::new(&sim, &scenario);
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        let mut run = Run { sim: &sim, scenario: scenario.clone(), history: history.clone(), dice };
+        let mut run = Run {
+            sim: &sim,
+            scenario: scenario.clone(),
+            history: history.clone(),
+            dice,
+            strike: options.strike,
+            struck_at: Cell::new(None),
+            operations: 0,
+            struck: None,
+        };
         sim.block_on(run.carry_out(options.time));
+        (run.operations, run.struck)
     }));
-    if let Err(panic) = ended {
+    let (operations, struck) = ended.unwrap_or_else(|panic| {
         history.violate("nothing panics and nothing hangs", panic_text(&*panic));
-    }
+        (0, None)
+    });
     let lines = sim.trace().lines();
     match history.violation() {
         Some(violation) => {
@@ -110,6 +131,8 @@ pub fn run(options: &Options) -> Result<Report, Box<Failure>> {
             steps: sim.trace().steps(),
             virtual_time: sim.now().since(Instant::ZERO),
             counts: history.counts(),
+            operations,
+            struck,
             lines,
         }),
     }
@@ -125,11 +148,16 @@ struct Run<'a> {
     scenario: Arc<Scenario>,
     history: History,
     dice: Dice,
+    strike: Option<Strike>,
+    /// When it has hit.
+    struck_at: Cell<Option<Instant>>,
+    operations: u64,
+    struck: Option<(u64, OpKind)>,
 }
 
 impl Run<'_> {
     async fn carry_out(&mut self, time: Duration) {
-        let mut server = Server::new(self.sim, &self.scenario, &self.history, &self.dice);
+        let mut server = Server::new(self.sim, &self.scenario, &self.history, &self.dice, self.strike);
         let auditor = self.sim.node("auditor", NodeOptions::default());
         if !self.comes_up(&mut server).await || !self.make_topics(&mut server, &auditor).await {
             return;
@@ -137,15 +165,22 @@ impl Run<'_> {
         let load = Arc::new(Load::start(self.sim, &self.scenario, &self.history));
         let mut chaos = Chaos::new(self.sim, &self.scenario, &self.history, &self.dice, &load);
         let mut alive = Alive::new(self.sim.now());
+        let mut script = Script::new(&self.scenario, self.sim.now());
         let end = self.sim.now().after(time);
-        while self.sim.now() < end && self.history.violation().is_none() && !server.refuses() {
+        while (self.sim.now() < end || !script.is_over())
+            && self.history.violation().is_none()
+            && !server.refuses()
+        {
             chaos.turn(&mut server);
+            script.turn(self.sim, &mut server);
             self.slice(&mut server).await;
             if !server.is_serving() || server.saw_trouble() {
                 chaos.trouble = self.sim.now();
             }
             alive.look(self.sim.now(), chaos.trouble, &self.history);
         }
+        self.operations = self.sim.disk(BROKER).operations();
+        self.struck = self.sim.disk(BROKER).clear_strike();
         chaos.calm(&mut server);
         self.history.note("the faults are over");
         load.stop();
@@ -174,6 +209,9 @@ impl Run<'_> {
 
     async fn slice(&self, server: &mut Server) {
         self.sim.sleep(SLICE).await;
+        if let Some(strike) = self.strike {
+            strike.turn(self.sim, server, &self.struck_at);
+        }
         server.supervise();
     }
 
@@ -238,16 +276,28 @@ impl Run<'_> {
             })
             .collect();
         let cluster = load::cluster(auditor);
-        let work = async move { Admin::new(&cluster).create_topics(&topics, false).await };
-        let Some(made) = self.on_auditor(server, auditor, work).await else { return false };
-        let refused = match made {
-            Ok(made) => made.into_iter().find_map(|(_, result)| result.err()),
-            Err(error) => Some(error),
-        };
-        if let Some(error) = &refused {
-            self.history.violate("topics can be made", error.to_string());
+        let end = self.sim.now().after(PATIENCE);
+        loop {
+            let (admin, wanted) = (Admin::new(&cluster), topics.clone());
+            let work = async move { admin.create_topics(&wanted, false).await };
+            let Some(made) = self.on_auditor(server, auditor, work).await else { return false };
+            let is_made = |error: &Error| error.code() == Some(ErrorCode::TopicAlreadyExists);
+            let refused = match made {
+                Ok(made) => {
+                    made.into_iter().find_map(|(_, result)| result.err().filter(|error| !is_made(error)))
+                }
+                Err(error) => Some(error),
+            };
+            let Some(error) = refused else { return true };
+            // What happens at an operation may happen here.
+            if self.strike.is_none() || self.sim.now() >= end {
+                self.history.violate("topics can be made", error.to_string());
+                return false;
+            }
+            if !self.comes_up(server).await {
+                return false;
+            }
         }
-        refused.is_none()
     }
 
     /// Every partition can be written to.

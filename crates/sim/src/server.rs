@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use crate::dice::Dice;
 use crate::event::{Event, Setback};
 use crate::history::History;
-use crate::scenario::{BROKER, Rot, Scenario};
+use crate::scenario::{BROKER, Family, Rot, Scenario};
+use crate::strike::{Blow, Strike};
 
 /// Virtual time in which a start must be through, whatever the disk's speed.
 const START_MAX: Duration = Duration::from_secs(120);
@@ -51,6 +52,8 @@ pub(crate) struct Server {
     /// Something was done to the disk that excuses a failure; it has been put right since.
     disk_trouble: bool,
     disk_mended: bool,
+    /// When the disk dies at an operation, what was written is there.
+    keeps_all: bool,
     /// Files have changed at rest, and may be all there is of what was in them.
     rotten: bool,
     /// The loss was announced already by whoever caused it.
@@ -60,10 +63,20 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(control: &Control, scenario: &Arc<Scenario>, history: &History, dice: &Dice) -> Self {
+    /// With what the disk will do at one of its operations.
+    pub(crate) fn new(
+        control: &Control,
+        scenario: &Arc<Scenario>,
+        history: &History,
+        dice: &Dice,
+        strike: Option<Strike>,
+    ) -> Self {
         let options =
             NodeOptions { shards: scenario.shards, faults: scenario.disk.clone(), ..NodeOptions::default() };
         let host = control.node(BROKER, options);
+        if let Some(strike) = strike {
+            strike.arm(&control.disk(BROKER));
+        }
         let mut this = Self {
             control: control.clone(),
             scenario: Arc::clone(scenario),
@@ -71,8 +84,9 @@ impl Server {
             dice: dice.clone(),
             process: None,
             restart: None,
-            disk_trouble: false,
+            disk_trouble: strike.is_some_and(Strike::is_error),
             disk_mended: false,
+            keeps_all: strike.is_some_and(|strike| strike.blow == Blow::Kill),
             rotten: false,
             told: false,
             refusals: 0,
@@ -197,12 +211,14 @@ impl Server {
 
     fn start_again(&mut self) {
         if !std::mem::take(&mut self.told) && self.process.is_some() {
-            // Its disk has died at an operation: the power failed.
-            self.history.record(&Event::Down { setback: Setback::Unsynced });
+            // Its disk has died at an operation: the power failed, or it was killed then.
+            let setback = if self.keeps_all { Setback::Process } else { Setback::Unsynced };
+            self.history.record(&Event::Down { setback });
         }
         self.process = None;
         let now = self.control.now();
-        let pause = || now.after(self.dice.skewed_millis(1, 5000));
+        let longest = if self.scenario.family == Family::Steps { 40 } else { 5000 };
+        let pause = || now.after(self.dice.skewed_millis(1, longest));
         let at = *self.restart.get_or_insert_with(pause);
         if now >= at {
             self.restart = None;

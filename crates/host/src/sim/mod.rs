@@ -55,7 +55,7 @@ use std::time::Duration;
 
 pub use control::Control;
 pub use crash::Crash;
-pub use disk::{CrashPolicy, Faults, OpKind, Rule, SimDisk};
+pub use disk::{CrashPolicy, Failing, Faults, OpKind, Rule, SimDisk, Strike};
 pub use node::NodeOptions;
 pub use trace::Trace;
 

@@ -21,10 +21,13 @@ pub enum Family {
     Directories,
     /// Files that change at rest.
     Rot,
+    /// A short life with all kinds of ends, the same in each of its runs, so that every operation on its disk can fail in one of
+    /// them. No seed decides for it.
+    Steps,
 }
 
 impl Family {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Mixed,
         Self::Crowd,
         Self::Retention,
@@ -32,6 +35,7 @@ impl Family {
         Self::Configs,
         Self::Directories,
         Self::Rot,
+        Self::Steps,
     ];
 
     /// Crowds take long.
@@ -58,6 +62,7 @@ impl fmt::Display for Family {
             Self::Configs => "configs",
             Self::Directories => "directories",
             Self::Rot => "rot",
+            Self::Steps => "steps",
         })
     }
 }

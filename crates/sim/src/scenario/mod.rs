@@ -70,6 +70,7 @@ impl Scenario {
             Family::Directories => Self { log_dirs: dice.index(3) + 2, ..mixed },
             Family::Crowd => Self::crowd(dice, mixed),
             Family::Rot => Self::rotting(dice, mixed),
+            Family::Steps => Self::steps(dice, mixed),
         }
     }
 
@@ -148,6 +149,41 @@ impl Scenario {
             follower: false,
             faults: ends.into_iter().chain(others.into_iter().filter(|_| dice.chance(30))).collect(),
             rot: Some(dice.pick(&Rot::ALL)),
+            ..mixed
+        }
+    }
+
+    /// Little of everything.
+    fn steps(dice: &Dice, mixed: Self) -> Self {
+        let topic = |n, retained, compacted| TopicPlan {
+            partitions: i32::try_from(dice.between(1, 2)).unwrap_or(1),
+            ..TopicPlan::draw(dice, n, retained, compacted).in_small_segments(dice)
+        };
+        let topics = vec![topic(0, true, false), topic(1, dice.chance(30), true), topic(2, false, false)];
+        let plan = |topic| ProducerPlan {
+            topic,
+            pause_ms: 60,
+            burst: 4,
+            value_bytes: Some(100),
+            records_max: 60,
+            delivery_timeout: Duration::from_secs(60),
+            ..ProducerPlan::draw(dice, topics.len())
+        };
+        let plans = [0, 1, 2].map(plan);
+        Self {
+            producers: plans.to_vec(),
+            topics,
+            consumers: 1,
+            watchers: 1,
+            admin: dice.chance(50),
+            follower: false,
+            sluggard: false,
+            shards: dice.index(2) + 1,
+            log_dirs: if dice.chance(30) { 2 } else { 1 },
+            journal_bytes: 8 << 20,
+            memory_bytes: 4 << 20,
+            disk: Faults::default(),
+            faults: Vec::new(),
             ..mixed
         }
     }

@@ -10,6 +10,7 @@
 
 mod cleaning;
 mod crash;
+mod every;
 mod model;
 mod rot;
 mod steps;

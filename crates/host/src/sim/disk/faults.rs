@@ -54,6 +54,36 @@ impl Rule {
     }
 }
 
+/// What happens at an operation that a [`Strike`] hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// The machine dies half-way, as by [`SimDisk::die_after`](super::SimDisk::die_after).
+    Power,
+    /// EIO, the error of a failing device, which any operation may have.
+    Device,
+    /// ENOSPC, of operations that need room.
+    Full,
+}
+
+impl Failing {
+    pub(super) fn hits(self, op: OpKind) -> bool {
+        let needs_room = matches!(op, OpKind::CreateDir | OpKind::Write | OpKind::Allocate);
+        self != Self::Full || needs_room
+    }
+}
+
+/// Makes the operations from one on fail, whatever they are and however often the node starts until then: so that each step of a
+/// scenario fails in one of its runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// The first operation that can have the error from this one on, as [`SimDisk::operations`](super::SimDisk::operations)
+    /// counts them.
+    pub operation: u64,
+    /// How many fail.
+    pub times: u64,
+    pub failing: Failing,
+}
+
 /// Standing faults. Rates are in parts per million of the operations of their kind.
 #[derive(Clone, Debug)]
 pub struct Faults {

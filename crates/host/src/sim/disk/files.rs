@@ -82,7 +82,10 @@ impl Files for SimFiles {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.run(OpKind::CreateDir, "create directory", path, |state| state.names.create_dir_all(path))
+        // What is there needs no room, but the device may fail to tell.
+        let is_there = self.shared.state().names.find_dir(path).is_ok();
+        let op = if is_there { OpKind::ReadDir } else { OpKind::CreateDir };
+        self.run(op, "create directory", path, |state| state.names.create_dir_all(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -110,6 +110,12 @@ impl Inode {
         self.handles = 0;
     }
 
+    /// Cuts the end off on the platter and in what reads see.
+    pub(super) fn cut(&mut self, len: u64) {
+        self.current.set_len(len.min(self.current.len()));
+        self.durable.set_len(len.min(self.durable.len()));
+    }
+
     /// Inverts a bit on the platter and in what reads see.
     pub(super) fn flip(&mut self, offset: u64, bit: u8) {
         self.current.flip(offset, bit);

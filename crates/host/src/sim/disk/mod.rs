@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use faults::{CrashPolicy, Faults, OpKind, Rule};
+pub use faults::{CrashPolicy, Failing, Faults, OpKind, Rule, Strike};
 pub(crate) use file::SimFile;
 
 use self::files::SimFiles;
@@ -91,6 +91,25 @@ impl SimDisk {
         self.shared.state().rules.clear();
     }
 
+    /// Makes an operation fail by its number, and those behind it.
+    pub fn strike(&self, strike: Strike) {
+        let mut state = self.shared.state();
+        (state.strike, state.struck) = (Some(strike), None);
+    }
+
+    /// Ends the last [`SimDisk::strike`]. The number and kind of the first operation that it has hit.
+    pub fn clear_strike(&self) -> Option<(u64, OpKind)> {
+        let mut state = self.shared.state();
+        state.strike = None;
+        state.struck
+    }
+
+    /// The number and kind of the first operation that the last [`SimDisk::strike`] has hit.
+    #[must_use]
+    pub fn struck(&self) -> Option<(u64, OpKind)> {
+        self.shared.state().struck
+    }
+
     /// How many operations there have been, failed ones included.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -120,6 +139,19 @@ impl SimDisk {
             return Err(io::ErrorKind::IsADirectory.into());
         };
         state.inode(ino).flip(offset, bit);
+        Ok(())
+    }
+
+    /// Cuts the end off a file, at rest: no crash, no error, only missing bytes.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
+        let mut state = self.shared.state();
+        let Entry::File(ino) = state.names.find(path)? else {
+            return Err(io::ErrorKind::IsADirectory.into());
+        };
+        state.inode(ino).cut(len);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::faults::{Faults, OpKind, Rule};
+use super::faults::{Failing, Faults, OpKind, Rule, Strike};
 use super::inode::Inode;
 use super::names::{Ino, Names};
 use crate::sim::rng::SeededRng;
@@ -46,6 +46,9 @@ pub(super) struct State {
     pub(super) locked: BTreeSet<Ino>,
     pub(super) faults: Faults,
     pub(super) rules: Vec<Rule>,
+    pub(super) strike: Option<Strike>,
+    /// The first operation that it has hit.
+    pub(super) struck: Option<(u64, OpKind)>,
     /// Counts crashes; what was opened before the last one is void.
     pub(super) generation: u64,
     pub(super) operations: u64,
@@ -53,6 +56,11 @@ pub(super) struct State {
     pub(super) dead: bool,
     pub(super) on_death: Option<OnDeath>,
 }
+
+/// A device fails.
+const EIO: i32 = 5;
+/// There is no room.
+const ENOSPC: i32 = 28;
 
 /// How an operation goes.
 pub(super) enum Gate {
@@ -76,6 +84,8 @@ impl State {
             locked: BTreeSet::new(),
             faults: Faults::default(),
             rules: Vec::new(),
+            strike: None,
+            struck: None,
             generation: 0,
             operations: 0,
             dies_at: None,
@@ -89,12 +99,18 @@ impl State {
             return Gate::Fail(dead());
         }
         self.operations += 1;
-        if self.dies_at.is_some_and(|at| self.operations >= at) {
+        let struck = self.struck_now(op);
+        if self.dies_at.is_some_and(|at| self.operations >= at) || struck == Some(Failing::Power) {
             self.dead = true;
             if let Some(on_death) = &self.on_death {
                 on_death();
             }
             return Gate::Die(dead());
+        }
+        match struck {
+            Some(Failing::Device) => return Gate::Fail(io::Error::from_raw_os_error(EIO)),
+            Some(Failing::Full) => return Gate::Fail(io::Error::from_raw_os_error(ENOSPC)),
+            Some(Failing::Power) | None => {}
         }
         let path = path.to_string_lossy();
         for rule in &mut self.rules {
@@ -110,10 +126,21 @@ impl State {
         }
         let rate = self.faults.rate(op);
         if rate > 0 && path.contains(&self.faults.only) && self.rng.chance(rate) {
-            // EIO, the error of a failing device.
-            return Gate::Fail(io::Error::from_raw_os_error(5));
+            return Gate::Fail(io::Error::from_raw_os_error(EIO));
         }
         Gate::Pass
+    }
+
+    /// What the strike does to this operation.
+    fn struck_now(&mut self, op: OpKind) -> Option<Failing> {
+        let now = self.operations;
+        let strike = self.strike.as_mut().filter(|strike| now >= strike.operation && strike.times > 0)?;
+        if !strike.failing.hits(op) {
+            return None;
+        }
+        strike.times -= 1;
+        self.struck.get_or_insert((now, op));
+        Some(strike.failing)
     }
 
     pub(super) fn inode(&mut self, ino: Ino) -> &mut Inode {
