@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use host::sim::{OpKind, Rule, SimDisk};
+use host::sim::{CrashPolicy, OpKind, Rule, SimDisk};
 use host::{Instant, OpenMode};
 use protocol::Uuid;
 use protocol::ids::{LeaderEpoch, Offset, TopicId};
@@ -81,6 +81,30 @@ fn fill(disk: &SimDisk) -> Opened {
         commit(&mut opened, seq, key((n % 2) as i32), append(n / 2));
     }
     opened
+}
+
+/// A process that has failed to sync the names of its files ends. The next one finds them by those names, and counted on them: after
+/// a power loss they were not there, and the rest was of no use.
+#[test]
+fn names_that_no_sync_has_made_durable_are_synced_by_the_next_start() {
+    let failing = |path: &str| Rule::next(OpKind::SyncDir, path, 1);
+    let disk = SimDisk::new(8);
+    disk.faults(|faults| faults.crash = CrashPolicy::LoseAll);
+    // Twice: of the directory itself, and of a file of its journal.
+    disk.inject(failing("/data"));
+    open(&disk).unwrap_err();
+    let mut opened = open(&disk).unwrap();
+    disk.inject(failing("/data/journal"));
+    let (id, bytes) = opened.journal.next_growth().expect("a first file is wanted");
+    let journal = Path::new(DIRECTORY).join(directory::JOURNAL);
+    directory::add_ring_file(disk.files().as_ref(), &journal, id, bytes).unwrap_err();
+    drop(opened);
+    let mut opened = open(&disk).unwrap();
+    commit(&mut opened, 1, key(0), create());
+    commit(&mut opened, 2, key(0), append(0));
+    drop(opened);
+    disk.crash();
+    assert_eq!(found(&open(&disk).unwrap()), [(1, false)]);
 }
 
 /// The first round of a file does not know of the last one before it if both were under way, and the file is neither

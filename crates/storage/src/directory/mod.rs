@@ -88,6 +88,7 @@ pub fn open(files: &dyn Files, path: &Path, options: Options, new_id: Uuid) -> R
         journal_bytes: replayed.bytes,
         cut: replayed.cut.clone(),
     };
+    sync_names(files, path, &journal_path)?;
     let partitions = fold.finish(&replayed.damages);
     let mut writer = Writer::new(checkpoint_path.clone(), id, &contents);
     let start = begin_incarnation(files, &mut writer, id, contents.known, replayed)?;
@@ -124,6 +125,7 @@ fn lock(files: &dyn Files, path: &Path) -> Result<Box<dyn Lock>, Error> {
 /// Lays out an empty directory. `meta.properties` comes last: without it, a checkpoint and an empty journal are
 /// the rest of an attempt that a crash has interrupted.
 fn create(files: &dyn Files, path: &Path, id: Uuid) -> Result<Meta, Error> {
+    sync_above(files, path)?;
     let journal = path.join(JOURNAL);
     let meta_path = path.join(META);
     for entry in files.read_dir(path).map_err(Error::io(path, "list the log directory"))? {
@@ -142,6 +144,36 @@ fn create(files: &dyn Files, path: &Path, id: Uuid) -> Result<Meta, Error> {
     let meta = Meta::new(id);
     meta.write(files, path)?;
     Ok(meta)
+}
+
+/// Makes the names of the directories above it durable, which an attempt before this one may have made. Those that cannot be
+/// synced at all were there before.
+fn sync_above(files: &dyn Files, path: &Path) -> Result<(), Error> {
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    for above in path.ancestors().skip(1) {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        match files.sync_dir(above) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    PermissionDenied | InvalidInput | Unsupported | ReadOnlyFilesystem
+                ) =>
+            {
+                break;
+            }
+            synced => synced.map_err(Error::io(above, "sync the directory above the log directory"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Files that this start has found may have names that no power loss would leave: if a sync of their directory has failed, the
+/// process that asked for it has ended there. What is written from here on counts on them.
+fn sync_names(files: &dyn Files, path: &Path, journal: &Path) -> Result<(), Error> {
+    for dir in [path, journal] {
+        files.sync_dir(dir).map_err(Error::io(dir, "sync the directory"))?;
+    }
+    Ok(())
 }
 
 /// Makes this start known, so that nothing it will write is mistaken for what an earlier one has left.
