@@ -7,13 +7,14 @@ use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use host::Instant;
 use protocol::ids::Offset;
 use storage::log::{PIECE_BYTES, Reach, SegmentSync, SegmentWrite};
 use storage::{PartitionKey, Position};
 
 use super::directory::{Directory, Lane, Meaning};
-use super::message::Done;
-use super::shard::Shard;
+use super::message::{Done, Message};
+use super::shard::{PARKED_TICK, Shard};
 
 /// Written and not synced bytes of a partition that are worth a sync of their own. Of what goes through the page cache it
 /// bounds how much has to be written back at once, of all of it how much the journal keeps.
@@ -42,7 +43,7 @@ impl Shard {
 
     /// Begins the next write of a directory if none is under way.
     pub(super) fn write_next(&mut self, dir: usize) {
-        let urgent = self.common.budget.is_tight() || self.stopping.is_some();
+        let urgent = self.common.budget.is_full() || self.stopping.is_some();
         while let Some(directory) = self.directories.get_mut(dir) {
             if directory.writing || directory.failed.is_some() || directory.full {
                 return;
@@ -80,8 +81,10 @@ impl Shard {
         }
         partition.log.wrote(write);
         self.evictable.push_back(key);
+        self.evict();
+        let Some(partition) = self.partitions.get(&key) else { return };
         let log = &partition.log;
-        let urgent = partition.sync_wanted || self.common.budget.is_tight() || self.stopping.is_some();
+        let urgent = partition.sync_wanted || self.common.budget.is_full() || self.stopping.is_some();
         let more = log.unwritten_bytes() >= if urgent { 1 } else { PIECE_BYTES };
         if more || log.has_unwritten_segment() {
             self.queue_write(key);
@@ -264,8 +267,25 @@ impl Shard {
         }
     }
 
-    /// Memory is short: everything that is only in memory and in the journal is to be written.
-    pub(super) fn write_out_all(&mut self) {
+    /// Memory is short. What is in segments is dropped; if there is not enough of that, the other shards are asked for theirs,
+    /// and what is in memory and in the journal only is written out. Memory is always nearly full, so no more is done for it
+    /// than is needed.
+    pub(super) fn make_room(&mut self, now: Instant) {
+        self.evict();
+        if !self.common.budget.is_full() || now < self.squeeze_at {
+            return;
+        }
+        self.squeeze_at = now.after(PARKED_TICK);
+        for (index, peer) in self.peers.iter().enumerate() {
+            if index != self.index {
+                // It may have ended.
+                let _ = peer.send(Message::Evict);
+            }
+        }
+        self.write_out_all();
+    }
+
+    fn write_out_all(&mut self) {
         if self.directories.iter().any(|directory| !directory.to_write.is_empty()) {
             return;
         }
@@ -295,15 +315,6 @@ impl Shard {
             Self::count_memory(&self.common.budget, partition);
             if freed >= PIECE_BYTES {
                 self.evictable.push_back(key);
-            }
-        }
-        if self.common.budget.is_exhausted() && !self.parked.is_empty() && !self.asked_peers {
-            self.asked_peers = true;
-            for (index, peer) in self.peers.iter().enumerate() {
-                if index != self.index {
-                    // It may have ended.
-                    let _ = peer.send(super::message::Message::Evict);
-                }
             }
         }
     }

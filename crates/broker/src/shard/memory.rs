@@ -35,13 +35,9 @@ impl Budget {
         self.used() >= self.limit
     }
 
-    /// What is in segments is dropped until this is no longer so.
+    /// What is in segments is dropped until this is no longer so. If that is not enough, tails are written out although they
+    /// are short.
     pub(super) fn is_full(&self) -> bool {
         self.used() >= self.limit / 8 * 7
-    }
-
-    /// Tails are written out although they are short.
-    pub(super) fn is_tight(&self) -> bool {
-        self.used() >= self.limit / 4 * 3
     }
 }

@@ -36,7 +36,7 @@ use super::scrub::{Scrub, ScrubOptions};
 /// How often a shard looks at what time alone changes.
 const TICK: Duration = Duration::from_secs(1);
 /// How often it looks whether appends that wait for memory may go on.
-const PARKED_TICK: Duration = Duration::from_millis(2);
+pub(super) const PARKED_TICK: Duration = Duration::from_millis(2);
 
 /// What all shards of a node share.
 #[derive(Debug)]
@@ -99,8 +99,8 @@ pub(super) struct Shard {
     pub(super) stop_pass: Option<Instant>,
     pub(super) written_out: Option<PartitionKey>,
     pub(super) ended: bool,
-    /// The other shards have been asked for memory since the last tick.
-    pub(super) asked_peers: bool,
+    /// Not before then more is done for memory than to drop what can be dropped.
+    pub(super) squeeze_at: Instant,
 }
 
 impl std::fmt::Debug for Shard {
@@ -117,8 +117,6 @@ impl Shard {
                 while let Ok(message) = self.mailbox.try_recv() {
                     self.handle(message);
                 }
-            } else {
-                self.asked_peers = false;
             }
             self.end_turn();
         }
@@ -223,10 +221,7 @@ impl Shard {
             self.tick(now);
         }
         if self.common.budget.is_full() {
-            self.evict();
-        }
-        if self.common.budget.is_tight() {
-            self.write_out_all();
+            self.make_room(now);
         }
         while !self.common.budget.is_exhausted() {
             let Some(request) = self.parked.pop_front() else { break };

@@ -141,7 +141,7 @@ pub(super) fn launch(
             stop_pass: None,
             written_out: None,
             ended: false,
-            asked_peers: false,
+            squeeze_at: host.now(),
             host: host.clone(),
         };
         host.spawn(Place::Shard(index), "shard", shard.run());

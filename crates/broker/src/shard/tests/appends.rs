@@ -166,3 +166,29 @@ fn little_memory_slows_appends_down_and_loses_none() {
         assert!(bench.shards.common.budget.used() < 200_000, "{}", bench.shards.common.budget.used());
     });
 }
+
+/// Memory that is nearly full, as it always is after a while, was taken for a lack of it: every record was written to its
+/// segment by itself.
+#[test]
+fn memory_full_of_what_could_be_dropped_is_no_reason_to_write_tails_out() {
+    let options = ShardsOptions { memory_bytes_max: 1 << 20, ..ShardsOptions::default() };
+    on_bench(&options, async |bench| {
+        bench.shards.open(spec(0, LogConfig::default())).await.unwrap();
+        let large = || batch_of(BatchOptions::default(), 1, &vec![5; 300_000]);
+        for _ in 0..10 {
+            bench.append(Acks::All, 0, large()).await.unwrap();
+        }
+        bench.sleep(Duration::from_secs(10)).await;
+        let used = bench.shards.common.budget.used();
+        assert!(used >= (1 << 20) / 2, "{used}");
+        let log = Path::new("/data/flights-0/00000000000000000000.log");
+        let log = bench.host.disk.files().open(log, OpenMode::READ).unwrap();
+        let before = log.len().unwrap();
+        for _ in 0..20 {
+            bench.append(Acks::All, 0, batch()).await.unwrap();
+            bench.sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(log.len().unwrap(), before);
+        assert_eq!(bench.read_all(0).await.len(), 30);
+    });
+}
