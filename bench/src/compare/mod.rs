@@ -157,10 +157,11 @@ impl Compare {
         let mut turn = Turn::new(self, sizes, &broker, (kind, number), samples)?;
         work.run(&mut turn)?;
         broker.stop()?;
-        if work == Work::Partitions {
-            works::partitions::restart(self, sizes, (kind, number), dir, samples)?;
+        match work {
+            Work::Partitions => works::partitions::restart(self, sizes, (kind, number), dir, samples),
+            Work::Offsets => works::groups::restart(self, sizes, (kind, number), dir, samples),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn works(&self) -> impl Iterator<Item = Work> {

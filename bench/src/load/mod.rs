@@ -3,10 +3,14 @@
 //! It makes no topic: whoever measures says what they are like.
 
 mod consume;
+mod offsets;
 mod one;
 mod open_loop;
 mod produce;
+mod rebalance;
+mod transactions;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -37,6 +41,12 @@ enum Kind {
     Consume(consume::Consume),
     /// Writes a record, waits until it is read, and then writes the next
     One(one::One),
+    /// Writes transactions one after the other
+    Transactions(transactions::Transactions),
+    /// Lets a group form, and members come and go
+    Rebalance(rebalance::Rebalance),
+    /// Commits offsets of many groups
+    Offsets(offsets::Offsets),
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -68,6 +78,18 @@ impl Percentiles {
     }
 }
 
+/// The times of steps that were done some times each.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Steps {
+    pub(crate) seconds: BTreeMap<String, Vec<f64>>,
+}
+
+impl Steps {
+    fn put(&mut self, name: &str, took: Duration) {
+        self.seconds.entry(name.to_owned()).or_default().push(took.as_secs_f64());
+    }
+}
+
 /// Waits for the cluster, at most.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -80,6 +102,13 @@ impl Load {
             Kind::OpenLoop(open) => open.run(&mut client, &self.configs, &self.topic),
             Kind::Consume(consume) => consume.run(&mut client, &self.configs, &self.topic),
             Kind::One(one) => one.run(&mut client, &self.configs, &self.topic),
+            Kind::Transactions(work) => work.run(&mut client, &self.configs, &self.topic),
+            Kind::Offsets(offsets) => offsets.run(&self.bootstrap, &self.topic),
+            Kind::Rebalance(rebalance) => {
+                let steps = rebalance.run(&mut client, &self.configs, &self.topic)?;
+                println!("{}", serde_json::to_string(&steps)?);
+                return Ok(());
+            }
         }?;
         println!("{}", serde_json::to_string(&outcome)?);
         Ok(())

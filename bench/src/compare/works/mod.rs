@@ -4,11 +4,13 @@ mod beside;
 mod bulk;
 mod connections;
 mod consume;
+pub(super) mod groups;
 mod latency;
 mod many;
 pub(super) mod partitions;
 mod single;
 pub(super) mod start;
+mod transactions;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -39,6 +41,12 @@ pub(super) enum Work {
     Beside,
     /// Batches of 1 KiB of many producers over many partitions
     ManyPartitions,
+    /// Transactions of one producer
+    Transactions,
+    /// Members that come to a large group and go
+    Rebalance,
+    /// Commits of very many groups
+    Offsets,
     /// A broker with very many partitions
     Partitions,
     /// Very many idle connections
@@ -58,6 +66,9 @@ impl Work {
             Self::OpenLoop => "open-loop",
             Self::Beside => "beside",
             Self::ManyPartitions => "many-partitions",
+            Self::Transactions => "transactions",
+            Self::Rebalance => "rebalance",
+            Self::Offsets => "offsets",
             Self::Partitions => "partitions",
             Self::Connections => "connections",
         }
@@ -65,7 +76,7 @@ impl Work {
 
     /// Whether it wants a broker that has done nothing else.
     pub(super) fn is_alone(self) -> bool {
-        matches!(self, Self::Partitions | Self::Connections)
+        matches!(self, Self::Rebalance | Self::Offsets | Self::Partitions | Self::Connections)
     }
 
     pub(super) fn run(self, turn: &mut Turn<'_>) -> Result<()> {
@@ -78,6 +89,9 @@ impl Work {
             Self::OpenLoop => latency::open_loop(turn),
             Self::Beside => beside::measure(turn),
             Self::ManyPartitions => many::measure(turn),
+            Self::Transactions => transactions::measure(turn),
+            Self::Rebalance => groups::rebalance(turn),
+            Self::Offsets => groups::offsets(turn),
             Self::Partitions => partitions::measure(turn),
             Self::Connections => connections::measure(turn),
             // The floor's, and what is measured in any case.
