@@ -82,9 +82,17 @@ impl<'a> Env<'a> {
         self.options.consumer_session_timeout_ms.of(own)
     }
 
-    pub(crate) fn consumer_heartbeat_interval_ms(&self, group: &str) -> i32 {
+    /// A group that has chosen gets what it chose. Others are told of a rebalance sooner than the brokers' interval has it
+    /// while that costs little: a partition of `__consumer_offsets` asks for some hundred heartbeats a second at most.
+    pub(crate) fn consumer_heartbeat_interval_ms(&self, group: &str, members: usize, waits: bool) -> i32 {
         let own = self.cluster.config_of_group(group).consumer_heartbeat_interval_ms;
-        self.options.consumer_heartbeat_interval_ms.of(own)
+        let most = self.options.consumer_heartbeat_interval_ms.of(own);
+        if own.is_some() {
+            return most;
+        }
+        let share = members.saturating_mul(self.logged.len()).saturating_mul(HEARTBEAT_SHARE_MS);
+        let least = if waits { WAITING_HEARTBEAT_MS } else { LEAST_HEARTBEAT_MS };
+        i32::try_from(share).unwrap_or(i32::MAX).max(least).min(most)
     }
 
     pub(crate) fn consumer_assignment_interval_ms(&self, group: &str) -> i32 {
@@ -98,6 +106,12 @@ impl<'a> Env<'a> {
         Str::from(format!("{prefix}-{}", dashed(&self.now.fresh_id)))
     }
 }
+
+/// Between two heartbeats of all members of all groups of a partition, if the groups are of the same size.
+const HEARTBEAT_SHARE_MS: usize = 5;
+const LEAST_HEARTBEAT_MS: i32 = 1_000;
+/// Of a member that waits for what others have not given up yet.
+const WAITING_HEARTBEAT_MS: i32 = 500;
 
 /// Bytes of a client's name in a member id: enough for any name that is one, and never too long for a message.
 const MEMBER_ID_PREFIX_MAX: usize = 1024;

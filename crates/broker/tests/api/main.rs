@@ -114,7 +114,7 @@
 //! | nothing is made anew for what a missing directory has (KIP-858) | `missing_disks::what_is_on_a_directory_that_was_left_out_is_not_made_anew` |
 //!
 //! Not to be seen with one broker: forwarding, NOT_ENOUGH_REPLICAS_AFTER_APPEND, the leader's name in answers to Produce
-//! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: transactions, quotas.
+//! (KIP-951), OFFSET_NOT_AVAILABLE. Not there yet: quotas.
 // Tests are futures in futures, and the compiler counts how deep.
 #![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]

@@ -74,6 +74,11 @@ impl Logged {
         self.groups.get(id)
     }
 
+    /// How many groups there are.
+    pub(crate) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     pub(crate) fn consumer_group(&self, id: &str) -> Option<&ConsumerGroup> {
         self.groups.get(id)?.consumer.as_deref()
     }

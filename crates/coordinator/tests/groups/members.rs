@@ -251,3 +251,26 @@ fn a_group_goes_by_its_own_configs() {
     other.request.member_epoch = 2;
     talk.refuses(&other, ErrorCode::UnknownMemberId);
 }
+
+/// Who has room is told of a rebalance sooner; who has many members is asked as seldom as the configs say.
+#[test]
+fn small_groups_are_asked_more_often() {
+    let mut talk = Talk::about(ORDERS);
+    let of = |talk: &mut Talk, beat: &Beat| talk.beats(beat).heartbeat_interval_ms;
+    assert_eq!(of(&mut talk, &joins("a", &["orders"])), 1_000);
+    talk.pass(1_000);
+    // It waits for what the other has to give up.
+    assert_eq!(of(&mut talk, &joins("b", &["orders"])), 500);
+    talk.beats(&beat("a", 2));
+    assert_eq!(of(&mut talk, &beat("a", 2).owning("orders:0,1")), 1_000);
+    assert_eq!(of(&mut talk, &beat("b", 3)), 1_000);
+    for number in 0..498 {
+        talk.beats(&joins(&format!("m{number}"), &["orders"]));
+    }
+    assert_eq!(of(&mut talk, &joins("c", &["orders"])), 2_505);
+    // As many groups share what there is.
+    let mut other = joins("a", &["orders"]);
+    other.request.group_id = "other".into();
+    talk.beats(&other);
+    assert_eq!(of(&mut talk, &joins("d", &["orders"])), 5_000);
+}

@@ -195,7 +195,11 @@ impl Ruling<'_, '_> {
         Ok(ConsumerGroupHeartbeatResponse {
             member_id: Some(id.clone()),
             member_epoch: member.current.epoch,
-            heartbeat_interval_ms: self.env.consumer_heartbeat_interval_ms(&self.id),
+            heartbeat_interval_ms: self.env.consumer_heartbeat_interval_ms(
+                &self.id,
+                self.group().members().len(),
+                member.current.state == State::UnreleasedPartitions,
+            ),
             assignment: is_told.then(|| assignment(&member.current.assigned)),
             ..ConsumerGroupHeartbeatResponse::default()
         })

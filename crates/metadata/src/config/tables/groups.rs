@@ -30,7 +30,7 @@ table! {
     "group.consumer.max.session.timeout.ms": Int = Some("60000"), AtLeast(1), Medium, ReadOnly;
         "Longest session timeout a group may set.";
     "group.consumer.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ReadOnly;
-        "Time between two heartbeats of a consumer.";
+        "Longest time between two heartbeats of a consumer. Small groups are asked more often, to hear of rebalances sooner.";
     "group.consumer.min.heartbeat.interval.ms": Int = Some("5000"), AtLeast(1), Medium, ReadOnly;
         "Shortest heartbeat interval a group may set.";
     "group.consumer.max.heartbeat.interval.ms": Int = Some("15000"), AtLeast(1), Medium, ReadOnly;
