@@ -1,9 +1,10 @@
 //! The background check of what lies on disk: pass after pass over the segments of a shard's partitions, slowly, so that
-//! damage is found before a reader meets it.
+//! damage is found before a reader meets it. The first pass begins soon after the start, once everything that the start has
+//! found has been opened; a start knows nothing of where an earlier life had come to.
 //!
 //! Invariants: one piece at a time; no more bytes a second than `bourn.scrub.max.bytes.per.second` leaves each shard. What
-//! is found is reported and never served: reads of it answer KAFKA_STORAGE_ERROR (closed segments are checked by each
-//! read anyway). Nothing is changed on disk.
+//! is found is reported and never served: reads of it answer KAFKA_STORAGE_ERROR (closed segments, and what a start has found
+//! in open ones, are checked by each read anyway). Nothing is changed on disk.
 
 use std::io;
 use std::ops::Bound;
@@ -17,6 +18,9 @@ use storage::log::{DamagedSegment, Scrubbed, SegmentScrub};
 use super::directory::call;
 use super::message::Done;
 use super::shard::Shard;
+
+/// From a start to the first pass: clients that have waited for the start come first.
+const FIRST_PASS: Duration = Duration::from_secs(10);
 
 /// How fast and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +59,20 @@ pub(super) struct Scrub {
 }
 
 impl Scrub {
-    pub(super) fn new(now: Instant) -> Self {
+    /// The first pass is due soon.
+    pub(super) fn new(now: Instant, options: ScrubOptions) -> Self {
+        let wait = options.interval.map_or(FIRST_PASS, |interval| interval.min(FIRST_PASS));
+        Self::due(now.after(wait))
+    }
+
+    fn due(next: Instant) -> Self {
         Self {
             lane: None,
             at: None,
             rest: None,
             busy: false,
             left: 0,
-            next: now,
+            next,
             running: false,
             read: 0,
             damaged: 0,
@@ -86,11 +96,13 @@ impl Shard {
         let ScrubOptions { interval, bytes_per_second } = self.common.scrub;
         let Some(interval) = interval else { return };
         if !self.scrub.running {
-            if now < self.scrub.next {
+            // A pass over nothing would be over at once, and the next one far away.
+            let is_open = self.found.is_empty() && !self.partitions.is_empty();
+            if now < self.scrub.next || !is_open {
                 return;
             }
-            self.scrub = Scrub { lane: self.scrub.lane.take(), next: now.after(interval), ..Scrub::new(now) };
-            self.scrub.running = true;
+            let lane = self.scrub.lane.take();
+            self.scrub = Scrub { lane, running: true, ..Scrub::due(now.after(interval)) };
         }
         self.scrub.left = (bytes_per_second / self.peers.len().max(1) as u64).max(1);
         self.go_on_scrubbing();

@@ -132,7 +132,7 @@ pub(super) fn launch(
             parked: std::collections::VecDeque::new(),
             evictable: std::collections::VecDeque::new(),
             removals,
-            scrub: super::scrub::Scrub::new(host.now()),
+            scrub: super::scrub::Scrub::new(host.now(), options.scrub),
             next_tick: host.now(),
             next_retention: host.now().after(options.retention_check_interval),
             next_reminder: host.now().after(super::reminders::REMINDER),

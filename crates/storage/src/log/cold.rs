@@ -1,7 +1,8 @@
 //! Reads of segment files, as operations for a lane: [`ColdRead`] finds a region of a file to send,
 //! [`TimeSearch`] the first record at or after a time.
 //!
-//! Invariants: what is sent of a closed segment is checked; of the open one, every header that is read. Where a read passes over
+//! Invariants: what is sent of a closed segment is checked, and of the open one what was in its file before this life; of
+//! what this life has written there, every header that is read. Where a read passes over
 //! batches to a later offset than it was asked for, those are checked, too, or a batch that says that it has less
 //! than it has would be silence. Compaction may replace a file between the plan of a read and its end, and a truncation may cut
 //! it: whoever planned it sees that, and plans anew.

@@ -93,6 +93,8 @@ pub struct Log {
     syncing: bool,
     /// The space that the open segment's file was given when it was begun.
     reserved_bytes: u64,
+    /// What is below was in the files before this life began; nobody knows what has become of it since.
+    found: Offset,
     /// Nothing is appended any more.
     closing: bool,
     /// A file has been made since the directory was synced.
@@ -173,6 +175,7 @@ impl Log {
             writing: false,
             syncing: false,
             reserved_bytes,
+            found: end,
             closing: false,
             new_names: false,
             cut: None,

@@ -65,13 +65,15 @@ impl Log {
             }
         }
         let segment = self.segment_at(offset);
+        let whole = self.whole_segment(&segment);
         Ok(ReadPlan::Cold(ColdRead {
             offset,
+            checked: whole.checked || offset < self.found,
             // Behind the high watermark only where there is something: then the file is walked up to there.
             limit: (limit < segment.end).then_some(limit),
             bytes_max,
             at_least_one,
-            ..self.whole_segment(&segment)
+            ..whole
         }))
     }
 

@@ -205,11 +205,12 @@ fn hides(whole: &[u8], damaged: &[u8], segment: &SealedSegment) -> bool {
     is_moved && ends.zip(begins).all(|(end, begin)| end <= begin)
 }
 
-/// What only the background check can find is an offset that has moved within a gap that compaction has left; and readers
-/// of the open segment check what is sent to them themselves.
+/// Also of the open segment, of which a start has found everything. What only the background check can find is an offset that
+/// has moved within a gap that compaction has left.
 #[test]
 fn a_flipped_bit_is_never_served() {
     let mut bench = example();
+    bench.reopen();
     let open = SealedSegment::from(&bench.log.written);
     let closed: Vec<_> = bench.log.sealed.iter().copied().collect();
     assert!(
@@ -234,7 +235,7 @@ fn a_flipped_bit_is_never_served() {
                 let answers = bench.answers(&segment);
                 let is_log = kind == FileKind::Log;
                 let is_hidden = is_log && hides(bytes, &damaged, &segment);
-                if !(is_hidden || is_log && segment == open) {
+                if !is_hidden {
                     assert_right(&answers, &truth, &name);
                 }
                 let found = bench.scrub_all();

@@ -1,6 +1,7 @@
 //! Shards over real committers on a simulated machine that loses power, has a full disk, or a failing one.
 
 mod broken;
+mod damaged;
 mod failing;
 
 use std::collections::BTreeMap;
