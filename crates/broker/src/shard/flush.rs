@@ -165,7 +165,7 @@ impl Shard {
 
     /// The journal wants its space up to `free_up_to` back, and takes nothing before if it is `full`.
     pub(super) fn press(&mut self, dir: usize, free_up_to: Position, full: Option<Position>) {
-        self.adopt_strays();
+        self.adopt_found();
         let Some(directory) = self.directories.get_mut(dir) else { return };
         directory.press(free_up_to);
         self.submit_broken_again(dir, free_up_to);

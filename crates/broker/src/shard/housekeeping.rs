@@ -172,7 +172,7 @@ impl Shard {
 
     /// Writes out and syncs everything; when that is done, tells the committers and ends the shard.
     pub(super) fn go_on_stopping(&mut self) {
-        self.adopt_strays();
+        self.adopt_found();
         while let Some(request) = self.parked.pop_front() {
             let refusals = request.appends.iter().map(|append| (append.key, Err(super::stopped())));
             // The asker may be gone.

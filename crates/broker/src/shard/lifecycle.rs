@@ -72,12 +72,10 @@ impl Shard {
         self.queue_write(key);
     }
 
-    /// Makes logs of all that was found on disk, whether metadata knows them or not: a stray partition is kept, but it
-    /// must not hold the journal back.
-    pub(super) fn adopt_strays(&mut self) {
-        while let Some((key, (dir, recovered))) = self.found.pop_first() {
-            let (topic, partition) = (recovered.state().topic.clone(), key.partition);
-            tracing::info!(%topic, partition, id = %key.topic_id, "a partition on disk that metadata has not asked for");
+    /// Makes logs of all that was found on disk, whether metadata knows them or not, which may not be known yet: a stray
+    /// partition is kept, but it must not hold the journal back.
+    pub(super) fn adopt_found(&mut self) {
+        while let Some((_, (dir, recovered))) = self.found.pop_first() {
             self.adopt(dir, recovered, config_of_stray());
         }
     }

@@ -199,6 +199,10 @@ impl Shards {
                 dropped.push((key, self.ask(key, move |reply| Message::DropStray { key, reply })));
             }
         }
+        if let Some((first, _)) = dropped.first() {
+            let partitions = dropped.len();
+            tracing::info!(partitions, %first, "there are partitions on disk that metadata does not know: they are set aside");
+        }
         for (key, dropped) in dropped {
             if let Err(refusal) = dropped.await {
                 tracing::error!(%key, ?refusal, "could not set aside a partition that metadata does not know");

@@ -138,7 +138,7 @@ impl Shard {
 
     pub(super) fn send_checkpoint(&mut self, dir: usize) {
         // A state that is not told would be lost, and what it holds with it.
-        self.adopt_strays();
+        self.adopt_found();
         let oldest_needed = self.oldest_served(dir).into_iter().chain(self.oldest_broken(dir)).min();
         let here = self
             .partitions

@@ -3,6 +3,7 @@
 mod broken;
 mod damaged;
 mod failing;
+mod strays;
 
 use std::collections::BTreeMap;
 use std::path::Path;
