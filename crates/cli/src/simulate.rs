@@ -22,7 +22,7 @@ pub(crate) struct Simulate {
     /// How many seeds are run, one after the other
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// What it is mainly about: mixed, crowd, retention, compaction, configs, directories, rot or steps; the seed decides if
+    /// What it is mainly about: mixed, crowd, retention, compaction, configs, transactions, directories, rot or steps; the seed decides if
     /// none is given
     #[arg(long)]
     family: Option<Family>,

@@ -12,7 +12,7 @@ const USAGE: &str =
   --seeds N      run N seeds [default: 20]
   --from S       the first one [default: 1]
   --seed X       run one seed
-  --family F     mixed, crowd, retention, compaction, configs, directories, rot or steps [default: the seed decides]
+  --family F     mixed, crowd, retention, compaction, configs, transactions, directories, rot or steps [default: the seed decides]
   --seconds T    virtual seconds with faults in each run [default: 60]
   --log LINES    print so many lines of the log at the end; of a failed run, 40
   --verbose      log every decision of the simulation";

@@ -48,6 +48,21 @@ pub(crate) struct Seen {
     pub(crate) in_time: bool,
 }
 
+/// One transaction of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Transaction {
+    pub(crate) transactor: usize,
+    /// Tells those apart that have the same number in another life.
+    pub(crate) life: u64,
+    pub(crate) number: u64,
+}
+
+impl fmt::Display for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}/{}#{}", self.transactor, self.life, self.number)
+    }
+}
+
 /// Configs of a topic by name; `None` for the default.
 pub(crate) type Settings = Vec<(Str, Option<Str>)>;
 
@@ -175,6 +190,49 @@ pub(crate) enum Event {
         before: Option<Offset>,
         start: Offset,
     },
+    /// A record is about to be sent as part of a transaction.
+    Joined {
+        transaction: Transaction,
+        id: Id,
+        log: Log,
+    },
+    /// The broker says that it is written.
+    Written {
+        transaction: Transaction,
+        id: Id,
+        offset: Option<Offset>,
+    },
+    /// The end of a transaction is about to be asked for.
+    EndBegins {
+        transaction: Transaction,
+        commit: bool,
+    },
+    /// The broker says that it has ended so.
+    Ended {
+        transaction: Transaction,
+        commit: bool,
+    },
+    /// A reader of committed records was told how far it may read.
+    Stable {
+        reader: Reader,
+        log: Log,
+        last_stable: Offset,
+    },
+    /// What this reader reads next is part of a transaction. It may be anywhere.
+    ReadsFor {
+        reader: Reader,
+        transaction: Transaction,
+    },
+    /// What this reader reads next may be anywhere.
+    Sought {
+        reader: Reader,
+    },
+    /// What it has delivered.
+    Committed {
+        reader: Reader,
+        log: Log,
+        records: Vec<Seen>,
+    },
     /// A list of topics was asked for. Deletions that were answered before must be in the answer.
     ListBegins {
         reader: Reader,
@@ -252,6 +310,22 @@ impl fmt::Display for Event {
             Self::Trimmed { log, before, start } => {
                 write!(f, "{log} has lost what is below {before:?} and starts at {start}")
             }
+            Self::Joined { transaction, id, log } => write!(f, "{transaction} has {id} in {log}"),
+            Self::Written { transaction, id, offset } => {
+                write!(f, "{id} of {transaction} is written at {offset:?}")
+            }
+            Self::EndBegins { transaction, commit: true } => write!(f, "{transaction} is to be committed"),
+            Self::EndBegins { transaction, commit: false } => write!(f, "{transaction} is to be aborted"),
+            Self::Ended { transaction, commit: true } => write!(f, "{transaction} is committed"),
+            Self::Ended { transaction, commit: false } => write!(f, "{transaction} is aborted"),
+            Self::Stable { reader, log, last_stable } => {
+                write!(f, "r{reader} may read {log} up to {last_stable}")
+            }
+            Self::Committed { reader, log, records } => {
+                write!(f, "r{reader} delivers of {log}: {}", ids(records))
+            }
+            Self::ReadsFor { reader, transaction } => write!(f, "r{reader} reads for {transaction}"),
+            Self::Sought { reader } => write!(f, "r{reader} goes elsewhere"),
             Self::ListBegins { reader } => write!(f, "r{reader} lists the topics"),
             Self::Listed { reader, topics } => write!(f, "r{reader} sees {} topics", topics.len()),
         }

@@ -67,7 +67,8 @@ impl History {
 
     pub(crate) fn record(&self, event: &Event) {
         // What audits read would push everything else out of the log.
-        if !matches!(event, Event::Batch { reader, .. } if *reader >= AUDITS) {
+        if !matches!(event, Event::Batch { reader, .. } | Event::Committed { reader, .. } if *reader >= AUDITS)
+        {
             self.control.trace().event(&event.to_string());
         }
         let mut state = self.state();

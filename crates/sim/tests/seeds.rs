@@ -62,6 +62,11 @@ fn changing_configs_break_no_invariant() {
 }
 
 #[test]
+fn transactions_break_no_invariant() {
+    all_pass(Family::Transactions, &[1, 2, 3, 4, 5, 6], 3000);
+}
+
+#[test]
 fn files_that_change_at_rest_break_no_invariant() {
     all_pass(Family::Rot, &[1, 2, 4, 7], 3000);
 }

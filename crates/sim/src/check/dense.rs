@@ -1,5 +1,5 @@
 //! Offsets are dense: a reader gets the offset it wants next, and no offset is left out within a batch. In a compacted
-//! topic they only grow.
+//! topic they only grow, and so do those that a consumer is given where there are transactions: markers are no records.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,8 @@ impl Check for Dense {
                 let first = records.first().map_or(Offset::ZERO, |record| record.offset);
                 let start = if scenario.loses_front(&log.topic) { first } else { Offset::ZERO };
                 let next = self.next.entry((*reader, log.clone())).or_insert(start);
-                *next = contiguous(log, *next, records, scenario.is_compacted(&log.topic))?;
+                let gaps = scenario.is_compacted(&log.topic) || scenario.transactors > 0;
+                *next = contiguous(log, *next, records, gaps)?;
             }
             _ => {}
         }

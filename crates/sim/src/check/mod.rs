@@ -15,6 +15,7 @@ mod named_once;
 mod order;
 mod producer_ids;
 mod settings;
+mod transactions;
 mod watermark;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ use crate::value::Id;
 pub(crate) struct FinalLog {
     pub(crate) start: Offset,
     pub(crate) records: BTreeMap<Offset, Id>,
+    /// What of that is committed.
+    pub(crate) committed: BTreeMap<Offset, Id>,
     /// What the broker says that it cannot read.
     pub(crate) holes: Vec<Range<Offset>>,
 }
@@ -63,5 +66,6 @@ pub(crate) fn all() -> Vec<Box<dyn Check>> {
         Box::new(lost::Lost::default()),
         Box::new(doubled::Doubled),
         Box::new(order::Order::default()),
+        Box::new(transactions::Transactions::default()),
     ]
 }

@@ -39,6 +39,7 @@ impl Check for ProducerIds {
                         }
                         continue;
                     }
+                    let writer = scenario.owner_of_id(writer);
                     let known = *self.writers.entry(id).or_insert(writer);
                     if known != writer || self.given.contains(&id) {
                         return Err(format!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::Error;
+use client::{Cluster, Error, Isolation};
 use host::Host;
 use protocol::{ErrorCode, Offset, TopicId};
 
@@ -12,9 +12,12 @@ use super::fetch::Fetcher;
 use super::operator;
 use crate::check::{FinalLog, FinalLogs};
 use crate::dice::Dice;
-use crate::event::Event;
+use crate::event::{Event, Reader};
 use crate::history::{AUDITS, History};
 use crate::scenario::Scenario;
+
+/// A reader of its own: it begins from the front every time.
+const COMMITTED_AUDIT: Reader = AUDITS * 2;
 
 /// Partitions in one request: each may cost a read of a slow disk, and the client's patience is short.
 const AT_ONCE: usize = 20;
@@ -45,10 +48,41 @@ pub(crate) async fn audit(
             let mut records = taken.remove(&partition).unwrap_or_default();
             // Retention goes on while everything is read.
             records.retain(|offset, _| *offset >= start);
-            logs.insert(fetcher.log(partition), FinalLog { start, records, holes });
+            logs.insert(fetcher.log(partition), FinalLog { start, records, holes, ..FinalLog::default() });
         }
     }
+    if scenario.transactors > 0 {
+        audit_committed(&cluster, host, scenario, history, &mut logs).await?;
+    }
     Ok(logs)
+}
+
+/// The same, of what is committed. No transaction stays open, where none can lose its end.
+async fn audit_committed(
+    cluster: &Cluster,
+    host: &Host,
+    scenario: &Arc<Scenario>,
+    history: &History,
+    logs: &mut FinalLogs,
+) -> Result<(), Error> {
+    let (dice, damage) = (Dice::of(host), scenario.may_miss_records());
+    for plan in &scenario.topics {
+        let mut fetcher = Fetcher::new(cluster, history, COMMITTED_AUDIT, &plan.name);
+        fetcher.isolation = Isolation::Committed;
+        fetcher.waits_for_all = scenario.is_synced(&plan.name);
+        fetcher.taken = Some(BTreeMap::new());
+        read_all(&mut fetcher, host, &dice, damage).await?;
+        for (partition, taken) in fetcher.taken.take().unwrap_or_default() {
+            let held = logs.entry(fetcher.log(partition)).or_default();
+            held.committed = taken;
+            // Retention has gone on since.
+            held.start = fetcher.log_starts.get(&partition).copied().unwrap_or_default().max(held.start);
+            let start = held.start;
+            held.records.retain(|offset, _| *offset >= start);
+            held.committed.retain(|offset, _| *offset >= start);
+        }
+    }
+    Ok(())
 }
 
 /// `damage`: what the broker says that it cannot read is passed over.
@@ -69,7 +103,9 @@ async fn read_those(
     (id, damage): (TopicId, bool),
 ) -> Result<(), Error> {
     while !fetcher.positions.is_empty() {
-        let refused = match fetcher.fetch(id, dice, 0).await {
+        // Transactions whose writers are gone are waited for.
+        let wait_ms = if fetcher.isolation == Isolation::Committed { 300 } else { 0 };
+        let refused = match fetcher.fetch(id, dice, wait_ms).await {
             Ok(refused) => refused,
             // Connections from before the last start.
             Err(error) if error.is_retriable() => {

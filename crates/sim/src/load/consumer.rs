@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{Consumer, ConsumerOptions, Error, OutOfRange, Start, TopicPartition};
+use client::{Consumer, ConsumerOptions, Error, Isolation, OutOfRange, Start, TopicPartition};
 use protocol::ErrorCode;
 
 use super::{Context, seen};
@@ -13,15 +13,17 @@ pub(super) async fn run(context: Context) {
     let cluster = context.cluster();
     while !context.is_stopped() {
         context.history.record(&Event::ReaderBegins { reader });
+        let is_committed = context.scenario.transactors > 0 && context.dice.chance(60);
         let options = ConsumerOptions {
             wait_max: context.dice.millis(0, 500),
             fetch_bytes_max: context.dice.pick(&[1000, 100_000, 10 << 20]),
             partition_bytes_max: context.dice.pick(&[1, 10_000, 1 << 20]),
             out_of_range: OutOfRange::Fail,
+            isolation: if is_committed { Isolation::Committed } else { Isolation::Uncommitted },
             ..ConsumerOptions::default()
         };
         let mut consumer = Consumer::new(&cluster, options);
-        if let Err(error) = read(&context, &mut consumer, reader).await {
+        if let Err(error) = read(&context, &mut consumer, reader, is_committed).await {
             context.history.note(&format!("r{reader}: {error}"));
             report(&context, &consumer, reader, &error);
             context.pause(context.dice.millis(10, 1000)).await;
@@ -30,7 +32,12 @@ pub(super) async fn run(context: Context) {
 }
 
 /// Reads until it is told to stop, or feels like beginning anew.
-async fn read(context: &Context, consumer: &mut Consumer, reader: Reader) -> Result<(), Error> {
+async fn read(
+    context: &Context,
+    consumer: &mut Consumer,
+    reader: Reader,
+    is_committed: bool,
+) -> Result<(), Error> {
     let mut starts = Vec::new();
     for (index, topic) in context.scenario.topics.iter().enumerate() {
         for partition in 0..context.partitions(index) {
@@ -42,6 +49,10 @@ async fn read(context: &Context, consumer: &mut Consumer, reader: Reader) -> Res
         let Some(chunk) = consumer.poll(Duration::from_millis(500)).await? else { continue };
         let log = Log { topic: chunk.partition.topic.clone(), partition: chunk.partition.partition };
         let (records, high_watermark) = (seen(&chunk.records), chunk.high_watermark);
+        if is_committed {
+            let (log, records) = (log.clone(), records.clone());
+            context.history.record(&Event::Committed { reader, log, records });
+        }
         context.history.record(&Event::Chunk { reader, log, high_watermark, records });
     }
     Ok(())

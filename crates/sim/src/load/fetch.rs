@@ -9,11 +9,21 @@ use protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic
 use protocol::records::{Batches, Limits, Record, Records, Scratch};
 use protocol::{ErrorCode, Offset, Str, TopicId};
 
+use super::aborted::Aborted;
 use super::seen;
 use crate::dice::Dice;
 use crate::event::{Event, Log, Reader};
 use crate::history::History;
 use crate::value::Id;
+
+/// What a partition answered.
+struct Answer {
+    log_start: Offset,
+    high_watermark: Offset,
+    last_stable: Offset,
+    aborted: Aborted,
+    batches: Batches,
+}
 
 /// Reads the partitions of one topic.
 pub(super) struct Fetcher {
@@ -29,7 +39,11 @@ pub(super) struct Fetcher {
     pub(super) log_starts: BTreeMap<i32, Offset>,
     /// What could not be read because it is damaged.
     pub(super) holes: BTreeMap<i32, Vec<Range<Offset>>>,
-    /// Everything that was read, if somebody wants it.
+    /// Which records it delivers.
+    pub(super) isolation: Isolation,
+    /// Up to the high watermark, although it may not read so far yet.
+    pub(super) waits_for_all: bool,
+    /// Everything that was delivered, if somebody wants it.
     pub(super) taken: Option<BTreeMap<i32, BTreeMap<Offset, Id>>>,
 }
 
@@ -45,6 +59,8 @@ impl Fetcher {
             high_watermarks: BTreeMap::new(),
             log_starts: BTreeMap::new(),
             holes: BTreeMap::new(),
+            isolation: Isolation::Uncommitted,
+            waits_for_all: false,
             taken: None,
         }
     }
@@ -91,6 +107,7 @@ impl Fetcher {
         });
         let request = FetchRequest {
             max_wait_ms: wait_ms,
+            isolation_level: i8::from(self.isolation == Isolation::Committed),
             min_bytes: dice.pick(&[0, 1, 1, 10_000]),
             max_bytes: if all { 10 << 20 } else { dice.pick(&[1, 100_000, 10 << 20]) },
             topics: vec![FetchTopic {
@@ -112,9 +129,15 @@ impl Fetcher {
             let partition = data.partition_index;
             match ErrorCode::from(data.error_code) {
                 ErrorCode::None => {
-                    let ends = (Offset(data.log_start_offset), Offset(data.high_watermark));
                     let bytes = data.records.unwrap_or_default().to_bytes();
-                    self.take(partition, ends, Batches::new(bytes.unwrap_or_default()));
+                    let answer = Answer {
+                        log_start: Offset(data.log_start_offset),
+                        high_watermark: Offset(data.high_watermark),
+                        last_stable: Offset(data.last_stable_offset),
+                        aborted: Aborted::new(data.aborted_transactions.as_deref().unwrap_or_default()),
+                        batches: Batches::new(bytes.unwrap_or_default()),
+                    };
+                    self.take(partition, answer);
                 }
                 code => refused.push((partition, code)),
             }
@@ -122,9 +145,15 @@ impl Fetcher {
         Ok(refused)
     }
 
-    fn take(&mut self, partition: i32, (log_start, high_watermark): (Offset, Offset), batches: Batches) {
+    fn take(&mut self, partition: i32, answer: Answer) {
+        let Answer { log_start, high_watermark, last_stable, mut aborted, batches } = answer;
         let (reader, log) = (self.reader, self.log(partition));
-        self.high_watermarks.insert(partition, high_watermark);
+        let is_committed = self.isolation == Isolation::Committed;
+        let limit = if is_committed { last_stable } else { high_watermark };
+        if is_committed {
+            self.history.record(&Event::Stable { reader, log: log.clone(), last_stable });
+        }
+        self.high_watermarks.insert(partition, if self.waits_for_all { high_watermark } else { limit });
         self.log_starts.insert(partition, log_start);
         self.history.record(&Event::Watermark { reader, log: log.clone(), log_start, high_watermark });
         let mut expected = self.positions.get(&partition).copied().unwrap_or_default();
@@ -149,16 +178,24 @@ impl Fetcher {
                     return;
                 }
             };
-            if header.next_offset() > high_watermark {
-                let text = format!("{log}@{} ends above {high_watermark}", header.base_offset);
-                self.history.violate("readers see nothing above the high watermark", text);
+            if header.next_offset() > limit {
+                let text = format!("{log}@{} ends above {limit}", header.base_offset);
+                self.history.violate("readers see nothing above what they may read", text);
             }
-            let (log, records) = (log.clone(), seen(&records));
-            if let Some(taken) = &mut self.taken {
-                let all = records.iter().filter_map(|record| Some((record.offset, record.id?)));
-                taken.entry(partition).or_default().extend(all);
+            let is_hidden = aborted.hides(&batch);
+            if !header.attributes.is_control() {
+                let (log, records) = (log.clone(), seen(&records));
+                let is_delivered = !(is_committed && is_hidden);
+                if is_committed && is_delivered {
+                    let (log, records) = (log.clone(), records.clone());
+                    self.history.record(&Event::Committed { reader, log, records });
+                }
+                if let Some(taken) = self.taken.as_mut().filter(|_| is_delivered) {
+                    let all = records.iter().filter_map(|record| Some((record.offset, record.id?)));
+                    taken.entry(partition).or_default().extend(all);
+                }
+                self.history.record(&Event::Batch { reader, log, expected, header, records });
             }
-            self.history.record(&Event::Batch { reader, log, expected, header, records });
             expected = header.next_offset();
         }
         self.positions.insert(partition, expected);

@@ -3,6 +3,7 @@
 //! Invariants: every one of them ends when it is told to, and tells the history what it saw in the order in which it
 //! saw it.
 
+mod aborted;
 mod admin;
 mod audit;
 mod consumer;
@@ -12,6 +13,7 @@ mod operator;
 mod probe;
 mod producer;
 mod sluggard;
+mod transactor;
 mod watcher;
 
 use std::sync::Arc;
@@ -70,6 +72,7 @@ enum Role {
     Follower,
     Sluggard,
     Operator,
+    Transactor(usize),
 }
 
 /// The clients of a run.
@@ -97,6 +100,8 @@ impl Load {
             add(format!("producer{index}"), Role::Producer(index));
         }
         (0..scenario.watchers).for_each(|index| add(format!("watcher{index}"), Role::Watcher));
+        (0..scenario.transactors)
+            .for_each(|index| add(format!("transactor{index}"), Role::Transactor(index)));
         (0..scenario.consumers).for_each(|index| add(format!("consumer{index}"), Role::Consumer));
         let others = [
             (scenario.admin, ADMIN, Role::Admin),
@@ -138,6 +143,9 @@ impl Load {
             Role::Follower => context.spawn("follower", follower::run),
             Role::Sluggard => context.spawn("sluggard", sluggard::run),
             Role::Operator => context.spawn("operator", operator::run),
+            Role::Transactor(index) => {
+                context.spawn("transactor", move |on| transactor::run(on, index));
+            }
         }
     }
 
@@ -215,6 +223,10 @@ impl Context {
 
     fn next_extra(&self) -> u64 {
         self.shared.made_by_others.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn made_by_others(&self) -> u64 {
+        self.shared.made_by_others.load(Ordering::Relaxed)
     }
 
     fn made(&self, producer: usize) -> u64 {

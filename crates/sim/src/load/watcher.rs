@@ -25,6 +25,9 @@ pub(super) async fn run(context: Context) {
 async fn follow(context: &Context, cluster: &Cluster, reader: Reader, topic: usize) {
     let Some(plan) = context.scenario.topics.get(topic) else { return };
     let mut fetcher = Fetcher::new(cluster, &context.history, reader, &plan.name);
+    if context.scenario.transactors > 0 && context.dice.chance(60) {
+        fetcher.isolation = Isolation::Committed;
+    }
     let Ok((id, _)) = fetcher.look_up().await else {
         context.pause(context.dice.millis(10, 500)).await;
         return;
@@ -34,6 +37,7 @@ async fn follow(context: &Context, cluster: &Cluster, reader: Reader, topic: usi
     for partition in (first..partitions).take(PARTITIONS_MAX) {
         fetcher.positions.insert(i32::try_from(partition).unwrap_or(0), Offset::ZERO);
     }
+    context.history.record(&Event::Sought { reader });
     for _ in 0..context.dice.between(5, 200) {
         if context.is_stopped() {
             return;
@@ -56,6 +60,7 @@ async fn follow(context: &Context, cluster: &Cluster, reader: Reader, topic: usi
                 let back = context.dice.between(0, position.get().unsigned_abs());
                 *position = Offset(back.cast_signed());
             }
+            context.history.record(&Event::Sought { reader });
         }
         if context.dice.chance(5)
             && let Err(error) = look_up_by_time(context, &fetcher, topic).await

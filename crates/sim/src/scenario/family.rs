@@ -17,6 +17,8 @@ pub enum Family {
     Compaction,
     /// Configs of topics change and records are deleted while the topics are written and read.
     Configs,
+    /// Transactions over several partitions, some of producers that were fenced off.
+    Transactions,
     /// Several log directories, which fail one by one.
     Directories,
     /// Files that change at rest.
@@ -27,12 +29,13 @@ pub enum Family {
 }
 
 impl Family {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Mixed,
         Self::Crowd,
         Self::Retention,
         Self::Compaction,
         Self::Configs,
+        Self::Transactions,
         Self::Directories,
         Self::Rot,
         Self::Steps,
@@ -41,7 +44,8 @@ impl Family {
     /// Crowds take long.
     pub(super) fn draw(dice: &Dice) -> Self {
         match dice.index(100) {
-            0..45 => Self::Mixed,
+            0..33 => Self::Mixed,
+            33..45 => Self::Transactions,
             45..53 => Self::Crowd,
             53..62 => Self::Retention,
             62..74 => Self::Compaction,
@@ -60,6 +64,7 @@ impl fmt::Display for Family {
             Self::Retention => "retention",
             Self::Compaction => "compaction",
             Self::Configs => "configs",
+            Self::Transactions => "transactions",
             Self::Directories => "directories",
             Self::Rot => "rot",
             Self::Steps => "steps",

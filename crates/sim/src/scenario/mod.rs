@@ -39,6 +39,9 @@ pub struct Scenario {
     pub(crate) admin: bool,
     /// Writes to the admin's topics and reads them while they come and go.
     pub(crate) follower: bool,
+    /// Write in transactions, perhaps under one transactional id, each fencing the other off.
+    pub(crate) transactors: usize,
+    pub(crate) zombies: bool,
     /// Asks for much and takes it slowly.
     pub(crate) sluggard: bool,
     pub(crate) shards: usize,
@@ -59,6 +62,8 @@ pub(crate) enum Extra {
     Admin,
     Follower,
     Probe,
+    /// The first of them.
+    Transactor,
 }
 
 impl Scenario {
@@ -67,6 +72,7 @@ impl Scenario {
         let mixed = Self::mixed(dice, family);
         match family {
             Family::Mixed | Family::Retention | Family::Compaction | Family::Configs => mixed,
+            Family::Transactions => Self::transacting(dice, mixed),
             Family::Directories => Self { log_dirs: dice.index(3) + 2, ..mixed },
             Family::Crowd => Self::crowd(dice, mixed),
             Family::Rot => Self::rotting(dice, mixed),
@@ -96,6 +102,8 @@ impl Scenario {
             watchers: dice.index(2) + 1,
             admin,
             follower: admin && dice.chance(60),
+            transactors: if dice.chance(30) { dice.index(2) + 1 } else { 0 },
+            zombies: dice.chance(20),
             sluggard: dice.chance(30),
             shards: dice.index(3) + 1,
             log_dirs: if dice.chance(20) { 2 } else { 1 },
@@ -124,6 +132,7 @@ impl Scenario {
             watchers: 1,
             admin: dice.chance(20),
             follower: false,
+            transactors: 0,
             shards: dice.index(4) + 1,
             log_dirs: dice.pick(&[1, 1, 2, 3]),
             journal_bytes: dice.pick(&[1, 8 << 20, 16 << 20]),
@@ -131,6 +140,19 @@ impl Scenario {
             disk,
             calm: Duration::from_millis(dice.pick(&[2000, 10_000])),
             faults: all.into_iter().filter(|_| dice.chance(40)).collect(),
+            ..mixed
+        }
+    }
+
+    /// Several write in transactions to the same partitions, and little else happens there.
+    fn transacting(dice: &Dice, mixed: Self) -> Self {
+        Self {
+            transactors: dice.index(4) + 1,
+            zombies: dice.chance(40),
+            producers: mixed.producers.into_iter().take(1).collect(),
+            watchers: 2,
+            admin: false,
+            follower: false,
             ..mixed
         }
     }
@@ -147,6 +169,7 @@ impl Scenario {
                 .collect(),
             admin: false,
             follower: false,
+            transactors: 0,
             faults: ends.into_iter().chain(others.into_iter().filter(|_| dice.chance(30))).collect(),
             rot: Some(dice.pick(&Rot::ALL)),
             ..mixed
@@ -177,6 +200,7 @@ impl Scenario {
             watchers: 1,
             admin: dice.chance(50),
             follower: false,
+            transactors: 0,
             sluggard: false,
             shards: dice.index(2) + 1,
             log_dirs: if dice.chance(30) { 2 } else { 1 },
@@ -195,6 +219,11 @@ impl Scenario {
 
     pub(crate) fn number_of(&self, extra: Extra) -> usize {
         self.producers.len() + extra as usize
+    }
+
+    /// Who this writer's producer id was given to: transactors of one id have one.
+    pub(crate) fn owner_of_id(&self, writer: usize) -> usize {
+        if self.zombies { writer.min(self.number_of(Extra::Transactor)) } else { writer }
     }
 
     pub(crate) fn log_dir(&self, index: usize) -> String {
@@ -254,6 +283,8 @@ impl Scenario {
             ("log.retention.ms", "-1".to_owned()),
             ("log.retention.check.interval.ms", "300".to_owned()),
             ("log.cleaner.backoff.ms", "200".to_owned()),
+            ("transaction.state.log.num.partitions", "3".to_owned()),
+            ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "1000".to_owned()),
             ("bourn.disk.reserve.bytes", "65536".to_owned()),
             ("bourn.scrub.interval.ms", if self.rot.is_some() { "1000" } else { "604800000" }.to_owned()),
         ] {
@@ -281,10 +312,11 @@ impl fmt::Display for Scenario {
         for (index, plan) in self.producers.iter().enumerate() {
             writeln!(f, "producer p{index}: {plan:?}")?;
         }
-        let Self { consumers, watchers, admin, follower, sluggard, .. } = self;
+        let Self { consumers, watchers, admin, follower, sluggard, transactors, zombies, .. } = self;
         writeln!(
             f,
-            "{consumers} consumers, {watchers} watchers, admin: {admin}, follower: {follower}, sluggard: {sluggard}"
+            "{consumers} consumers, {watchers} watchers, admin: {admin}, follower: {follower}, sluggard: {sluggard}, \
+             {transactors} transactors, of one id: {zombies}"
         )?;
         let Self { shards, log_dirs, journal_bytes, memory_bytes, .. } = self;
         writeln!(
