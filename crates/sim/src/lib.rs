@@ -11,6 +11,7 @@
 //! Does not know: how the broker works. It sees what clients see.
 
 mod alive;
+mod anomaly;
 pub mod campaign;
 mod chaos;
 mod check;

@@ -3,6 +3,7 @@
 //! A checker sees events in the order in which they could be known outside the broker, and at times everything that
 //! the broker holds. It knows the scenario, and nothing of the broker.
 
+mod anomalies;
 mod as_sent;
 mod by_time;
 mod configs;
@@ -67,5 +68,6 @@ pub(crate) fn all() -> Vec<Box<dyn Check>> {
         Box::new(doubled::Doubled),
         Box::new(order::Order::default()),
         Box::new(transactions::Transactions::default()),
+        Box::new(anomalies::Anomalies::default()),
     ]
 }

@@ -221,6 +221,10 @@ impl Scenario {
         self.producers.len() + extra as usize
     }
 
+    pub(crate) fn is_transactor(&self, producer: usize) -> bool {
+        producer >= self.number_of(Extra::Transactor)
+    }
+
     /// Who this writer's producer id was given to: transactors of one id have one.
     pub(crate) fn owner_of_id(&self, writer: usize) -> usize {
         if self.zombies { writer.min(self.number_of(Extra::Transactor)) } else { writer }
