@@ -64,8 +64,9 @@ def _():
     with broker:
         said = next(line for line in broker.tail().splitlines() if line.startswith("bourn ready in"))
         same(plain(said + "\n", broker.bootstrap), plain(first[0][1], broker.bootstrap), "the ready line")
-        write, again, configs, others, files = rest
+        write, group, again, configs, others, files = rest
         follow(broker, write)
+        follow(broker, group)
         broker.kill()
         broker.start()
         follow(broker, again)

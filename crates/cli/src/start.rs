@@ -92,8 +92,11 @@ fn name_of(signal: Signal) -> &'static str {
     if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" }
 }
 
-/// Whichever comes first.
-async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> Result<A, B> {
+/// Whichever comes first; the first one, if both are there.
+pub(crate) async fn first<A, B>(
+    one: impl Future<Output = A>,
+    other: impl Future<Output = B>,
+) -> Result<A, B> {
     let (mut one, mut other) = (std::pin::pin!(one), std::pin::pin!(other));
     std::future::poll_fn(|cx| match one.as_mut().poll(cx) {
         Poll::Ready(one) => Poll::Ready(Ok(one)),

@@ -1,6 +1,7 @@
 //! Producer, consumer and admin client for Kafka's protocol.
 //!
-//! Owns: connections to brokers and what is known of the cluster; batching, idempotence, retries; fetching.
+//! Owns: connections to brokers and what is known of the cluster; batching, idempotence, retries; fetching;
+//! membership in consumer groups.
 //!
 //! Invariants:
 //! * Everything outside memory goes through `host`, so a client runs in the simulator beside the broker.
@@ -16,6 +17,7 @@ mod connection;
 pub mod consumer;
 mod driver;
 mod error;
+pub mod group;
 mod handshake;
 mod leaders;
 mod offsets;
@@ -28,6 +30,7 @@ pub use cluster::{Cluster, ClusterOptions};
 pub use connection::{Answer, Connection, ConnectionOptions, Written};
 pub use consumer::{Chunk, Consumer, ConsumerOptions, OutOfRange, Start};
 pub use error::Error;
+pub use group::{Assignor, GroupConsumer, GroupOptions, GroupProtocol};
 pub use offsets::{Isolation, ListedOffset, OffsetSpec};
 pub use producer::{Acks, Delivery, Producer, ProducerOptions};
 pub use protocol::records::{Record, RecordHeader};

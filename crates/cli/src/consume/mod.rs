@@ -2,6 +2,7 @@
 
 mod failures;
 mod from;
+mod group;
 mod template;
 
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use protocol::{ErrorCode, Str};
 
 use self::failures::Failures;
 pub(crate) use self::from::From;
+use self::group::GroupArgs;
 use self::template::Template;
 use crate::context::{Globals, explain};
 use crate::output;
@@ -40,6 +42,8 @@ pub(crate) struct Consume {
     /// Leave out records of transactions that are open or were aborted
     #[arg(long)]
     committed: bool,
+    #[command(flatten)]
+    member: GroupArgs,
 }
 
 impl Consume {
@@ -48,7 +52,21 @@ impl Consume {
         if self.count == Some(0) {
             return Ok(());
         }
-        globals.with_cluster(async |host, cluster| self.read(&host, &cluster, &format).await)
+        globals.with_cluster(async |host, cluster| match &self.member.group {
+            Some(group) => self.read_as_member(group, &host, &cluster, &format).await,
+            None => self.read(&host, &cluster, &format).await,
+        })
+    }
+
+    fn options(&self) -> ConsumerOptions {
+        ConsumerOptions {
+            until_end: !self.follow,
+            // A start that is given is meant.
+            out_of_range: OutOfRange::Fail,
+            isolation: if self.committed { Isolation::Committed } else { Isolation::Uncommitted },
+            patience: if self.follow { None } else { Some(Duration::from_secs(60)) },
+            ..ConsumerOptions::default()
+        }
     }
 
     async fn read(&self, host: &Host, cluster: &Cluster, format: &Template) -> anyhow::Result<()> {
@@ -60,15 +78,7 @@ impl Consume {
         if let Some(wrong) = partitions.iter().find(|partition| !known.contains(partition)) {
             bail!("topic {topic} has {count} partitions, from 0 on; there is no partition {wrong}");
         }
-        let options = ConsumerOptions {
-            until_end: !self.follow,
-            // A start that is given is meant.
-            out_of_range: OutOfRange::Fail,
-            isolation: if self.committed { Isolation::Committed } else { Isolation::Uncommitted },
-            patience: if self.follow { None } else { Some(Duration::from_secs(60)) },
-            ..ConsumerOptions::default()
-        };
-        let mut consumer = Consumer::new(cluster, options);
+        let mut consumer = Consumer::new(cluster, self.options());
         let start = self.from.start();
         let keys: Vec<TopicPartition> =
             partitions.iter().map(|partition| TopicPartition::new(topic.clone(), *partition)).collect();

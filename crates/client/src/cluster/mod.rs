@@ -195,7 +195,12 @@ pub(crate) struct Retry<'a> {
 
 impl<'a> Retry<'a> {
     pub(crate) fn new(cluster: &'a Cluster) -> Self {
-        Self { cluster, failures: 0, deadline: cluster.host.now().after(cluster.options.patience) }
+        Self::lasting(cluster, Some(cluster.options.patience))
+    }
+
+    /// With another patience; `None` for ever.
+    pub(crate) fn lasting(cluster: &'a Cluster, patience: Option<Duration>) -> Self {
+        Self { cluster, failures: 0, deadline: cluster.host.now().after(patience.unwrap_or(Duration::MAX)) }
     }
 
     /// Waits, or gives the error back when there is no time left.

@@ -8,7 +8,8 @@ use protocol::{ErrorCode, NodeId, Offset, Str};
 
 use super::fetch::{self, Fetched, Wanted};
 use super::partition::PartitionState;
-use super::{Consumer, Event, OutOfRange, all};
+use super::starts::all;
+use super::{Consumer, Event, OutOfRange};
 use crate::cluster::refused;
 use crate::offsets::{self, OffsetSpec};
 use crate::{Error, TopicPartition};
@@ -75,7 +76,7 @@ impl Consumer {
         let now = self.cluster.host().now();
         match event {
             Event::Refreshed { result } => self.refreshed(&result, now),
-            Event::Found { partition, result } => self.found(partition, result, now),
+            Event::Found { partition, asked_at, result } => self.found(&partition, asked_at, result, now),
             Event::Fetched { node, result, asked } => {
                 self.fetching.remove(&node);
                 match result {
@@ -141,6 +142,11 @@ impl Consumer {
                 continue;
             }
             let Some(state) = self.partitions.get_mut(&fetched.partition) else { continue };
+            if state.position != fetched.offset {
+                // It was asked for before the partition was taken away and given back, or sent elsewhere.
+                state.busy = false;
+                continue;
+            }
             match fetched.error {
                 ErrorCode::None => {
                     state.failing_since = None;
@@ -184,22 +190,25 @@ impl Consumer {
         };
         let (cluster, report) = (self.cluster.clone(), self.report.clone());
         let (partition, isolation) = (fetched.partition.clone(), self.options.isolation);
+        let asked_at = fetched.offset;
         self.spawn("client reset", async move {
             let asked = [(partition.clone(), spec)];
             let result = offsets::list(&cluster, asked, isolation).await.and_then(all);
             let result = result.map(|found| found.into_values().flatten().next().unwrap_or(Offset::ZERO));
-            let _ = report.send(Event::Found { partition, result });
+            let _ = report.send(Event::Found { partition, asked_at, result });
         });
         Ok(())
     }
 
     fn found(
         &mut self,
-        key: TopicPartition,
+        key: &TopicPartition,
+        asked_at: Offset,
         result: Result<Offset, Error>,
         now: Instant,
     ) -> Result<(), Error> {
-        match (result, self.partitions.get_mut(&key)) {
+        let is_still_there = |state: &&mut PartitionState| state.position == asked_at;
+        match (result, self.partitions.get_mut(key).filter(is_still_there)) {
             (_, None) => Ok(()),
             (Ok(offset), Some(state)) => {
                 state.position = offset;
@@ -207,7 +216,7 @@ impl Consumer {
                 Ok(())
             }
             (Err(error), Some(_)) => {
-                self.failed(&key, &error, now);
+                self.failed(key, &error, now);
                 let passes = error.is_retriable();
                 self.raise(error, passes, now)
             }

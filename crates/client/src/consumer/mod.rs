@@ -8,12 +8,13 @@
 //!   `fetch_bytes_max` a leader, and one batch is open at a time.
 //! * [`Consumer::next`] may be dropped at any await; nothing is lost by it.
 //!
-//! Does not know: groups and commits (a later issue).
+//! Does not know: groups and commits; those are [`GroupConsumer`](crate::GroupConsumer)'s.
 
 mod aborted;
 mod driving;
 mod fetch;
 mod partition;
+pub(crate) mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,7 +26,7 @@ use tokio::sync::mpsc;
 use self::fetch::Fetched;
 use self::partition::PartitionState;
 use crate::connection::within;
-use crate::offsets::{self, Isolation, OffsetSpec};
+use crate::offsets::Isolation;
 use crate::{Cluster, Error, TopicPartition};
 
 /// Where reading begins.
@@ -95,7 +96,7 @@ pub struct Chunk {
 enum Event {
     Fetched { node: NodeId, result: Result<Vec<Fetched>, Error>, asked: Vec<TopicPartition> },
     Refreshed { result: Result<(), Error> },
-    Found { partition: TopicPartition, result: Result<Offset, Error> },
+    Found { partition: TopicPartition, asked_at: Offset, result: Result<Offset, Error> },
 }
 
 /// Not a handle: whoever reads owns it.
@@ -131,37 +132,31 @@ impl Consumer {
 
     /// Adds partitions; each begins at its own start. With `until_end` the ends are noted now.
     pub async fn assign(&mut self, starts: Vec<(TopicPartition, Start)>) -> Result<(), Error> {
-        let of = |spec: OffsetSpec| move |(partition, _): &(TopicPartition, Start)| (partition.clone(), spec);
-        let needs = |wanted: fn(&Start) -> bool| starts.iter().filter(move |(_, start)| wanted(start));
-        let isolation = self.options.isolation;
-        let ends_needed = |start: &Start| !matches!(start, Start::Earliest | Start::Offset(_));
-        let ends = match self.options.until_end {
-            true => starts.iter().map(of(OffsetSpec::Latest)).collect::<Vec<_>>(),
-            false => needs(ends_needed).map(of(OffsetSpec::Latest)).collect(),
-        };
-        let ends = all(offsets::list(&self.cluster, ends, isolation).await?)?;
-        let begins =
-            needs(|start| matches!(start, Start::Earliest | Start::Tail(_))).map(of(OffsetSpec::Earliest));
-        let begins = all(offsets::list(&self.cluster, begins.collect::<Vec<_>>(), isolation).await?)?;
-        let times = starts.iter().filter_map(|(partition, start)| match start {
-            Start::Timestamp(ms) => Some((partition.clone(), OffsetSpec::Timestamp(*ms))),
-            _ => None,
-        });
-        let times = all(offsets::list(&self.cluster, times.collect::<Vec<_>>(), isolation).await?)?;
-        for (partition, start) in starts {
-            let at = |map: &BTreeMap<TopicPartition, Option<Offset>>| map.get(&partition).copied().flatten();
-            let (begin, end) = (at(&begins).unwrap_or(Offset::ZERO), at(&ends).unwrap_or(Offset::ZERO));
-            let position = match start {
-                Start::Earliest => begin,
-                Start::Latest => end,
-                Start::Offset(offset) => offset,
-                Start::Timestamp(_) => at(&times).unwrap_or(end),
-                Start::Tail(count) => Offset(end.get().saturating_sub(count.max(0))).max(begin),
-            };
-            let end = self.options.until_end.then_some(end);
-            self.partitions.insert(partition, PartitionState::new(position, end));
-        }
+        let places = starts::resolve(&self.cluster, &self.options, starts).await?;
+        self.place(places);
         Ok(())
+    }
+
+    /// As [`Consumer::assign`], when it is known already where the partitions begin.
+    pub(crate) fn place(&mut self, places: Vec<starts::Place>) {
+        for place in places {
+            self.unassign(&place.partition);
+            self.partitions.insert(place.partition, PartitionState::new(place.position, place.end));
+        }
+    }
+
+    /// Takes a partition away, with what has been fetched of it.
+    pub fn unassign(&mut self, partition: &TopicPartition) {
+        self.ready.retain(|fetched| fetched.partition != *partition);
+        self.partitions.remove(partition);
+    }
+
+    /// Has an assigned partition go on from another offset.
+    pub fn seek(&mut self, partition: &TopicPartition, offset: Offset) {
+        if let Some(state) = self.partitions.get(partition) {
+            let end = state.end;
+            self.place(vec![starts::Place { partition: partition.clone(), position: offset, end }]);
+        }
     }
 
     /// Where the partition goes on: behind the last record that was given out.
@@ -232,11 +227,4 @@ impl Consumer {
         }
         Ok(None)
     }
-}
-
-/// The offsets of all partitions, or the first error.
-fn all(
-    answers: BTreeMap<TopicPartition, Result<offsets::ListedOffset, Error>>,
-) -> Result<BTreeMap<TopicPartition, Option<Offset>>, Error> {
-    answers.into_iter().map(|(key, answer)| answer.map(|answer| (key, answer.offset))).collect()
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use metadata::Image;
 use protocol::messages::consumer_protocol_assignment::{ConsumerProtocolAssignment, TopicPartition};
 use protocol::messages::consumer_protocol_subscription::ConsumerProtocolSubscription;
-use protocol::wire::{Codec, Frame, Message, Reader, Writer};
+use protocol::wire::{Message, Reader};
 
 use super::partitions::Partitions;
 
@@ -16,14 +16,8 @@ pub(super) fn version(bytes: &Bytes) -> i16 {
 }
 
 /// `None`: it is malformed.
-fn read<T: Message>(bytes: &Bytes) -> Option<T> {
-    let mut r = Reader::new(bytes);
-    let version = r.i16().ok().filter(|version| *version >= 0)?;
-    T::read(&mut r, version.min(T::VERSIONS.max)).ok()
-}
-
 pub(super) fn subscription(metadata: &Bytes) -> Option<ConsumerProtocolSubscription> {
-    read(metadata)
+    ConsumerProtocolSubscription::read_versioned(metadata).ok().map(|(_, subscription)| subscription)
 }
 
 /// What a member says that it has of the topics that there are.
@@ -37,7 +31,7 @@ pub(super) fn assigned(assignment: &Bytes, image: &Image) -> Option<Partitions> 
     if assignment.is_empty() {
         return Some(Partitions::default());
     }
-    let read: ConsumerProtocolAssignment = read(assignment)?;
+    let (_, read) = ConsumerProtocolAssignment::read_versioned(assignment).ok()?;
     if read.user_data.is_some_and(|data| !data.is_empty()) {
         return None;
     }
@@ -57,9 +51,6 @@ pub(super) fn assignment(partitions: &Partitions, version: i16, image: &Image) -
         Some(TopicPartition { topic, partitions: partitions.to_vec() })
     });
     let assignment = ConsumerProtocolAssignment { assigned_partitions: topics.collect(), user_data: None };
-    let mut w = Writer::new();
-    w.i16(version);
-    assignment.write(&mut w, version);
     // Names of topics that exist fit into messages.
-    w.finish().and_then(Frame::into_bytes).unwrap_or_default()
+    assignment.to_versioned_bytes(version).unwrap_or_default()
 }

@@ -114,6 +114,14 @@ pub trait Message: Codec + Clone + fmt::Debug + PartialEq + Send + Sync + 'stati
         r.finish()?;
         Ok((version, message))
     }
+
+    /// As [`Message::from_versioned_bytes`], for data whose newer versions contain the older ones: what is newer than we
+    /// know is read as our newest, and what follows is left.
+    fn read_versioned(bytes: &Bytes) -> Result<(i16, Self), Error> {
+        let mut r = Reader::new(bytes);
+        let version = r.i16()?.min(Self::VERSIONS.max);
+        Ok((version, Self::decode(&mut r, version)?))
+    }
 }
 
 /// A message that a client sends.
