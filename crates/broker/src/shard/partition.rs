@@ -1,7 +1,7 @@
 //! [`Partition`]: a log and those who wait for it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use protocol::ErrorCode;
 use protocol::ids::{LeaderEpoch, Offset};
@@ -25,10 +25,10 @@ pub(super) struct Waiting {
     pub(super) appended: Appended,
 }
 
-/// Who waits for more to read.
+/// Who waits for more to read. A request that has been answered is gone from here, and waits with none of its other partitions.
 #[derive(Debug, Default)]
 struct Readers {
-    waiting: Vec<Arc<ReadWaiter>>,
+    waiting: Vec<Weak<ReadWaiter>>,
     /// The length at which those are looked for that have gone away.
     tidy: usize,
 }
@@ -36,21 +36,20 @@ struct Readers {
 impl Readers {
     fn register(&mut self, waiter: &Arc<ReadWaiter>) {
         if self.waiting.len() >= self.tidy.max(READERS_TIDY) {
-            // Nobody else holds the ones whose request has been answered.
-            self.waiting.retain(|reader| Arc::strong_count(reader) > 1);
+            self.waiting.retain(|reader| reader.strong_count() > 0);
             self.tidy = self.waiting.len() * 2;
         }
-        self.waiting.push(waiter.clone());
+        self.waiting.push(Arc::downgrade(waiter));
     }
 
     fn gained(&mut self, bytes: usize) {
         if bytes > 0 {
-            self.waiting.retain(|reader| !reader.gained(bytes));
+            self.waiting.retain(|reader| reader.upgrade().is_some_and(|reader| !reader.gained(bytes)));
         }
     }
 
     fn wake(&mut self) {
-        for reader in self.waiting.drain(..) {
+        for reader in self.waiting.drain(..).filter_map(|reader| reader.upgrade()) {
             reader.wake();
         }
     }
@@ -192,5 +191,35 @@ impl Partition {
             Some(believed) if believed > self.log.leader_epoch() => Err(ErrorCode::UnknownLeaderEpoch),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They were looked for by who else held them, and the other partitions of their requests did: for ever, and every append went
+    /// through all of them. Consumers that always find something to read cost the broker 15 MiB a minute.
+    #[test]
+    fn requests_that_have_been_answered_wait_nowhere() {
+        let mut partitions = [Readers::default(), Readers::default()];
+        let waiting = ReadWaiter::unarmed();
+        partitions.iter_mut().for_each(|readers| readers.register(&waiting));
+        for _ in 0..10 * READERS_TIDY {
+            let answered_at_once = ReadWaiter::unarmed();
+            partitions.iter_mut().for_each(|readers| readers.register(&answered_at_once));
+            let most = partitions.iter().map(|readers| readers.waiting.len()).max();
+            assert!(most <= Some(READERS_TIDY), "{most:?}");
+        }
+        for readers in &mut partitions {
+            readers.gained(10);
+            assert_eq!(readers.waiting.len(), 1);
+        }
+        waiting.arm(30);
+        let [one, other] = &mut partitions;
+        one.gained(9);
+        assert_eq!(one.waiting.len(), 1);
+        other.gained(1);
+        assert!(other.waiting.is_empty());
     }
 }
