@@ -10,6 +10,7 @@ mod compare;
 mod floor;
 mod load;
 mod report;
+mod soak;
 mod usage;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +32,8 @@ enum Command {
     Load(load::Load),
     /// What the machine can do at all, without any protocol
     Floor(floor::Floor),
+    /// Many clients for half an hour, and how much memory Bourn takes
+    Soak(soak::Soak),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -39,5 +42,6 @@ fn main() -> anyhow::Result<()> {
         Command::Table(again) => again.run(),
         Command::Load(load) => load.run(),
         Command::Floor(floor) => floor.run(),
+        Command::Soak(soak) => soak.run(),
     }
 }

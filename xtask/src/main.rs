@@ -6,6 +6,7 @@ mod codegen;
 mod fuzz;
 mod kill9;
 mod sim;
+mod soak;
 mod tidy;
 
 struct Task {
@@ -32,6 +33,11 @@ const TASKS: &[Task] = &[
         run: kill9::run,
     },
     Task { name: "sim", help: "run seeds of the simulator; --help tells more", run: sim::run },
+    Task {
+        name: "soak",
+        help: "hold the broker's memory against its budget for half an hour",
+        run: soak::run,
+    },
     Task { name: "tidy", help: "check layers, purity, sizes and test manners", run: tidy::run },
 ];
 

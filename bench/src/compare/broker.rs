@@ -31,7 +31,7 @@ impl Kind {
 }
 
 #[derive(Debug)]
-pub(super) struct Broker {
+pub(crate) struct Broker {
     child: Child,
     port: u16,
     dir: PathBuf,
@@ -45,11 +45,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 impl Broker {
     /// On what is in `dir` already, if anything is.
     pub(super) fn start(options: &Compare, kind: Kind, dir: &Path) -> Result<Self> {
+        if kind == Kind::Bourn {
+            return Self::bourn(&options.bourn, &options.bourn_set, dir);
+        }
         let port = free_port()?;
-        let mut command = match kind {
-            Kind::Bourn => bourn(options, dir, port),
-            Kind::Kafka => kafka(options, dir, port)?,
-        };
+        Self::launch(kafka(options, dir, port)?, kind, dir, port)
+    }
+
+    /// Bourn with further configs.
+    pub(crate) fn bourn(bourn: &Path, configs: &[String], dir: &Path) -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(bourn);
+        command.arg("start").arg("--data-dir").arg(dir.join("data"));
+        command.args(["--set", &format!("listeners=PLAINTEXT://127.0.0.1:{port}")]);
+        for config in configs {
+            command.args(["--set", config]);
+        }
+        Self::launch(command, Kind::Bourn, dir, port)
+    }
+
+    fn launch(mut command: Command, kind: Kind, dir: &Path, port: u16) -> Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(dir.join("log.txt"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir(dir);
         let began = Instant::now();
@@ -66,15 +81,15 @@ impl Broker {
         Ok(broker)
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub(super) fn bootstrap(&self) -> String {
+    pub(crate) fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -82,7 +97,7 @@ impl Broker {
         self.dir.join("data")
     }
 
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         terminate(&self.child)?;
         let began = Instant::now();
         while self.child.try_wait()?.is_none() {
@@ -109,16 +124,6 @@ pub(super) fn terminate(child: &Child) -> Result<()> {
 /// Free a moment ago.
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
-fn bourn(options: &Compare, dir: &Path, port: u16) -> Command {
-    let mut command = Command::new(&options.bourn);
-    command.arg("start").arg("--data-dir").arg(dir.join("data"));
-    command.args(["--set", &format!("listeners=PLAINTEXT://127.0.0.1:{port}")]);
-    for config in &options.bourn_set {
-        command.args(["--set", config]);
-    }
-    command
 }
 
 fn kafka(options: &Compare, dir: &Path, port: u16) -> Result<Command> {

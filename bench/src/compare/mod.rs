@@ -9,7 +9,7 @@ mod broker;
 mod floors;
 mod sizes;
 mod turn;
-mod wire;
+pub(crate) mod wire;
 mod works;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
-use self::broker::{Broker, Kind};
+pub(crate) use self::broker::Broker;
+use self::broker::Kind;
 use self::floors::Floors;
 use self::sizes::Sizes;
 use self::turn::Turn;

@@ -16,7 +16,7 @@ const REQUEST: [u8; 18] = [
 ];
 
 /// How many brokers it knows of.
-pub(super) fn brokers(stream: &mut TcpStream) -> Result<u32> {
+pub(crate) fn brokers(stream: &mut TcpStream) -> Result<u32> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.write_all(&REQUEST)?;
     let mut size = [0; 4];
