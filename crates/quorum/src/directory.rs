@@ -47,10 +47,11 @@ impl Directory {
         }
         create_durably(files, &log_dir)?;
         let lock = lock(files, &log_dir)?;
+        sync_names(files, dir)?;
         if !has_state {
-            sync_names(files, dir)?;
             create_state(host, files, &log_dir)?;
         }
+        files.sync_dir(&log_dir).doing("sync the metadata log directory")?;
         let loaded = StateFile::load(files, &log_dir)?;
         let raft_id = loaded.state_file.raft_id;
         let log = log::open(files, &log_dir, loaded)?;
@@ -90,11 +91,16 @@ fn create_durably(files: &dyn Files, dir: &Path) -> Result<(), Error> {
     parents.iter().rev().try_for_each(|parent| files.sync_dir(parent)).doing("sync a directory")
 }
 
-/// Syncs the names of the metadata directory and of its data directory, which a start that was killed may have made.
+/// Syncs the names of the metadata directory and of its data directory, which a start that was killed may have made, or one that
+/// ended because it could not sync them: this one would count on names that a power loss takes away.
 fn sync_names(files: &dyn Files, dir: &Path) -> Result<(), Error> {
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty())
         && let Err(error) = files.sync_dir(parent)
     {
+        use ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+        if !matches!(error.kind(), PermissionDenied | InvalidInput | ReadOnlyFilesystem | Unsupported) {
+            return Err(error).doing("sync the parent of the data directory");
+        }
         // It may be closed to this user; then somebody else made the directory, some time ago.
         tracing::debug!(%error, "cannot sync the parent of the data directory");
     }

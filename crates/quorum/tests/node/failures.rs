@@ -1,6 +1,6 @@
 //! A disk that fails, and load that is too much.
 
-use host::sim::{OpKind, Rule};
+use host::sim::{CrashPolicy, OpKind, Rule};
 use quorum::{BATCH_BYTES_MAX, Error, IN_FLIGHT_BYTES_MAX, Options, ProposeError};
 
 use crate::support::{History, batch, open, world};
@@ -41,6 +41,37 @@ fn a_failure_while_opening_is_an_error() {
             assert!(matches!(failed, Err(Error::Io { .. } | Error::Start { .. })), "{op:?}: {failed:?}");
         });
     }
+}
+
+/// Whoever cannot sync a name ends, and the next start finds it: what was written under it was gone after a power loss, with the
+/// identity of the node or all of its log.
+#[test]
+fn names_that_could_not_be_synced_are_synced_by_the_next_start() {
+    let mut failed = 0;
+    for skip in 0..6 {
+        let (sim, host) = world(1);
+        let disk = sim.disk("a");
+        disk.faults(|faults| faults.crash = CrashPolicy::LoseAll);
+        disk.inject(Rule { skip, ..Rule::next(OpKind::SyncDir, "", 1) });
+        failed += usize::from(sim.block_on_node("a", async {
+            open(&host, &Options::default(), &History::default()).await.is_err()
+        }));
+        sim.kill("a");
+        disk.clear_rules();
+        let host = sim.restart("a");
+        sim.block_on_node("a", async {
+            let log = open(&host, &Options::default(), &History::default()).await.unwrap();
+            log.propose(batch(1)).await.unwrap();
+        });
+        sim.crash("a");
+        let host = sim.restart("a");
+        let again = History::default();
+        sim.block_on_node("a", async {
+            open(&host, &Options::default(), &again).await.unwrap();
+            assert_eq!(again.batches(), [batch(1)], "after failure {skip}");
+        });
+    }
+    assert!(failed > 2, "{failed}");
 }
 
 #[test]
