@@ -343,6 +343,38 @@ fn the_checkpoint_is_written_anew_when_changes_outweigh_it() {
     assert!(opened.partitions.iter().all(|partition| &*partition.state.topic == "topic-399"));
 }
 
+/// Its state was in the checkpoint, and its deletion in the journal only, when the process died. The next one did not say so in
+/// its checkpoint, and with the journal the deletion was forgotten.
+#[test]
+fn a_partition_that_was_deleted_before_a_crash_does_not_come_back() {
+    let disk = SimDisk::new(4);
+    let mut opened = fill(&disk);
+    let section = |opened: &mut Opened, changed: Vec<Record>| {
+        let known = opened.journal.known(opened.journal.mark_head(), None);
+        let section = Section { known, changed, ..Section::default() };
+        let written = opened.checkpoint.write(&*disk.files(), section).unwrap();
+        opened.checkpoint.done(written);
+    };
+    let state = |partition| {
+        let mut bytes = Vec::new();
+        PartitionState::empty(key(partition), Arc::from("t")).encode(&mut bytes);
+        Record { key: key(partition), as_of: opened.journal.head(), state: bytes.into() }
+    };
+    let states = vec![state(0), state(1)];
+    section(&mut opened, states);
+    commit(&mut opened, ROUNDS + 1, key(0), Body::Delete);
+    drop(opened);
+    disk.crash();
+    let keys = |opened: &Opened| -> Vec<PartitionKey> {
+        opened.partitions.iter().map(|partition| partition.state.key).collect()
+    };
+    let mut opened = open(&disk).unwrap();
+    assert_eq!(keys(&opened), [key(1)]);
+    section(&mut opened, Vec::new());
+    drop(opened);
+    assert_eq!(keys(&open(&disk).unwrap()), [key(1)]);
+}
+
 #[test]
 fn a_locked_directory_is_left_alone() {
     let disk = filled(5);

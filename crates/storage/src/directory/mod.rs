@@ -18,6 +18,7 @@
 mod meta;
 mod recovery;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use host::disk::Lock;
@@ -26,7 +27,7 @@ use protocol::Uuid;
 
 use crate::checkpoint::{Section, Writer};
 use crate::journal::{Cut, Journal, Known, Options, Replay, Replayed, Start};
-use crate::{Error, checkpoint};
+use crate::{Error, PartitionKey, checkpoint};
 
 pub use meta::{LAYOUT, META, Meta};
 pub use recovery::RecoveredPartition;
@@ -90,8 +91,10 @@ pub fn open(files: &dyn Files, path: &Path, options: Options, new_id: Uuid) -> R
     };
     sync_names(files, path, &journal_path)?;
     let partitions = fold.finish(&replayed.damages);
+    let known: BTreeSet<_> = partitions.iter().map(|partition| partition.state.key).collect();
+    let removed = contents.states.keys().filter(|key| !known.contains(*key)).copied().collect();
     let mut writer = Writer::new(checkpoint_path.clone(), id, &contents);
-    let start = begin_incarnation(files, &mut writer, id, contents.known, replayed)?;
+    let start = begin_incarnation(files, &mut writer, id, contents.known, replayed, removed)?;
     let journal = Journal::new(options, start);
     Ok(Opened { path: path.to_path_buf(), meta, journal, checkpoint: writer, partitions, found, lock })
 }
@@ -176,13 +179,15 @@ fn sync_names(files: &dyn Files, path: &Path, journal: &Path) -> Result<(), Erro
     Ok(())
 }
 
-/// Makes this start known, so that nothing it will write is mistaken for what an earlier one has left.
+/// Makes this start known, so that nothing it will write is mistaken for what an earlier one has left. What the journal has
+/// `removed` goes from the checkpoint, too: nobody is left who would say so before the journal forgets it.
 fn begin_incarnation(
     files: &dyn Files,
     writer: &mut Writer,
     id: Uuid,
     known: Known,
     replayed: Replayed,
+    removed: Vec<PartitionKey>,
 ) -> Result<Start, Error> {
     let incarnation = replayed.incarnation + 1;
     let Replayed { mut ring, next_round, .. } = replayed;
@@ -192,6 +197,7 @@ fn begin_incarnation(
         if nothing_replayed { ring.mark_for(ring.head(), next_round, incarnation) } else { known.mark };
     let section = Section {
         known: Known { mark, incarnation, synced_round, ring: ring.size_with(None) },
+        removed,
         ..Section::default()
     };
     let written = writer.write(files, section).map_err(Error::io(writer.path(), "write the checkpoint"))?;
