@@ -72,11 +72,12 @@ async fn audit_committed(
         fetcher.waits_for_all = scenario.is_synced(&plan.name);
         fetcher.taken = Some(BTreeMap::new());
         read_all(&mut fetcher, host, &dice, damage).await?;
-        for (partition, taken) in fetcher.taken.take().unwrap_or_default() {
+        let mut taken = fetcher.taken.take().unwrap_or_default();
+        for (partition, start) in fetcher.log_starts.clone() {
             let held = logs.entry(fetcher.log(partition)).or_default();
-            held.committed = taken;
-            // Retention has gone on since.
-            held.start = fetcher.log_starts.get(&partition).copied().unwrap_or_default().max(held.start);
+            held.committed = taken.remove(&partition).unwrap_or_default();
+            // Retention has gone on since everything was read.
+            held.start = start.max(held.start);
             let start = held.start;
             held.records.retain(|offset, _| *offset >= start);
             held.committed.retain(|offset, _| *offset >= start);

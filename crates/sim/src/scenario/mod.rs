@@ -94,6 +94,7 @@ impl Scenario {
             faults.push(Fault::PowerLoss);
         }
         let admin = dice.chance(70);
+        let transacts = !matches!(family, Family::Crowd | Family::Rot | Family::Steps);
         Self {
             family,
             producers,
@@ -102,8 +103,8 @@ impl Scenario {
             watchers: dice.index(2) + 1,
             admin,
             follower: admin && dice.chance(60),
-            transactors: if dice.chance(30) { dice.index(2) + 1 } else { 0 },
-            zombies: dice.chance(20),
+            transactors: if transacts && dice.chance(30) { dice.index(2) + 1 } else { 0 },
+            zombies: transacts && dice.chance(20),
             sluggard: dice.chance(30),
             shards: dice.index(3) + 1,
             log_dirs: if dice.chance(20) { 2 } else { 1 },
