@@ -276,3 +276,36 @@ fn resolve_field(path: &[String], field: &FieldDefinition, ty: Type) -> anyhow::
         sensitive: names::is_sensitive(path, &field.name),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::parse;
+    use super::*;
+
+    fn resolve(structs: &str) -> anyhow::Result<Option<Message>> {
+        let head = r#""name": "Tree", "type": "data", "validVersions": "0", "flexibleVersions": "0+""#;
+        let fields = r#"[{ "name": "Root", "type": "Node", "versions": "0+" }]"#;
+        Message::resolve(&parse(&format!(
+            "{{ {head}, \"fields\": {fields}, \"commonStructs\": [{structs}] }}"
+        ))?)
+    }
+
+    fn structure(name: &str, ty: &str) -> String {
+        let field = format!(r#"{{ "name": "Inner", "type": "{ty}", "versions": "0+" }}"#);
+        format!(r#"{{ "name": "{name}", "versions": "0+", "fields": [{field}] }}"#)
+    }
+
+    /// Nothing bounds how deep a peer could nest such a struct: the codec goes down into it by recursion.
+    #[test]
+    fn structs_that_contain_themselves_are_refused() {
+        let flat = [structure("Node", "[]Leaf"), structure("Leaf", "int32")].join(",");
+        assert_eq!(resolve(&flat).unwrap().unwrap().structs.len(), 3);
+        let itself = structure("Node", "[]Node");
+        let by_another = [structure("Node", "[]Leaf"), structure("Leaf", "Node")].join(",");
+        for structs in [itself, by_another] {
+            let Err(error) = resolve(&structs) else { panic!("{structs} is taken") };
+            let error = format!("{error:#}");
+            assert!(error.contains("Node contains itself"), "{error}");
+        }
+    }
+}
