@@ -1,47 +1,24 @@
 """A way to one broker for programs that want their topics to have three replicas: topics are created with one."""
-import socket
 import struct
-import threading
+
+from .proxy import Proxy
 
 CREATE_TOPICS = 19
 
 
-class OneReplica:
-    """Forwards bytes both ways, and lowers the replication factor in each CreateTopics request of versions 0-4."""
+class OneReplica(Proxy):
+    """Lowers the replication factor in each CreateTopics request of versions 0-4."""
 
-    def __init__(self):
-        self.target = None
-        self.server = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self.server.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            client = self.server.accept()[0]
-            try:
-                broker = socket.create_connection(("127.0.0.1", self.target))
-            except OSError:
-                client.close()
-                continue
-            threading.Thread(target=pump, args=(client, broker, requests), daemon=True).start()
-            threading.Thread(target=pump, args=(broker, client, as_they_come), daemon=True).start()
-
-
-def as_they_come(source):
-    while data := source.recv(1 << 16):
-        yield data
-
-
-def requests(source):
-    """Whole frames; a frame may be as large as a Produce request."""
-    stream = source.makefile("rb")
-    while len(head := stream.read(4)) == 4:
-        frame = bytearray(stream.read(struct.unpack(">i", head)[0]))
-        key, version = struct.unpack_from(">hh", frame)
-        if key == CREATE_TOPICS:
-            assert version <= 4, f"CreateTopics version {version}"
-            lower(frame)
-        yield head + frame
+    def requests(self, source):
+        """Whole frames; a frame may be as large as a Produce request."""
+        stream = source.makefile("rb")
+        while len(head := stream.read(4)) == 4:
+            frame = bytearray(stream.read(struct.unpack(">i", head)[0]))
+            key, version = struct.unpack_from(">hh", frame)
+            if key == CREATE_TOPICS:
+                assert version <= 4, f"CreateTopics version {version}"
+                lower(frame)
+            yield head + frame
 
 
 def lower(frame):
@@ -68,16 +45,3 @@ def lower(frame):
 
 def counted(frame, at):
     return max(struct.unpack_from(">i", frame, at)[0], 0)
-
-
-def pump(source, sink, pieces):
-    try:
-        for piece in pieces(source):
-            sink.sendall(piece)
-    except OSError:
-        pass
-    for end in (source, sink):
-        try:
-            end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass

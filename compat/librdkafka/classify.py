@@ -7,7 +7,6 @@ the class of the test (`classes.tsv`). Run it by hand when the version of rdkafk
     compat/librdkafka/classify.py [NUMBER...]
 """
 import queue
-import socket
 import struct
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from harness import brokers, install, librdkafka  # noqa: E402
+from harness.proxy import Proxy, as_they_come  # noqa: E402
 
 WORKERS = 3
 GROUPS = {8, 9, 10, 11, 12, 13, 14, 15, 16, 42, 47, 68, 69}
@@ -30,58 +30,33 @@ CLASSES = [  # the first one that applies names the class
 ]
 
 
-class Proxy:
-    """Forwards bytes both ways and notes the API key of each request frame."""
+class Noting(Proxy):
+    """Notes the API key of each request frame."""
 
     def __init__(self, target):
-        self.target = target
         self.keys = set()
-        self.server = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self.server.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__(target)
 
-    def accept(self):
-        while True:
-            client = self.server.accept()[0]
-            try:
-                broker = socket.create_connection(("127.0.0.1", self.target))
-            except OSError:
-                client.close()
-                continue
-            threading.Thread(target=self.pump, args=(client, broker, True), daemon=True).start()
-            threading.Thread(target=self.pump, args=(broker, client, False), daemon=True).start()
-
-    def pump(self, source, sink, note):
-        held = b""
-        skip = 0
-        try:
-            while data := source.recv(1 << 16):
-                sink.sendall(data)
-                if not note:
-                    continue
-                held += data
-                while held:
-                    if skip:
-                        step = min(skip, len(held))
-                        held, skip = held[step:], skip - step
-                    elif len(held) >= 6:
-                        size, key = struct.unpack_from(">ih", held)
-                        self.keys.add(key)
-                        skip = size + 4
-                    else:
-                        break
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+    def requests(self, source):
+        held, skip = b"", 0
+        for data in as_they_come(source):
+            yield data
+            held += data
+            while held:
+                if skip:
+                    step = min(skip, len(held))
+                    held, skip = held[step:], skip - step
+                elif len(held) >= 6:
+                    size, key = struct.unpack_from(">ih", held)
+                    self.keys.add(key)
+                    skip = size + 4
+                else:
+                    break
 
 
 def start(directory):
     ports = [brokers.free_port() for _ in range(WORKERS)]
-    proxies = [Proxy(port) for port in ports]
+    proxies = [Noting(port) for port in ports]
     kafka = brokers.Kafka(directory, librdkafka_settings())
     kafka.port = ports[0]
     ports.append(brokers.free_port())  # Kafka's requests to itself must not be taken for a client's

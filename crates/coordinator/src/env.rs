@@ -83,7 +83,7 @@ impl<'a> Env<'a> {
     }
 
     /// A group that has chosen gets what it chose. Others are told of a rebalance sooner than the brokers' interval has it
-    /// while that costs little: a partition of `__consumer_offsets` asks for some hundred heartbeats a second at most.
+    /// while that costs little: a partition of `__consumer_offsets` asks for some two hundred heartbeats a second at most.
     pub(crate) fn consumer_heartbeat_interval_ms(&self, group: &str, members: usize, waits: bool) -> i32 {
         let own = self.cluster.config_of_group(group).consumer_heartbeat_interval_ms;
         let most = self.options.consumer_heartbeat_interval_ms.of(own);

@@ -72,7 +72,8 @@ impl Campaign {
     }
 }
 
-fn tell_lines(lines: &[String], count: usize) {
+/// The last of the lines of a run.
+pub(crate) fn tell_lines(lines: &[String], count: usize) {
     for line in lines.iter().skip(lines.len().saturating_sub(count)) {
         println!("  {line}");
     }

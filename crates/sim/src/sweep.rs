@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::campaign::tell_lines;
 use crate::history::Counts;
 use crate::{Blow, Failure, Family, Options, Report, Strike, run};
 
@@ -132,12 +133,6 @@ pub fn replay(seed: u64, strike: Option<Strike>) -> String {
         None => {
             format!("cargo xtask sim --seed {seed} --family {} --seconds {}", Family::Steps, TIME.as_secs())
         }
-    }
-}
-
-fn tell_lines(lines: &[String], count: usize) {
-    for line in lines.iter().skip(lines.len().saturating_sub(count)) {
-        println!("  {line}");
     }
 }
 
